@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * libhearth: the C interface to hearthd, the daemon that keeps language models warm for every
+ * process on the host.  C99 and C++11; needs nothing but libc.
+ *
+ * Conventions, true of every function here:
+ *
+ *  1. A call returns an int: HEARTH_OK (0) or a positive count on success, a negative HEARTH_E*
+ *     code on failure.  hearth_strerror() explains the code, hearth_last_error() the case.
+ *  2. Outputs are named ret_* and are untouched on failure.
+ *  3. Option and result structs begin with struct_size = sizeof(the struct).  hearth_X_init()
+ *     sets it and marks every field "no opinion": the daemon's own default then holds.  A caller
+ *     built against an older header keeps working; fields it does not know stay at "no opinion".
+ *     Other languages call hearth_X_init_sized() with the size of the struct they declare.
+ *  4. Strings are UTF-8.  Strings and arrays passed in are copied before the call returns.
+ *  5. Destructors accept NULL and return NULL, so that p = hearth_close(p) is the whole idiom.
+ *  6. A client and its streams belong to one thread at a time; only hearth_stream_cancel() may be
+ *     called from any thread.  The library starts no thread, installs no signal handler, raises
+ *     no SIGPIPE and never exits the process.
+ *  7. After fork() only the parent may use a client; in the child every call returns
+ *     HEARTH_EINVALID_OPERATION and hearth_close() only frees memory and closes the child's copy
+ *     of the descriptor.
+ */
+#ifndef HEARTH_HEARTH_H
+#define HEARTH_HEARTH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HEARTH_VERSION_MAJOR 0
+#define HEARTH_VERSION_MINOR 1
+#define HEARTH_VERSION_PATCH 0
+#define HEARTH_VERSION_STRING "0.1.0"
+
+/* The one list of errors: C name, value, name on the wire and in --json, text.
+ * Append only: value and wire name are part of the ABI and of the protocol. */
+#define HEARTH_ERROR_MAP(X)                                                              \
+  X(INVALID, -1, "invalid", "an argument or a field is out of contract")                 \
+  X(CONFIG, -2, "config", "the configuration is wrong")                                  \
+  X(NOT_FOUND, -3, "not_found", "there is no such thing")                                \
+  X(OUT_OF_MEMORY, -4, "out_of_memory", "memory is exhausted")                           \
+  X(LIMIT, -5, "limit", "a limit was reached: ask for less, or later")                   \
+  X(INVALID_OPERATION, -6, "invalid_operation", "not possible in this state")            \
+  X(STORAGE, -7, "storage", "stored data could not be kept or read")                     \
+  X(SESSION, -8, "session", "the session is gone or cannot do this")                     \
+  X(KV_CACHE, -9, "kv_cache", "the KV cache failed")                                     \
+  X(PAGED_ATTENTION, -10, "paged_attention", "attention over pages failed")              \
+  X(ADAPTER, -11, "adapter", "the adapter cannot be used")                               \
+  X(ADAPTATION, -12, "adaptation", "online adaptation failed")                           \
+  X(BACKEND, -13, "backend", "the compute backend failed")                               \
+  X(MODEL, -14, "model", "the model file cannot be used")                                \
+  X(TOKENIZATION, -15, "tokenization", "text and tokens could not be converted")         \
+  X(GENERATION, -16, "generation", "generation failed")                                  \
+  X(IO, -17, "io", "the operating system reported an error")                             \
+  X(PROTOCOL, -18, "protocol", "the peer broke the protocol")                            \
+  X(UNAVAILABLE, -19, "unavailable", "the daemon cannot be reached or is shutting down") \
+  X(AGAIN, -20, "again", "nothing new within the time given")                            \
+  X(CANCELED, -21, "canceled", "stopped on request")                                     \
+  X(INTERNAL, -22, "internal", "a bug in Hearth: please report it")
+
+/* HEARTH_EINVALID = -1, HEARTH_ECONFIG = -2, ... */
+#define HEARTH_ERROR_ENUM_(name, value, wire, text) HEARTH_E##name = value,
+enum hearth_error { HEARTH_OK = 0, HEARTH_ERROR_MAP(HEARTH_ERROR_ENUM_) HEARTH_ERROR_END_ = -1000 };
+#undef HEARTH_ERROR_ENUM_
+
+/* "No opinion" in an option struct: the daemon's default holds. */
+#define HEARTH_UNSET_I32 INT32_MIN
+#define HEARTH_UNSET_I64 INT64_MIN
+#define HEARTH_UNSET_F32 (-3.0e38f)
+
+#if defined(__GNUC__)
+#define HEARTH_API __attribute__((visibility("default")))
+#else
+#define HEARTH_API
+#endif
+
+typedef struct hearth_client hearth_client; /* one connection to the daemon */
+typedef struct hearth_stream hearth_stream; /* one generation or evaluation in flight */
+
+/* ------------------------------------------------------------------------------------------- *
+ * The library                                                                                 *
+ * ------------------------------------------------------------------------------------------- */
+
+/** The version of the library in use, "0.1.0".  Static memory. */
+HEARTH_API const char* hearth_version(void);
+
+/** What an error code means, one English phrase.  Static memory, never NULL. */
+HEARTH_API const char* hearth_strerror(int code);
+
+/** The name of an error code on the wire and in JSON, "not_found".  Static memory, never NULL. */
+HEARTH_API const char* hearth_error_name(int code);
+
+/** Free memory that a call of this library handed over (ret_json, ret_ids, ret_text). */
+HEARTH_API void hearth_free(void* memory);
+
+/* ------------------------------------------------------------------------------------------- *
+ * Connecting                                                                                  *
+ * ------------------------------------------------------------------------------------------- */
+
+typedef struct hearth_connect_options {
+  size_t struct_size;
+  const char* socket_path; /* NULL: $HEARTH_SOCKET, else $XDG_RUNTIME_DIR/hearth/hearthd.sock if it
+                              exists, else /run/hearth/hearthd.sock */
+  const char* client_name; /* shown by `hearth ps`; NULL: the program's name */
+  int32_t timeout_ms;      /* for connecting and for the daemon's greeting; unset: 10000 */
+} hearth_connect_options;
+
+HEARTH_API void hearth_connect_options_init_sized(hearth_connect_options* options,
+                                                  size_t struct_size);
+
+static inline void hearth_connect_options_init(hearth_connect_options* options) {
+  hearth_connect_options_init_sized(options, sizeof(*options));
+}
+
+/**
+ * Connect to the daemon and exchange greetings.  Blocks at most timeout_ms.
+ *
+ * @param options     NULL: all defaults
+ * @param ret_client  receives the client; close it with hearth_close()
+ *
+ * @return HEARTH_OK
+ *         HEARTH_EUNAVAILABLE  nobody listens there, or the greeting did not come in time
+ *         HEARTH_EPROTOCOL     the daemon speaks no protocol version that this library knows
+ *         HEARTH_EINVALID      a path too long for a socket address, a bad struct_size
+ *         HEARTH_EIO           the process may open no more descriptors
+ *         HEARTH_EOUT_OF_MEMORY
+ *         or the error that the daemon answered the greeting with
+ *
+ * There is no client to ask after a failure: the text is in hearth_connect_error().
+ */
+HEARTH_API int hearth_connect(const hearth_connect_options* options, hearth_client** ret_client);
+
+/** What went wrong in this thread's last failed hearth_connect().  Never NULL. */
+HEARTH_API const char* hearth_connect_error(void);
+
+/** Close the connection and free it with all its streams; what ran for it in the daemon stops.
+ *  NULL is a no-op.  Always returns NULL. */
+HEARTH_API hearth_client* hearth_close(hearth_client* client);
+
+/** The text of the last failure on this client, naming the field or the file.  Never NULL; valid
+ *  until the next call on the client. */
+HEARTH_API const char* hearth_last_error(const hearth_client* client);
+
+/* ------------------------------------------------------------------------------------------- *
+ * Event loops.  Every blocking call below can be avoided: poll hearth_fd() for hearth_events(), *
+ * call hearth_process() when it is ready, then read the streams with a timeout of 0.            *
+ * ------------------------------------------------------------------------------------------- */
+
+/** The descriptor to poll; it stays the library's.  -1 after the connection broke. */
+HEARTH_API int hearth_fd(const hearth_client* client);
+
+/** The poll(2) events to wait for now: POLLIN, and POLLOUT while something is queued. */
+HEARTH_API int hearth_events(const hearth_client* client);
+
+/**
+ * Send what is queued and take in what has arrived; never blocks.
+ * @return HEARTH_OK, or the error that broke the connection (HEARTH_EUNAVAILABLE, HEARTH_EPROTOCOL,
+ *         HEARTH_EOUT_OF_MEMORY); every later call then returns that error.
+ */
+HEARTH_API int hearth_process(hearth_client* client);
+
+/* ------------------------------------------------------------------------------------------- *
+ * Questions.  These block until the daemon has answered.                                       *
+ * ------------------------------------------------------------------------------------------- */
+
+enum hearth_query_kind {
+  HEARTH_QUERY_MODELS = 1, /* {"models":[{"id","state","architecture","parameters",...}]} */
+  HEARTH_QUERY_PS = 2,     /* {"daemon":{...},"models":[...],"requests":[...]} */
+  HEARTH_QUERY_STATS = 3   /* {"daemon":{...},"models":[{"id","rows","pages",...}]} */
+};
+
+/**
+ * Ask the daemon about itself.
+ * @param ret_json  receives one JSON document, NUL-terminated; free it with hearth_free()
+ * @return HEARTH_OK, HEARTH_EINVALID (kind), or a connection error
+ */
+HEARTH_API int hearth_query(hearth_client* client, int kind, char** ret_json);
+
+enum hearth_token_flags {
+  HEARTH_NO_SPECIAL = 1,   /* add no BOS and no EOS */
+  HEARTH_PARSE_SPECIAL = 2 /* text that spells a special token becomes that token */
+};
+
+/**
+ * Text to token ids, by the model's own tokenizer.
+ *
+ * @param text      [text_size] UTF-8; bytes that are not UTF-8 are encoded byte by byte
+ * @param flags     0 or HEARTH_NO_SPECIAL | HEARTH_PARSE_SPECIAL
+ * @param ret_ids   receives [*ret_count] ids; free with hearth_free(); never NULL on success
+ *
+ * @return HEARTH_OK
+ *         HEARTH_ENOT_FOUND      no such model
+ *         HEARTH_ETOKENIZATION   the model has no vocabulary
+ *         HEARTH_ELIMIT          the text is longer than the daemon accepts
+ *         HEARTH_EMODEL          the model could not be loaded
+ */
+HEARTH_API int hearth_tokenize(hearth_client* client, const char* model, const char* text,
+                               size_t text_size, uint32_t flags, int32_t** ret_ids,
+                               size_t* ret_count);
+
+/**
+ * Token ids to text.  With HEARTH_PARSE_SPECIAL in flags special tokens are spelled out, otherwise
+ * they give no text.  The text may hold invalid UTF-8 where the ids do.
+ *
+ * @param ret_text  receives [*ret_size] bytes and a NUL; free with hearth_free()
+ * @return as hearth_tokenize(); HEARTH_EINVALID for an id outside the vocabulary
+ */
+HEARTH_API int hearth_detokenize(hearth_client* client, const char* model, const int32_t* ids,
+                                 size_t id_count, uint32_t flags, char** ret_text,
+                                 size_t* ret_size);
+
+/* ------------------------------------------------------------------------------------------- *
+ * Generation                                                                                   *
+ * ------------------------------------------------------------------------------------------- */
+
+typedef struct hearth_generate_options {
+  size_t struct_size;
+  const char* model;         /* required: an id of hearth_query(HEARTH_QUERY_MODELS) */
+  const char* prompt;        /* [prompt_size] text; or NULL, and prompt_ids */
+  size_t prompt_size;        /* bytes */
+  const int32_t* prompt_ids; /* [prompt_id_count] used as given, nothing is added */
+  size_t prompt_id_count;    /* tokens */
+  uint32_t token_flags;      /* how text becomes ids: HEARTH_NO_SPECIAL, HEARTH_PARSE_SPECIAL */
+  int32_t raw;               /* 1: no chat template; 0: the model's template where it has one */
+  int32_t max_tokens;        /* >= 1; unset: 256 */
+  float temperature;         /* >= 0; 0: greedy; unset: 0.7 */
+  int32_t top_k;             /* >= 0; 0: off; unset: 0 */
+  float top_p;               /* 0 .. 1; 1: off; unset: 0.9 */
+  int64_t seed;              /* 0 .. 2^32-1; unset: a random one, reported in the result */
+  const char* const* stop;   /* [stop_count] texts that end generation; not part of the output */
+  size_t stop_count;         /* at most 16 */
+  int32_t ignore_eos;        /* 1: an end-of-text token does not end generation */
+  int32_t want_logits;       /* 1: HEARTH_EVENT_LOGITS with the row each token was drawn from */
+  int32_t credit;            /* tokens the daemon may send before they are read; unset: 256, with
+                                want_logits 8 or as many rows as 8 MiB hold */
+} hearth_generate_options;
+
+HEARTH_API void hearth_generate_options_init_sized(hearth_generate_options* options,
+                                                   size_t struct_size);
+
+static inline void hearth_generate_options_init(hearth_generate_options* options) {
+  hearth_generate_options_init_sized(options, sizeof(*options));
+}
+
+enum hearth_stop_reason {
+  HEARTH_STOP_NONE = 0,
+  HEARTH_STOP_END = 1,      /* the model ended its text */
+  HEARTH_STOP_SEQUENCE = 2, /* one of the stop texts appeared */
+  HEARTH_STOP_LENGTH = 3,   /* max_tokens were generated */
+  HEARTH_STOP_CONTEXT = 4,  /* the context is full */
+  HEARTH_STOP_CANCELED = 5  /* hearth_stream_cancel(), or a callback that returned 0; when it came
+                               before the first step all numbers are 0 */
+};
+
+/** The name of a stop reason, as in --json: "end", "stop", "length", "context", "canceled". */
+HEARTH_API const char* hearth_stop_reason_name(int stop_reason);
+
+typedef struct hearth_result {
+  size_t struct_size;
+  int64_t prompt_tokens;     /* tokens of the prompt, BOS included */
+  int64_t cached_tokens;     /* of these, taken from the cache instead of being computed */
+  int64_t completion_tokens; /* tokens generated; an end-of-text token counts */
+  double ttft_ms;            /* from the daemon's receipt of the request to the first token */
+  double prefill_ms;         /* of this, computing the prompt; waiting in the queue is not in it */
+  double decode_ms;          /* from the first token to the last */
+  double prefill_tps;        /* computed prompt tokens per second; 0 when none was computed */
+  double decode_tps;         /* generated tokens per second after the first; 0 when there was one */
+  int64_t seed;              /* the seed that was used */
+  int32_t stop_reason;       /* enum hearth_stop_reason */
+  int32_t reserved;          /* 0 */
+  double mean_nll;           /* evaluation only: mean negative log-likelihood, nats per token */
+} hearth_result;
+
+HEARTH_API void hearth_result_init_sized(hearth_result* result, size_t struct_size);
+
+static inline void hearth_result_init(hearth_result* result) {
+  hearth_result_init_sized(result, sizeof(*result));
+}
+
+enum hearth_event_kind {
+  HEARTH_EVENT_PROGRESS = 1, /* state, progress: the model loads, or the prompt is being read */
+  HEARTH_EVENT_TOKENS = 2,   /* ids, text */
+  HEARTH_EVENT_LOGITS = 3,   /* logits */
+  HEARTH_EVENT_DONE = 4      /* nothing follows; hearth_stream_result() has the numbers */
+};
+
+typedef struct hearth_event {
+  size_t struct_size;
+  int32_t kind;            /* enum hearth_event_kind */
+  int32_t reserved;        /* 0 */
+  const char* state;       /* PROGRESS: "loading" or "prefill" */
+  double progress;         /* PROGRESS: 0 .. 1 */
+  const int32_t* ids;      /* TOKENS: [id_count] */
+  size_t id_count;         /* may be 0 when only held-back text follows */
+  const char* text;        /* TOKENS: [text_size] and a NUL; whole UTF-8 characters; "" for models
+                              without a vocabulary */
+  size_t text_size;        /* bytes */
+  const float* logits;     /* LOGITS: [logits_rows, logits_cols] */
+  size_t logits_rows;      /* tokens */
+  size_t logits_cols;      /* vocabulary */
+  int64_t logits_position; /* position in the sequence of the first row */
+} hearth_event;
+
+HEARTH_API void hearth_event_init_sized(hearth_event* event, size_t struct_size);
+
+static inline void hearth_event_init(hearth_event* event) {
+  hearth_event_init_sized(event, sizeof(*event));
+}
+
+/**
+ * Start generating.  Returns as soon as the request is queued; errors that the daemon finds
+ * (no such model, a prompt longer than the context) come from hearth_stream_read().
+ *
+ * @param ret_stream  receives the stream; close it with hearth_stream_close()
+ *
+ * @return HEARTH_OK
+ *         HEARTH_EINVALID  no model, no prompt or both kinds of prompt, a bad struct_size
+ *         HEARTH_ELIMIT    the prompt does not fit a frame
+ *         or a connection error
+ */
+HEARTH_API int hearth_generate(hearth_client* client, const hearth_generate_options* options,
+                               hearth_stream** ret_stream);
+
+/**
+ * The next event of a stream.
+ *
+ * @param ret_event   its pointers are valid until the next read of this stream
+ * @param timeout_ms  0 polls, -1 waits without limit
+ *
+ * @return HEARTH_OK       *ret_event is set; after HEARTH_EVENT_DONE every read gives it again
+ *         HEARTH_EAGAIN   timeout_ms passed, or a signal was handled, with nothing new; call again
+ *         other HEARTH_E* the request failed and is over; hearth_last_error() says why
+ *
+ * Reading gives the daemon new credit: a client that stops reading stops its stream.
+ */
+HEARTH_API int hearth_stream_read(hearth_stream* stream, hearth_event* ret_event, int timeout_ms);
+
+/**
+ * Ask the daemon to stop; never blocks; may be called from any thread while the stream is open.
+ * The stream then ends as usual, with stop_reason HEARTH_STOP_CANCELED unless it was over already.
+ * @return HEARTH_OK, or the error that broke the connection; sets no hearth_last_error()
+ */
+HEARTH_API int hearth_stream_cancel(hearth_stream* stream);
+
+/** The numbers of a finished stream.
+ *  @return HEARTH_OK, HEARTH_EINVALID_OPERATION before HEARTH_EVENT_DONE, HEARTH_EINVALID */
+HEARTH_API int hearth_stream_result(const hearth_stream* stream, hearth_result* ret_result);
+
+/** Close and free; a stream still running is cancelled.  NULL is a no-op.  Returns NULL. */
+HEARTH_API hearth_stream* hearth_stream_close(hearth_stream* stream);
+
+/**
+ * Called for every event but HEARTH_EVENT_DONE, in the calling thread.
+ * @return nonzero to go on, 0 to stop: generation ends with HEARTH_STOP_CANCELED
+ */
+typedef int (*hearth_event_fn)(const hearth_event* event, void* user);
+
+/**
+ * Generate, blocking: hearth_generate(), a read for every event, hearth_stream_close().
+ *
+ * @param on_event    NULL: only the numbers are wanted
+ * @param ret_result  NULL, or receives the numbers
+ * @return HEARTH_OK also when the callback stopped it; else as hearth_stream_read(), which a signal
+ *         does not end
+ */
+HEARTH_API int hearth_generate_each(hearth_client* client, const hearth_generate_options* options,
+                                    hearth_event_fn on_event, void* user,
+                                    hearth_result* ret_result);
+
+/* ------------------------------------------------------------------------------------------- *
+ * Evaluation: logits and likelihood of given tokens                                            *
+ * ------------------------------------------------------------------------------------------- */
+
+typedef struct hearth_eval_options {
+  size_t struct_size;
+  const char* model;   /* required */
+  const int32_t* ids;  /* [id_count] used as given; at least 1, at most the context */
+  size_t id_count;     /* tokens */
+  int32_t want_logits; /* 1: HEARTH_EVENT_LOGITS for every position, in order; 0: only mean_nll */
+  int32_t reserved;    /* 0 */
+} hearth_eval_options;
+
+HEARTH_API void hearth_eval_options_init_sized(hearth_eval_options* options, size_t struct_size);
+
+static inline void hearth_eval_options_init(hearth_eval_options* options) {
+  hearth_eval_options_init_sized(options, sizeof(*options));
+}
+
+/**
+ * Compute the logits of every position; nothing is generated.  The stream is read and closed like
+ * that of hearth_generate(); its result has prompt_tokens and mean_nll (over id_count - 1
+ * predictions; 0 for a single token).
+ * @return as hearth_generate()
+ */
+HEARTH_API int hearth_eval(hearth_client* client, const hearth_eval_options* options,
+                           hearth_stream** ret_stream);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,28 @@
+// rms_norm, rope, kv_store and swiglu for AVX2: see simd/elementwise.hpp.
+#include "kernels/avx2/lanes.hpp"
+
+#include "kernels/simd/elementwise.hpp"
+#include "kernels/variants.hpp"
+
+namespace hearth::kernels {
+
+void rms_norm_avx2(const RmsNormArgs& args) {
+  rms_norm(args);
+}
+void rope_avx2(const RopeArgs& args) {
+  rope(args);
+}
+void kv_store_f32_avx2(const KvStoreArgs& args) {
+  kv_store_f32(args);
+}
+void kv_store_f16_avx2(const KvStoreArgs& args) {
+  kv_store_f16(args);
+}
+void kv_store_bf16_avx2(const KvStoreArgs& args) {
+  kv_store_bf16(args);
+}
+void swiglu_avx2(const SwigluArgs& args) {
+  swiglu(args);
+}
+
+}  // namespace hearth::kernels

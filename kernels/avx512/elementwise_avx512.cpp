@@ -1,0 +1,28 @@
+// rms_norm, rope, kv_store and swiglu for AVX-512: see simd/elementwise.hpp.
+#include "kernels/avx512/lanes.hpp"
+
+#include "kernels/simd/elementwise.hpp"
+#include "kernels/variants.hpp"
+
+namespace hearth::kernels {
+
+void HEARTH_AVX512(rms_norm)(const RmsNormArgs& args) {
+  rms_norm(args);
+}
+void HEARTH_AVX512(rope)(const RopeArgs& args) {
+  rope(args);
+}
+void HEARTH_AVX512(kv_store_f32)(const KvStoreArgs& args) {
+  kv_store_f32(args);
+}
+void HEARTH_AVX512(kv_store_f16)(const KvStoreArgs& args) {
+  kv_store_f16(args);
+}
+void HEARTH_AVX512(kv_store_bf16)(const KvStoreArgs& args) {
+  kv_store_bf16(args);
+}
+void HEARTH_AVX512(swiglu)(const SwigluArgs& args) {
+  swiglu(args);
+}
+
+}  // namespace hearth::kernels

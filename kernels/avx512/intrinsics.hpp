@@ -1,0 +1,154 @@
+// The AVX-512 intrinsics: the compiler's, or emulated ones for tests on CPUs without AVX-512.
+//
+// HEARTH_EMULATE_AVX512 builds the same sources on SIMDe (Debian: libsimde-dev), with kernels named
+// *_avx512_emulated.  What follows are the intrinsics that SIMDe 0.7.4 lacks, lane by lane, and two
+// that it has otherwise: a fused multiply-add that rounds once on every CPU, and masked accesses
+// that touch nothing beyond the mask.  Source: Intel Intrinsics Guide.
+#pragma once
+
+#if !defined(HEARTH_EMULATE_AVX512)
+
+#include <immintrin.h>
+
+#define HEARTH_AVX512(kernel) kernel##_avx512
+
+#else
+
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+#include <simde/x86/f16c.h>
+
+#define HEARTH_AVX512(kernel) kernel##_avx512_emulated
+#define __mmask16 simde__mmask16
+
+namespace hearth::kernels {
+namespace {
+
+// The lanes of a vector as an array, and back.
+template <class T, int count>
+struct Array {
+  T at[count];
+};
+template <class To, class From>
+inline To bits_as(const From& from) {
+  static_assert(sizeof(To) == sizeof(From));
+  To to;
+  __builtin_memcpy(&to, &from, sizeof(to));
+  return to;
+}
+using Floats = Array<float, 16>;
+using Ints = Array<std::int32_t, 16>;
+using Shorts = Array<std::uint16_t, 16>;
+using Bytes = Array<std::uint8_t, 16>;
+
+// One lane of a result for each i.
+template <class Result, class Vector, class Fn>
+inline Vector lane_by_lane(Fn fn) {
+  Result result;
+  for (int i = 0; i < 16; ++i) result.at[i] = fn(i);
+  return bits_as<Vector>(result);
+}
+
+inline __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  const auto x = bits_as<Floats>(a), y = bits_as<Floats>(b), z = bits_as<Floats>(c);
+  return lane_by_lane<Floats, __m512>(
+      [&](int i) { return __builtin_fmaf(x.at[i], y.at[i], z.at[i]); });
+}
+inline __m512 emulated_mask_loadu_ps(__m512 rest, unsigned mask, const void* p) {
+  const auto* bytes = static_cast<const unsigned char*>(p);
+  auto result = bits_as<Floats>(rest);
+  for (int i = 0; i < 16; ++i) {
+    if ((mask >> i & 1) != 0) __builtin_memcpy(&result.at[i], bytes + 4 * i, 4);
+  }
+  return bits_as<__m512>(result);
+}
+inline void emulated_mask_storeu_ps(void* p, unsigned mask, __m512 a) {
+  auto* bytes = static_cast<unsigned char*>(p);
+  const auto from = bits_as<Floats>(a);
+  for (int i = 0; i < 16; ++i) {
+    if ((mask >> i & 1) != 0) __builtin_memcpy(bytes + 4 * i, &from.at[i], 4);
+  }
+}
+inline __m256i emulated_maskz_loadu_epi16(unsigned mask, const void* p) {
+  const auto* bytes = static_cast<const unsigned char*>(p);
+  Shorts result = {};
+  for (int i = 0; i < 16; ++i) {
+    if ((mask >> i & 1) != 0) __builtin_memcpy(&result.at[i], bytes + 2 * i, 2);
+  }
+  return bits_as<__m256i>(result);
+}
+inline void emulated_mask_storeu_epi16(void* p, unsigned mask, __m256i a) {
+  auto* bytes = static_cast<unsigned char*>(p);
+  const auto from = bits_as<Shorts>(a);
+  for (int i = 0; i < 16; ++i) {
+    if ((mask >> i & 1) != 0) __builtin_memcpy(bytes + 2 * i, &from.at[i], 2);
+  }
+}
+
+inline __m512 emulated_cvtepi32_ps(__m512i a) {
+  const auto from = bits_as<Ints>(a);
+  return lane_by_lane<Floats, __m512>([&](int i) { return static_cast<float>(from.at[i]); });
+}
+inline __m512i emulated_cvtepi8_epi32(__m128i a) {
+  const auto from = bits_as<Bytes>(a);
+  return lane_by_lane<Ints, __m512i>([&](int i) { return static_cast<std::int8_t>(from.at[i]); });
+}
+inline __m512i emulated_cvtepu8_epi32(__m128i a) {
+  const auto from = bits_as<Bytes>(a);
+  return lane_by_lane<Ints, __m512i>([&](int i) { return from.at[i]; });
+}
+inline __m512i emulated_cvtepu16_epi32(__m256i a) {
+  const auto from = bits_as<Shorts>(a);
+  return lane_by_lane<Ints, __m512i>([&](int i) { return from.at[i]; });
+}
+inline __m256i emulated_cvtepi32_epi16(__m512i a) {
+  const auto from = bits_as<Ints>(a);
+  return lane_by_lane<Shorts, __m256i>(
+      [&](int i) { return static_cast<std::uint16_t>(from.at[i]); });
+}
+inline __m512i emulated_srai_epi32(__m512i a, unsigned count) {
+  const auto from = bits_as<Ints>(a);
+  return lane_by_lane<Ints, __m512i>([&](int i) { return from.at[i] >> count; });
+}
+struct TwoHalves {
+  __m128i low, high;
+};
+struct TwoFloats {
+  __m256 low, high;
+};
+inline __m512 emulated_cvtph_ps(__m256i a) {
+  const auto from = bits_as<TwoHalves>(a);
+  return bits_as<__m512>(TwoFloats{_mm256_cvtph_ps(from.low), _mm256_cvtph_ps(from.high)});
+}
+inline __m256i emulated_cvtps_ph(__m512 a, int) {  // to nearest even: SIMDe's only rounding
+  const auto from = bits_as<TwoFloats>(a);
+  return bits_as<__m256i>(TwoHalves{_mm256_cvtps_ph(from.low, _MM_FROUND_TO_NEAREST_INT),
+                                    _mm256_cvtps_ph(from.high, _MM_FROUND_TO_NEAREST_INT)});
+}
+inline __m512 emulated_permute_ps(__m512 a, unsigned control) {
+  const auto from = bits_as<Floats>(a);
+  return lane_by_lane<Floats, __m512>(
+      [&](int i) { return from.at[i / 4 * 4 + (control >> 2 * (i % 4) & 3)]; });
+}
+
+}  // namespace
+}  // namespace hearth::kernels
+
+#undef _mm512_fmadd_ps
+#define _mm512_fmadd_ps emulated_fmadd_ps
+#define _mm512_maskz_loadu_ps(mask, p) emulated_mask_loadu_ps(_mm512_setzero_ps(), mask, p)
+#define _mm512_mask_loadu_ps emulated_mask_loadu_ps
+#define _mm512_mask_storeu_ps emulated_mask_storeu_ps
+#define _mm256_maskz_loadu_epi16 emulated_maskz_loadu_epi16
+#define _mm256_mask_storeu_epi16 emulated_mask_storeu_epi16
+#define _mm512_cvtepi32_ps emulated_cvtepi32_ps
+#define _mm512_cvtepi8_epi32 emulated_cvtepi8_epi32
+#define _mm512_cvtepu8_epi32 emulated_cvtepu8_epi32
+#define _mm512_cvtepu16_epi32 emulated_cvtepu16_epi32
+#define _mm512_cvtepi32_epi16 emulated_cvtepi32_epi16
+#define _mm512_srai_epi32 emulated_srai_epi32
+#define _mm512_cvtph_ps emulated_cvtph_ps
+#define _mm512_cvtps_ph emulated_cvtps_ph
+#define _mm512_permute_ps emulated_permute_ps
+
+#endif

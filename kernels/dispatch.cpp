@@ -1,0 +1,208 @@
+// The table of every operation, best first: the first entry of a format whose needs are met wins.
+// A new variant is one more line here.
+#include "kernels/variants.hpp"
+
+namespace hearth::kernels {
+namespace {
+
+constexpr std::uint32_t kNothing = 0;
+#if defined(HEARTH_HAVE_AVX2)
+constexpr std::uint32_t kAvx2 = kCpuAvx2;
+#endif
+#if defined(HEARTH_HAVE_AVX512)
+constexpr std::uint32_t kAvx512 = kCpuAvx2 | kCpuAvx512;
+#endif
+
+constexpr Entry<LinearFn, WeightFormat> kLinear[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"linear_f32_avx512", WeightFormat::f32, kAvx512, linear_f32_avx512},
+    {"linear_f16_avx512", WeightFormat::f16, kAvx512, linear_f16_avx512},
+    {"linear_bf16_avx512", WeightFormat::bf16, kAvx512, linear_bf16_avx512},
+    {"linear_q8_0_avx512", WeightFormat::q8_0, kAvx512, linear_q8_0_avx512},
+    {"linear_q4_0_avx512", WeightFormat::q4_0, kAvx512, linear_q4_0_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"linear_f32_avx2", WeightFormat::f32, kAvx2, linear_f32_avx2},
+    {"linear_f16_avx2", WeightFormat::f16, kAvx2, linear_f16_avx2},
+    {"linear_bf16_avx2", WeightFormat::bf16, kAvx2, linear_bf16_avx2},
+    {"linear_q8_0_avx2", WeightFormat::q8_0, kAvx2, linear_q8_0_avx2},
+    {"linear_q4_0_avx2", WeightFormat::q4_0, kAvx2, linear_q4_0_avx2},
+#endif
+    {"linear_f32_ref", WeightFormat::f32, kNothing, linear_f32_ref},
+    {"linear_f16_ref", WeightFormat::f16, kNothing, linear_f16_ref},
+    {"linear_bf16_ref", WeightFormat::bf16, kNothing, linear_bf16_ref},
+    {"linear_q8_0_ref", WeightFormat::q8_0, kNothing, linear_q8_0_ref},
+    {"linear_q4_0_ref", WeightFormat::q4_0, kNothing, linear_q4_0_ref},
+};
+
+constexpr Entry<DequantRowFn, WeightFormat> kDequantRow[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"dequant_row_f32_avx512", WeightFormat::f32, kAvx512, dequant_row_f32_avx512},
+    {"dequant_row_f16_avx512", WeightFormat::f16, kAvx512, dequant_row_f16_avx512},
+    {"dequant_row_bf16_avx512", WeightFormat::bf16, kAvx512, dequant_row_bf16_avx512},
+    {"dequant_row_q8_0_avx512", WeightFormat::q8_0, kAvx512, dequant_row_q8_0_avx512},
+    {"dequant_row_q4_0_avx512", WeightFormat::q4_0, kAvx512, dequant_row_q4_0_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"dequant_row_f32_avx2", WeightFormat::f32, kAvx2, dequant_row_f32_avx2},
+    {"dequant_row_f16_avx2", WeightFormat::f16, kAvx2, dequant_row_f16_avx2},
+    {"dequant_row_bf16_avx2", WeightFormat::bf16, kAvx2, dequant_row_bf16_avx2},
+    {"dequant_row_q8_0_avx2", WeightFormat::q8_0, kAvx2, dequant_row_q8_0_avx2},
+    {"dequant_row_q4_0_avx2", WeightFormat::q4_0, kAvx2, dequant_row_q4_0_avx2},
+#endif
+    {"dequant_row_f32_ref", WeightFormat::f32, kNothing, dequant_row_f32_ref},
+    {"dequant_row_f16_ref", WeightFormat::f16, kNothing, dequant_row_f16_ref},
+    {"dequant_row_bf16_ref", WeightFormat::bf16, kNothing, dequant_row_bf16_ref},
+    {"dequant_row_q8_0_ref", WeightFormat::q8_0, kNothing, dequant_row_q8_0_ref},
+    {"dequant_row_q4_0_ref", WeightFormat::q4_0, kNothing, dequant_row_q4_0_ref},
+};
+
+constexpr Entry<RmsNormFn> kRmsNorm[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"rms_norm_avx512", 0, kAvx512, rms_norm_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"rms_norm_avx2", 0, kAvx2, rms_norm_avx2},
+#endif
+    {"rms_norm_ref", 0, kNothing, rms_norm_ref},
+};
+
+constexpr Entry<RopeFn> kRope[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"rope_avx512", 0, kAvx512, rope_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"rope_avx2", 0, kAvx2, rope_avx2},
+#endif
+    {"rope_ref", 0, kNothing, rope_ref},
+};
+
+constexpr Entry<KvStoreFn, KvFormat> kKvStore[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"kv_store_f32_avx512", KvFormat::f32, kAvx512, kv_store_f32_avx512},
+    {"kv_store_f16_avx512", KvFormat::f16, kAvx512, kv_store_f16_avx512},
+    {"kv_store_bf16_avx512", KvFormat::bf16, kAvx512, kv_store_bf16_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"kv_store_f32_avx2", KvFormat::f32, kAvx2, kv_store_f32_avx2},
+    {"kv_store_f16_avx2", KvFormat::f16, kAvx2, kv_store_f16_avx2},
+    {"kv_store_bf16_avx2", KvFormat::bf16, kAvx2, kv_store_bf16_avx2},
+#endif
+    {"kv_store_f32_ref", KvFormat::f32, kNothing, kv_store_f32_ref},
+    {"kv_store_f16_ref", KvFormat::f16, kNothing, kv_store_f16_ref},
+    {"kv_store_bf16_ref", KvFormat::bf16, kNothing, kv_store_bf16_ref},
+};
+
+constexpr Entry<AttentionFn, KvFormat> kAttention[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"attention_f32_avx512", KvFormat::f32, kAvx512, attention_f32_avx512},
+    {"attention_f16_avx512", KvFormat::f16, kAvx512, attention_f16_avx512},
+    {"attention_bf16_avx512", KvFormat::bf16, kAvx512, attention_bf16_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"attention_f32_avx2", KvFormat::f32, kAvx2, attention_f32_avx2},
+    {"attention_f16_avx2", KvFormat::f16, kAvx2, attention_f16_avx2},
+    {"attention_bf16_avx2", KvFormat::bf16, kAvx2, attention_bf16_avx2},
+#endif
+    {"attention_f32_ref", KvFormat::f32, kNothing, attention_f32_ref},
+    {"attention_f16_ref", KvFormat::f16, kNothing, attention_f16_ref},
+    {"attention_bf16_ref", KvFormat::bf16, kNothing, attention_bf16_ref},
+};
+
+constexpr Entry<SwigluFn> kSwiglu[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"swiglu_avx512", 0, kAvx512, swiglu_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"swiglu_avx2", 0, kAvx2, swiglu_avx2},
+#endif
+    {"swiglu_ref", 0, kNothing, swiglu_ref},
+};
+
+// True if the last entry of each of the first count formats exists and needs nothing.
+template <class Fn, class Format, std::size_t n>
+constexpr bool always_has_one(const Entry<Fn, Format> (&table)[n], int count) {
+  for (int format = 0; format < count; ++format) {
+    std::uint32_t last_needs = ~0u;
+    for (const auto& entry : table) {
+      if (static_cast<int>(entry.format) == format) last_needs = entry.needs;
+    }
+    if (last_needs != 0) return false;
+  }
+  return true;
+}
+static_assert(always_has_one(kLinear, kWeightFormatCount));
+static_assert(always_has_one(kDequantRow, kWeightFormatCount));
+static_assert(always_has_one(kRmsNorm, 1));
+static_assert(always_has_one(kRope, 1));
+static_assert(always_has_one(kKvStore, kKvFormatCount));
+static_assert(always_has_one(kAttention, kKvFormatCount));
+static_assert(always_has_one(kSwiglu, 1));
+
+// The best variant for a format; always_has_one() makes sure that there is one.
+template <class Fn, class Format, std::size_t n>
+Fn best(const Entry<Fn, Format> (&table)[n], int format, std::uint32_t features) {
+  for (const auto& entry : table) {
+    if (static_cast<int>(entry.format) != format) continue;
+    if ((entry.needs & features) == entry.needs) return entry.fn;
+  }
+  return nullptr;
+}
+
+template <class EntryT, std::size_t n>
+constexpr Table<EntryT> whole(const EntryT (&table)[n]) {
+  return {table, n};
+}
+
+const char* tier_name(std::uint32_t features) {
+#if defined(HEARTH_HAVE_AVX512)
+  if ((features & kAvx512) == kAvx512) return "avx512";
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+  if ((features & kAvx2) == kAvx2) return "avx2";
+#endif
+  return "ref";
+}
+
+}  // namespace
+
+Table<Entry<LinearFn, WeightFormat>> linear_table() {
+  return whole(kLinear);
+}
+Table<Entry<DequantRowFn, WeightFormat>> dequant_row_table() {
+  return whole(kDequantRow);
+}
+Table<Entry<RmsNormFn>> rms_norm_table() {
+  return whole(kRmsNorm);
+}
+Table<Entry<RopeFn>> rope_table() {
+  return whole(kRope);
+}
+Table<Entry<KvStoreFn, KvFormat>> kv_store_table() {
+  return whole(kKvStore);
+}
+Table<Entry<AttentionFn, KvFormat>> attention_table() {
+  return whole(kAttention);
+}
+Table<Entry<SwigluFn>> swiglu_table() {
+  return whole(kSwiglu);
+}
+
+KernelSet select_kernels(std::uint32_t features) {
+  KernelSet set{};
+  for (int format = 0; format < kWeightFormatCount; ++format) {
+    set.linear[format] = best(kLinear, format, features);
+    set.dequant_row[format] = best(kDequantRow, format, features);
+  }
+  for (int format = 0; format < kKvFormatCount; ++format) {
+    set.kv_store[format] = best(kKvStore, format, features);
+    set.attention[format] = best(kAttention, format, features);
+  }
+  set.rms_norm = best(kRmsNorm, 0, features);
+  set.rope = best(kRope, 0, features);
+  set.swiglu = best(kSwiglu, 0, features);
+  set.tier = tier_name(features);
+  return set;
+}
+
+}  // namespace hearth::kernels

@@ -1,0 +1,180 @@
+// The border of the kernels: one argument struct and one function type per operation.
+//
+// Shapes are row-major, the last dimension contiguous.  Kernels run on any thread, allocate
+// nothing, keep no state and cannot fail: the engine checks shapes when it builds a plan.  A kernel
+// writes only what its arguments name.
+//
+// Arithmetic.  A result depends on its own row only, never on how many rows are computed together
+// or on which worker computes them: for each output there is one order of operations per tier.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hearth::kernels {
+
+// How the weights of a matrix are stored.
+enum class WeightFormat : std::uint8_t { f32, f16, bf16, q8_0, q4_0 };
+inline constexpr int kWeightFormatCount = 5;
+
+// How keys and values are stored in a page.
+enum class KvFormat : std::uint8_t { f32, f16, bf16 };
+inline constexpr int kKvFormatCount = 3;
+
+// Weights per block and bytes per block of a format.
+struct BlockShape {
+  int weights;
+  int bytes;
+};
+constexpr BlockShape block_shape(WeightFormat format) {
+  switch (format) {
+    case WeightFormat::f32: return {1, 4};
+    case WeightFormat::f16: return {1, 2};
+    case WeightFormat::bf16: return {1, 2};
+    case WeightFormat::q8_0: return {32, 34};
+    case WeightFormat::q4_0: return {32, 18};
+  }
+  return {0, 0};
+}
+constexpr int kv_element_bytes(KvFormat format) {
+  return format == KvFormat::f32 ? 4 : 2;
+}
+
+// linear: y[t, r] = sum_k W[r, k] * x[t, k] (+ bias[r]) (+ y[t, r])   for r in [row_begin, row_end)
+//
+// Weights are widened to float and multiplied in float; accumulation is in float.
+struct LinearArgs {
+  const void* weights;     // [rows, cols] in the op's format; any alignment
+  std::int64_t cols;       // a multiple of the format's block
+  std::int64_t row_begin;  // rows of W that this call computes
+  std::int64_t row_end;
+  const float* x;         // [tokens, x_stride]
+  std::int64_t x_stride;  // floats, >= cols
+  float* y;               // [tokens, y_stride]; columns [row_begin, row_end) are written
+  std::int64_t y_stride;  // floats
+  std::int64_t tokens;    // >= 1
+  const float* bias;      // [rows] or null
+  bool accumulate;        // add to what y holds: the residual connection
+};
+using LinearFn = void (*)(const LinearArgs&);
+
+// dequant_row: out[k] = W[row, k]: the embedding table's gather.
+struct DequantRowArgs {
+  const void* row;    // [cols] in the op's format
+  std::int64_t cols;  // a multiple of the format's block
+  float* out;         // [cols]
+};
+using DequantRowFn = void (*)(const DequantRowArgs&);
+
+// rms_norm: y[i, k] = x[i, k] / sqrt(mean_k(x[i, k]^2) + eps) * weight[k].  y may be x.
+struct RmsNormArgs {
+  const float* x;       // [rows, x_stride]
+  float* y;             // [rows, y_stride]
+  const float* weight;  // [cols]
+  std::int64_t rows;
+  std::int64_t cols;
+  std::int64_t x_stride;  // floats, >= cols
+  std::int64_t y_stride;  // floats, >= cols
+  float eps;
+};
+using RmsNormFn = void (*)(const RmsNormArgs&);
+
+// rope: rotates the first 2 * pairs elements of every head in place.
+//   interleaved: (x[2i], x[2i + 1]);  else: (x[i], x[i + pairs])
+//   (a, b) -> (a * cos[i] - b * sin[i], a * sin[i] + b * cos[i])
+struct RopeArgs {
+  float* x;          // [heads, head_dim] of one token
+  const float* cos;  // [pairs] of the token's position
+  const float* sin;  // [pairs]
+  std::int64_t heads;
+  std::int64_t head_dim;
+  std::int64_t pairs;  // 2 * pairs <= head_dim
+  bool interleaved;
+};
+using RopeFn = void (*)(const RopeArgs&);
+
+// kv_store: out[i] = x[i] in the op's KV format, rounded to nearest even; f16 saturates at +-65504.
+struct KvStoreArgs {
+  const float* x;  // [count]
+  void* out;       // [count] elements of the format, any alignment
+  std::int64_t count;
+};
+using KvStoreFn = void (*)(const KvStoreArgs&);
+
+// attention: one token's query heads that share one KV head, over the pages of its sequence.
+//   s[g, j] = scale * q[g] . k[j];  out[g] = sum_j softmax_j(s[g, :]) * v[j],   j in [0, tokens)
+//
+// Pages are taken in order, each with one update of a running maximum and sum (the online softmax
+// of Milakov and Gimelshein, 2018), so that the result depends on the position alone.
+struct AttentionArgs {
+  const float* q;                 // [group, head_dim]
+  float* out;                     // [group, head_dim]
+  const std::byte* const* pages;  // [ceil(tokens / page_tokens)] payloads
+  std::int64_t k_offset;          // bytes from a payload to K of this layer and head:
+  std::int64_t v_offset;          //   [page_tokens, head_dim] in the op's KV format; V likewise
+  std::int64_t page_tokens;       // tokens per page, 8 .. 256
+  std::int64_t tokens;            // visible positions, >= 1
+  std::int64_t group;             // query heads per KV head
+  std::int64_t head_dim;          // any
+  float scale;
+  float* scratch;  // [group * (page_tokens + 2)]
+};
+using AttentionFn = void (*)(const AttentionArgs&);
+
+// swiglu: gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
+struct SwigluArgs {
+  float* gate;      // [count], in and out
+  const float* up;  // [count]
+  std::int64_t count;
+};
+using SwigluFn = void (*)(const SwigluArgs&);
+
+// CPU features that a kernel may need; bits of a mask.
+enum CpuFeature : std::uint32_t {
+  kCpuAvx2 = 1u << 0,    // with FMA and F16C
+  kCpuAvx512 = 1u << 1,  // F, BW, VL, DQ
+};
+
+// What this CPU and this operating system offer.
+std::uint32_t cpu_features();
+
+// One entry of an operation's table: tables are best first, and the last entry needs nothing.
+template <class Fn, class Format = int>
+struct Entry {
+  const char* name;     // "linear_q8_0_avx2", for logs, tests and benchmarks
+  Format format;        // of the op's weights or pages
+  std::uint32_t needs;  // CpuFeature bits
+  Fn fn;
+};
+
+template <class T>
+struct Table {
+  const T* first;
+  std::size_t count;
+  const T* begin() const { return first; }
+  const T* end() const { return first + count; }
+};
+
+// Every variant of every operation that was compiled in: what the tests go through.
+Table<Entry<LinearFn, WeightFormat>> linear_table();
+Table<Entry<DequantRowFn, WeightFormat>> dequant_row_table();
+Table<Entry<RmsNormFn>> rms_norm_table();
+Table<Entry<RopeFn>> rope_table();
+Table<Entry<KvStoreFn, KvFormat>> kv_store_table();
+Table<Entry<AttentionFn, KvFormat>> attention_table();
+Table<Entry<SwigluFn>> swiglu_table();
+
+// The best variant of every operation for a set of features.
+struct KernelSet {
+  LinearFn linear[kWeightFormatCount];
+  DequantRowFn dequant_row[kWeightFormatCount];
+  RmsNormFn rms_norm;
+  RopeFn rope;
+  KvStoreFn kv_store[kKvFormatCount];
+  AttentionFn attention[kKvFormatCount];
+  SwigluFn swiglu;
+  const char* tier;  // "avx512", "avx2" or "ref": the best tier that features allows
+};
+KernelSet select_kernels(std::uint32_t features);
+
+}  // namespace hearth::kernels

@@ -1,0 +1,277 @@
+// The portable kernels: plain C++ for any CPU, the fallback where there is no AVX2.
+//
+// The arithmetic is that of kernels.hpp, in float.  Sums are kept in kLanes partial sums that take
+// turns, added up at the end: errors grow more slowly than in one long sum, and a compiler may use
+// whatever vectors the baseline CPU has.
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/half.hpp"
+#include "kernels/quant.h"
+#include "kernels/variants.hpp"
+
+namespace hearth::kernels {
+namespace {
+
+constexpr int kLanes = 8;
+
+template <class T>
+T read(const void* p) {
+  T value;
+  std::memcpy(&value, p, sizeof(value));
+  return value;
+}
+
+// ---- Formats: widen kColumns columns, kBytes bytes at any alignment ---------------------------
+
+struct F32 {
+  static constexpr int kColumns = 1, kBytes = 4;
+  static void widen(const std::byte* p, float* out) { *out = read<float>(p); }
+};
+
+struct F16 {
+  static constexpr int kColumns = 1, kBytes = 2;
+  static void widen(const std::byte* p, float* out) {
+    *out = float_from_f16(read<std::uint16_t>(p));
+  }
+};
+
+struct Bf16 {
+  static constexpr int kColumns = 1, kBytes = 2;
+  static void widen(const std::byte* p, float* out) {
+    *out = float_from_bf16(read<std::uint16_t>(p));
+  }
+};
+
+struct Q8_0 {
+  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ8_0);
+  static void widen(const std::byte* p, float* out) {
+    const auto block = read<BlockQ8_0>(p);
+    const float scale = float_from_f16(block.d);
+    for (int i = 0; i < kQuantBlock; ++i) out[i] = scale * block.q[i];
+  }
+};
+
+struct Q4_0 {
+  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ4_0);
+  static void widen(const std::byte* p, float* out) {
+    const auto block = read<BlockQ4_0>(p);
+    const float scale = float_from_f16(block.d);
+    for (int i = 0; i < kQuantBlock / 2; ++i) {
+      out[i] = scale * static_cast<float>((block.q[i] & 15) - 8);
+      out[i + kQuantBlock / 2] = scale * static_cast<float>((block.q[i] >> 4) - 8);
+    }
+  }
+};
+
+template <class Format>
+std::int64_t bytes_of(std::int64_t cols) {
+  return cols / Format::kColumns * Format::kBytes;
+}
+
+template <class Format>
+void widen_row(const std::byte* row, std::int64_t cols, float* out) {
+  for (std::int64_t k = 0; k < cols; k += Format::kColumns) {
+    Format::widen(row + bytes_of<Format>(k), out + k);
+  }
+}
+
+struct PartialSums {
+  float lane[kLanes] = {};
+
+  // Adds a[i] * b[i], i < count; count is a multiple of kLanes in every call but the last.
+  void add(const float* a, const float* b, std::int64_t count) {
+    std::int64_t i = 0;
+    for (; i + kLanes <= count; i += kLanes) {
+      for (int j = 0; j < kLanes; ++j) lane[j] += a[i + j] * b[i + j];
+    }
+    for (int j = 0; i + j < count; ++j) lane[j] += a[i + j] * b[i + j];
+  }
+  float total() const {
+    return ((lane[0] + lane[4]) + (lane[2] + lane[6])) +
+           ((lane[1] + lane[5]) + (lane[3] + lane[7]));
+  }
+};
+
+// Widens a row of weights in pieces that stay in the first-level cache.
+template <class Format>
+float dot(const std::byte* row, const float* x, std::int64_t cols) {
+  constexpr std::int64_t kPiece = 4 * kQuantBlock;
+  float weights[kPiece];
+  PartialSums sums;
+  for (std::int64_t k = 0; k < cols; k += kPiece) {
+    const std::int64_t count = cols - k < kPiece ? cols - k : kPiece;
+    widen_row<Format>(row + bytes_of<Format>(k), count, weights);
+    sums.add(weights, x + k, count);
+  }
+  return sums.total();
+}
+
+// ---- Operations --------------------------------------------------------------------------------
+
+template <class Format>
+void linear(const LinearArgs& args) {
+  const auto* weights = static_cast<const std::byte*>(args.weights);
+  for (std::int64_t row = args.row_begin; row < args.row_end; ++row) {
+    const std::byte* at = weights + row * bytes_of<Format>(args.cols);
+    for (std::int64_t token = 0; token < args.tokens; ++token) {
+      float sum = dot<Format>(at, args.x + token * args.x_stride, args.cols);
+      float* y = args.y + token * args.y_stride + row;
+      if (args.bias != nullptr) sum += args.bias[row];
+      *y = args.accumulate ? sum + *y : sum;
+    }
+  }
+}
+
+template <class Format>
+void dequant_row(const DequantRowArgs& args) {
+  widen_row<Format>(static_cast<const std::byte*>(args.row), args.cols, args.out);
+}
+
+// One page of one head: a step of the online softmax.
+template <class Format>
+void attend_page(const AttentionArgs& args, const std::byte* payload, std::int64_t tokens,
+                 std::int64_t head) {
+  const std::int64_t row_bytes = bytes_of<Format>(args.head_dim);
+  float* scores = args.scratch + head * (args.page_tokens + 2);
+  float& max = scores[args.page_tokens];
+  float& sum = scores[args.page_tokens + 1];
+  float* out = args.out + head * args.head_dim;
+
+  const float old_max = max;
+  for (std::int64_t j = 0; j < tokens; ++j) {
+    const std::byte* key = payload + args.k_offset + j * row_bytes;
+    scores[j] = args.scale * dot<Format>(key, args.q + head * args.head_dim, args.head_dim);
+    max = std::fmax(max, scores[j]);
+  }
+  const float factor = std::exp(old_max - max);
+  sum *= factor;
+  for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] *= factor;
+  for (std::int64_t j = 0; j < tokens; ++j) {
+    const std::byte* values = payload + args.v_offset + j * row_bytes;
+    const float weight = std::exp(scores[j] - max);
+    sum += weight;
+    for (std::int64_t k = 0; k < args.head_dim; ++k) {
+      float value;
+      Format::widen(values + bytes_of<Format>(k), &value);
+      out[k] += weight * value;
+    }
+  }
+}
+
+template <class Format>
+void attention(const AttentionArgs& args) {
+  for (std::int64_t head = 0; head < args.group; ++head) {
+    float* out = args.out + head * args.head_dim;
+    float* state = args.scratch + head * (args.page_tokens + 2) + args.page_tokens;
+    state[0] = -std::numeric_limits<float>::infinity();
+    state[1] = 0.0f;
+    for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] = 0.0f;
+
+    for (std::int64_t token = 0; token < args.tokens; token += args.page_tokens) {
+      const std::int64_t rest = args.tokens - token;
+      attend_page<Format>(args, args.pages[token / args.page_tokens],
+                          rest < args.page_tokens ? rest : args.page_tokens, head);
+    }
+    for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] /= state[1];
+  }
+}
+
+template <class Half>
+void store_halves(const KvStoreArgs& args, Half half_from_float) {
+  auto* out = static_cast<std::byte*>(args.out);
+  for (std::int64_t i = 0; i < args.count; ++i) {
+    const std::uint16_t half = half_from_float(args.x[i]);
+    std::memcpy(out + i * sizeof(half), &half, sizeof(half));
+  }
+}
+
+}  // namespace
+
+void linear_f32_ref(const LinearArgs& args) {
+  linear<F32>(args);
+}
+void linear_f16_ref(const LinearArgs& args) {
+  linear<F16>(args);
+}
+void linear_bf16_ref(const LinearArgs& args) {
+  linear<Bf16>(args);
+}
+void linear_q8_0_ref(const LinearArgs& args) {
+  linear<Q8_0>(args);
+}
+void linear_q4_0_ref(const LinearArgs& args) {
+  linear<Q4_0>(args);
+}
+
+void dequant_row_f32_ref(const DequantRowArgs& args) {
+  dequant_row<F32>(args);
+}
+void dequant_row_f16_ref(const DequantRowArgs& args) {
+  dequant_row<F16>(args);
+}
+void dequant_row_bf16_ref(const DequantRowArgs& args) {
+  dequant_row<Bf16>(args);
+}
+void dequant_row_q8_0_ref(const DequantRowArgs& args) {
+  dequant_row<Q8_0>(args);
+}
+void dequant_row_q4_0_ref(const DequantRowArgs& args) {
+  dequant_row<Q4_0>(args);
+}
+
+void rms_norm_ref(const RmsNormArgs& args) {
+  for (std::int64_t row = 0; row < args.rows; ++row) {
+    const float* x = args.x + row * args.x_stride;
+    float* y = args.y + row * args.y_stride;
+    PartialSums squares;
+    squares.add(x, x, args.cols);
+    const float mean = squares.total() / static_cast<float>(args.cols);
+    const float scale = 1.0f / std::sqrt(mean + args.eps);
+    for (std::int64_t k = 0; k < args.cols; ++k) y[k] = x[k] * scale * args.weight[k];
+  }
+}
+
+void rope_ref(const RopeArgs& args) {
+  const std::int64_t step = args.interleaved ? 2 : 1;
+  const std::int64_t partner = args.interleaved ? 1 : args.pairs;
+  for (std::int64_t head = 0; head < args.heads; ++head) {
+    for (std::int64_t i = 0; i < args.pairs; ++i) {
+      float* x = args.x + head * args.head_dim + i * step;
+      const float a = x[0];
+      const float b = x[partner];
+      x[0] = a * args.cos[i] - b * args.sin[i];
+      x[partner] = a * args.sin[i] + b * args.cos[i];
+    }
+  }
+}
+
+void kv_store_f32_ref(const KvStoreArgs& args) {
+  std::memcpy(args.out, args.x, static_cast<std::size_t>(args.count) * sizeof(float));
+}
+void kv_store_f16_ref(const KvStoreArgs& args) {
+  store_halves(args, f16_from_float);
+}
+void kv_store_bf16_ref(const KvStoreArgs& args) {
+  store_halves(args, bf16_from_float);
+}
+
+void attention_f32_ref(const AttentionArgs& args) {
+  attention<F32>(args);
+}
+void attention_f16_ref(const AttentionArgs& args) {
+  attention<F16>(args);
+}
+void attention_bf16_ref(const AttentionArgs& args) {
+  attention<Bf16>(args);
+}
+
+void swiglu_ref(const SwigluArgs& args) {
+  for (std::int64_t i = 0; i < args.count; ++i) {
+    const float gate = args.gate[i];
+    args.gate[i] = gate / (1.0f + std::exp(-gate)) * args.up[i];
+  }
+}
+
+}  // namespace hearth::kernels

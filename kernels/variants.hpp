@@ -1,0 +1,35 @@
+// Every kernel by name: <op>_<format>_<tier>.  Who calls a kernel goes through the tables of
+// dispatch.cpp; this list is for dispatch.cpp, for the tiers' sources, and for the tests.
+#pragma once
+
+#include "kernels/kernels.hpp"
+
+#define HEARTH_DECLARE_KERNELS(tier)                   \
+  void linear_f32_##tier(const LinearArgs&);           \
+  void linear_f16_##tier(const LinearArgs&);           \
+  void linear_bf16_##tier(const LinearArgs&);          \
+  void linear_q8_0_##tier(const LinearArgs&);          \
+  void linear_q4_0_##tier(const LinearArgs&);          \
+  void dequant_row_f32_##tier(const DequantRowArgs&);  \
+  void dequant_row_f16_##tier(const DequantRowArgs&);  \
+  void dequant_row_bf16_##tier(const DequantRowArgs&); \
+  void dequant_row_q8_0_##tier(const DequantRowArgs&); \
+  void dequant_row_q4_0_##tier(const DequantRowArgs&); \
+  void rms_norm_##tier(const RmsNormArgs&);            \
+  void rope_##tier(const RopeArgs&);                   \
+  void kv_store_f32_##tier(const KvStoreArgs&);        \
+  void kv_store_f16_##tier(const KvStoreArgs&);        \
+  void kv_store_bf16_##tier(const KvStoreArgs&);       \
+  void attention_f32_##tier(const AttentionArgs&);     \
+  void attention_f16_##tier(const AttentionArgs&);     \
+  void attention_bf16_##tier(const AttentionArgs&);    \
+  void swiglu_##tier(const SwigluArgs&);
+
+namespace hearth::kernels {
+
+HEARTH_DECLARE_KERNELS(ref)
+HEARTH_DECLARE_KERNELS(avx2)
+HEARTH_DECLARE_KERNELS(avx512)
+HEARTH_DECLARE_KERNELS(avx512_emulated)  // in tests only
+
+}  // namespace hearth::kernels

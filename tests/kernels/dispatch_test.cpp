@@ -1,0 +1,98 @@
+// Goal: the tables are complete and select_kernels() takes the best variant that the features
+// allow.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <set>
+#include <string>
+
+#include "kernels/variants.hpp"
+
+namespace hearth::kernels {
+namespace {
+
+constexpr std::uint32_t kAll = kCpuAvx2 | kCpuAvx512;
+
+template <class TableT>
+void check_names(const TableT& table, const std::string& op) {
+  std::set<std::string> names;
+  for (const auto& entry : table) {
+    EXPECT_EQ(std::string(entry.name).rfind(op, 0), 0u) << entry.name;
+    EXPECT_TRUE(names.insert(entry.name).second) << entry.name << " is there twice";
+    const bool is_ref = std::string(entry.name).ends_with("_ref");
+    EXPECT_EQ(is_ref, entry.needs == 0) << entry.name;
+  }
+}
+
+TEST(dispatch, every_table_names_its_variants) {
+  check_names(linear_table(), "linear_");
+  check_names(dequant_row_table(), "dequant_row_");
+  check_names(rms_norm_table(), "rms_norm_");
+  check_names(rope_table(), "rope_");
+  check_names(kv_store_table(), "kv_store_");
+  check_names(attention_table(), "attention_");
+  check_names(swiglu_table(), "swiglu_");
+}
+
+TEST(dispatch, a_cpu_without_features_gets_the_portable_kernels) {
+  const KernelSet set = select_kernels(0);
+  EXPECT_STREQ(set.tier, "ref");
+  EXPECT_EQ(set.linear[static_cast<int>(WeightFormat::q8_0)], linear_q8_0_ref);
+  EXPECT_EQ(set.linear[static_cast<int>(WeightFormat::bf16)], linear_bf16_ref);
+  EXPECT_EQ(set.dequant_row[static_cast<int>(WeightFormat::q4_0)], dequant_row_q4_0_ref);
+  EXPECT_EQ(set.kv_store[static_cast<int>(KvFormat::f16)], kv_store_f16_ref);
+  EXPECT_EQ(set.attention[static_cast<int>(KvFormat::bf16)], attention_bf16_ref);
+  EXPECT_EQ(set.rms_norm, rms_norm_ref);
+  EXPECT_EQ(set.rope, rope_ref);
+  EXPECT_EQ(set.swiglu, swiglu_ref);
+}
+
+// For each of the table's formats, the first entry whose needs are met.
+template <class TableT, class Fn>
+void check_best(const TableT& table, const Fn* chosen, int formats, std::uint32_t features) {
+  for (int format = 0; format < formats; ++format) {
+    for (const auto& entry : table) {
+      if (static_cast<int>(entry.format) != format) continue;
+      if ((entry.needs & ~features) != 0) continue;
+      EXPECT_EQ(chosen[format], entry.fn) << entry.name;
+      break;
+    }
+    EXPECT_NE(chosen[format], nullptr);
+  }
+}
+
+TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
+  for (std::uint32_t features : {0u, std::uint32_t{kCpuAvx2}, std::uint32_t{kCpuAvx512}, kAll}) {
+    SCOPED_TRACE(features);
+    const KernelSet set = select_kernels(features);
+    check_best(linear_table(), set.linear, kWeightFormatCount, features);
+    check_best(dequant_row_table(), set.dequant_row, kWeightFormatCount, features);
+    check_best(rms_norm_table(), &set.rms_norm, 1, features);
+    check_best(rope_table(), &set.rope, 1, features);
+    check_best(kv_store_table(), set.kv_store, kKvFormatCount, features);
+    check_best(attention_table(), set.attention, kKvFormatCount, features);
+    check_best(swiglu_table(), &set.swiglu, 1, features);
+  }
+}
+
+TEST(dispatch, names_the_tier_that_the_features_allow) {
+#if defined(__x86_64__)
+  EXPECT_STREQ(select_kernels(kCpuAvx2).tier, "avx2");
+  EXPECT_STREQ(select_kernels(kAll).tier, "avx512");
+#endif
+  EXPECT_STREQ(select_kernels(kCpuAvx512).tier, "ref");  // it needs AVX2 as well
+}
+
+TEST(dispatch, the_features_of_this_cpu_agree_with_the_compiler) {
+#if defined(__x86_64__)
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
+                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+                      __builtin_cpu_supports("avx512dq");
+  EXPECT_EQ((cpu_features() & kCpuAvx2) != 0, avx2);
+  EXPECT_EQ((cpu_features() & kCpuAvx512) != 0, avx512);
+#endif
+}
+
+}  // namespace
+}  // namespace hearth::kernels

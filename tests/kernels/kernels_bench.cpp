@@ -1,0 +1,167 @@
+// Speed of every variant that this CPU can run, on one thread, beside what the machine can do.
+//
+// bytes_per_second is weight (or key and value) bytes read; compare it with read_memory, which
+// streams the same buffer.  flops counts a multiply-add as two; compare it with fma_peak.
+// Weights cycle through a buffer much larger than the caches, as the layers of a model do.
+#include <benchmark/benchmark.h>
+#include <sys/mman.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "kernels/kernels.hpp"
+
+namespace hearth::kernels {
+namespace {
+
+constexpr std::size_t kBufferBytes = std::size_t{256} << 20;
+constexpr std::int64_t kWidth = 4096;
+
+// Scales and weights that are small and finite in every format: each 16-bit word is 0x2c1d.
+unsigned char* weight_buffer() {
+  static unsigned char* const buffer = [] {
+    constexpr std::size_t kHugePage = std::size_t{2} << 20;
+    auto* bytes = static_cast<unsigned char*>(std::aligned_alloc(kHugePage, kBufferBytes));
+    if (bytes == nullptr) std::abort();
+    madvise(bytes, kBufferBytes, MADV_HUGEPAGE);
+    for (std::size_t i = 0; i < kBufferBytes; ++i) bytes[i] = i % 2 == 0 ? 0x1d : 0x2c;
+    return bytes;
+  }();
+  return buffer;
+}
+
+using Rate = benchmark::Counter;
+
+void set_rates(benchmark::State& state, double bytes, double flops) {
+  const auto rounds = static_cast<double>(state.iterations());
+  state.counters["bytes_per_second"] = Rate(bytes * rounds, Rate::kIsRate);
+  if (flops > 0) state.counters["flops"] = Rate(flops * rounds, Rate::kIsRate);
+}
+
+// ---- What the machine can do -----------------------------------------------------------------
+
+using Vector = float __attribute__((vector_size(32), may_alias, aligned(4)));
+
+__attribute__((target("avx2,fma"))) void read_memory(benchmark::State& state) {
+  const unsigned char* buffer = weight_buffer();
+  for (auto _ : state) {
+    Vector sum[8] = {};
+    for (std::size_t i = 0; i < kBufferBytes; i += 256) {
+#pragma GCC unroll 8
+      for (int j = 0; j < 8; ++j) sum[j] += *reinterpret_cast<const Vector*>(buffer + i + 32 * j);
+    }
+    for (int j = 1; j < 8; ++j) sum[0] += sum[j];
+    benchmark::DoNotOptimize(sum[0]);
+  }
+  set_rates(state, kBufferBytes, 0);
+}
+
+__attribute__((target("avx2,fma"))) void fma_peak_avx2(benchmark::State& state) {
+  constexpr int kSteps = 10000;
+  Vector a{}, b{}, c{}, d{}, e{}, f{}, g{}, h{}, i{}, j{};
+  const Vector factor = {0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f, 0.5f};
+  for (auto _ : state) {
+    for (int step = 0; step < kSteps; ++step) {
+      asm volatile(
+          "vfmadd231ps %[x], %[x], %0\n\tvfmadd231ps %[x], %[x], %1\n\t"
+          "vfmadd231ps %[x], %[x], %2\n\tvfmadd231ps %[x], %[x], %3\n\t"
+          "vfmadd231ps %[x], %[x], %4\n\tvfmadd231ps %[x], %[x], %5\n\t"
+          "vfmadd231ps %[x], %[x], %6\n\tvfmadd231ps %[x], %[x], %7\n\t"
+          "vfmadd231ps %[x], %[x], %8\n\tvfmadd231ps %[x], %[x], %9"
+          : "+x"(a), "+x"(b), "+x"(c), "+x"(d), "+x"(e), "+x"(f), "+x"(g), "+x"(h), "+x"(i), "+x"(j)
+          : [x] "x"(factor));
+    }
+  }
+  set_rates(state, 0, 2.0 * 8 * 10 * kSteps);
+}
+
+// ---- The kernels -----------------------------------------------------------------------------
+
+void bench_linear(benchmark::State& state, Entry<LinearFn, WeightFormat> entry,
+                  std::int64_t tokens) {
+  const BlockShape block = block_shape(entry.format);
+  const std::size_t bytes = static_cast<std::size_t>(kWidth) * kWidth / block.weights * block.bytes;
+  std::vector<float> x(tokens * kWidth, 0.5f);
+  std::vector<float> y(tokens * kWidth);
+  std::size_t at = 0;
+  for (auto _ : state) {
+    if (at + bytes > kBufferBytes) at = 0;
+    entry.fn({weight_buffer() + at, kWidth, 0, kWidth, x.data(), kWidth, y.data(), kWidth, tokens,
+              nullptr, false});
+    at += bytes;
+    benchmark::DoNotOptimize(y.data());
+  }
+  set_rates(state, bytes, 2.0 * kWidth * kWidth * tokens);
+}
+
+void bench_attention(benchmark::State& state, Entry<AttentionFn, KvFormat> entry) {
+  constexpr std::int64_t kTokens = 4096, kPageTokens = 32, kHeadDim = 128, kGroup = 4;
+  const std::int64_t half_bytes = kPageTokens * kHeadDim * kv_element_bytes(entry.format);
+  const auto all_bytes = static_cast<std::size_t>(kTokens / kPageTokens * 2 * half_bytes);
+  std::vector<float> q(kGroup * kHeadDim, 0.01f);
+  std::vector<float> out(kGroup * kHeadDim);
+  std::vector<float> scratch(kGroup * (kPageTokens + 2));
+  std::vector<const std::byte*> pages(kTokens / kPageTokens);
+  std::size_t at = 0;
+  for (auto _ : state) {
+    if (at + all_bytes > kBufferBytes) at = 0;
+    const auto* payload = reinterpret_cast<const std::byte*>(weight_buffer() + at);
+    for (std::size_t i = 0; i < pages.size(); ++i) pages[i] = payload + 2 * half_bytes * i;
+    entry.fn({q.data(), out.data(), pages.data(), 0, half_bytes, kPageTokens, kTokens, kGroup,
+              kHeadDim, 0.088f, scratch.data()});
+    at += all_bytes;
+    benchmark::DoNotOptimize(out.data());
+  }
+  set_rates(state, static_cast<double>(all_bytes), 4.0 * kTokens * kHeadDim * kGroup);
+}
+
+void bench_rms_norm(benchmark::State& state, Entry<RmsNormFn> entry) {
+  std::vector<float> x(kWidth, 0.5f), weight(kWidth, 1.0f), y(kWidth);
+  for (auto _ : state) {
+    entry.fn({x.data(), y.data(), weight.data(), 1, kWidth, kWidth, kWidth, 1e-5f});
+    benchmark::DoNotOptimize(y.data());
+  }
+}
+
+void bench_swiglu(benchmark::State& state, Entry<SwigluFn> entry) {
+  std::vector<float> gate(kWidth, 0.5f), up(kWidth, 0.0f);
+  for (auto _ : state) {
+    entry.fn({gate.data(), up.data(), kWidth});
+    benchmark::DoNotOptimize(gate.data());
+  }
+}
+
+template <class EntryT, class Fn, class... Args>
+void add(const EntryT& entry, Fn bench, const std::string& suffix, Args... args) {
+  if ((entry.needs & cpu_features()) != entry.needs) return;
+  benchmark::RegisterBenchmark((entry.name + suffix).c_str(), bench, entry, args...)
+      ->Unit(benchmark::kMicrosecond);
+}
+
+void add_all() {
+  benchmark::RegisterBenchmark("read_memory", read_memory)->Unit(benchmark::kMicrosecond);
+  if ((cpu_features() & kCpuAvx2) != 0) {
+    benchmark::RegisterBenchmark("fma_peak_avx2", fma_peak_avx2)->Unit(benchmark::kMicrosecond);
+  }
+  for (const auto& entry : linear_table()) {
+    for (std::int64_t tokens : {1, 2, 4, 8, 16, 64}) {
+      add(entry, bench_linear, "/tokens:" + std::to_string(tokens), tokens);
+    }
+  }
+  for (const auto& entry : attention_table()) add(entry, bench_attention, "/tokens:4096/group:4");
+  for (const auto& entry : rms_norm_table()) add(entry, bench_rms_norm, "/cols:4096");
+  for (const auto& entry : swiglu_table()) add(entry, bench_swiglu, "/count:4096");
+}
+
+}  // namespace
+}  // namespace hearth::kernels
+
+int main(int argc, char** argv) {
+  benchmark::Initialize(&argc, argv);
+  hearth::kernels::add_all();
+  benchmark::RunSpecifiedBenchmarks();
+  benchmark::Shutdown();
+  return 0;
+}

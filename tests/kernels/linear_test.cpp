@@ -1,0 +1,246 @@
+// Goal: every variant of linear equals a sum in double precision, whatever the shape, and gives a
+// token's row the same bits whatever else is computed.
+//
+// Method: random weights written in their format together with their exact values (oracle.hpp);
+// odd sizes, strides, row ranges, bias and accumulation; all inputs end at an inaccessible page,
+// and the outputs that are not asked for hold a known value.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tests/kernels/guarded_buffer.hpp"
+#include "tests/kernels/oracle.hpp"
+#include "tests/kernels/variants_under_test.hpp"
+
+namespace hearth::kernels {
+namespace {
+
+constexpr float kUntouched = 12345.0f;
+
+struct Shape {
+  std::int64_t rows, cols, tokens;
+  std::int64_t x_gap = 0, y_gap = 0;  // added to the strides
+  bool bias = false, accumulate = false;
+};
+
+// One matrix with its inputs.
+class Case {
+ public:
+  Case(WeightFormat format, const Shape& shape, Random& random)
+      : shape_(shape),
+        stored_(random_weights(format, shape.rows * shape.cols, random)),
+        weights_(stored_.bytes.size()),
+        x_(static_cast<std::size_t>((shape.tokens - 1) * x_stride() + shape.cols)),
+        bias_(static_cast<std::size_t>(shape.rows)) {
+    std::memcpy(weights_.data(), stored_.bytes.data(), stored_.bytes.size());
+    for (float& value : x_) value = random_float(random);
+    for (float& value : bias_) value = random_float(random);
+    old_y_.resize(static_cast<std::size_t>(shape.rows * shape.tokens));
+    for (float& value : old_y_) value = random_float(random);
+  }
+
+  std::int64_t x_stride() const { return shape_.cols + shape_.x_gap; }
+  GuardedBuffer<float>& x() { return x_; }
+  GuardedBuffer<unsigned char>& weights() { return weights_; }
+  void use_weights_at(const unsigned char* at) { weights_at_ = at; }
+
+  // Outputs [tokens, rows] of some tokens and rows; fails if any other output is touched.
+  std::vector<float> run(LinearFn fn, std::int64_t token_begin, std::int64_t token_end,
+                         std::int64_t row_begin, std::int64_t row_end) {
+    const std::int64_t stride = shape_.rows + shape_.y_gap;
+    const std::int64_t tokens = token_end - token_begin;
+    GuardedBuffer<float> y(static_cast<std::size_t>((tokens - 1) * stride + shape_.rows));
+    for (float& value : y) value = kUntouched;
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      for (std::int64_t r = row_begin; r < row_end; ++r) {
+        y[t * stride + r] = old_y_[(t + token_begin) * shape_.rows + r];
+      }
+    }
+    fn({.weights = weights_at_ != nullptr ? weights_at_ : weights_.data(),
+        .cols = shape_.cols,
+        .row_begin = row_begin,
+        .row_end = row_end,
+        .x = x_.data() + token_begin * x_stride(),
+        .x_stride = x_stride(),
+        .y = y.data(),
+        .y_stride = stride,
+        .tokens = tokens,
+        .bias = shape_.bias ? bias_.data() : nullptr,
+        .accumulate = shape_.accumulate});
+    EXPECT_TRUE(y.guards_intact());
+    std::vector<float> out;
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::int64_t r = static_cast<std::int64_t>(i) % stride;
+      if (r >= row_begin && r < row_end) {
+        out.push_back(y[i]);
+      } else {
+        EXPECT_EQ(y[i], kUntouched) << "element " << i;
+      }
+    }
+    return out;
+  }
+  std::vector<float> run(LinearFn fn) { return run(fn, 0, shape_.tokens, 0, shape_.rows); }
+
+  ErrorEnergy compare(const std::vector<float>& got) {
+    ErrorEnergy error;
+    for (std::int64_t t = 0; t < shape_.tokens; ++t) {
+      for (std::int64_t r = 0; r < shape_.rows; ++r) {
+        double want = 0, energy = 0;
+        const auto add = [&](double term) { want += term, energy += term * term; };
+        for (std::int64_t k = 0; k < shape_.cols; ++k) {
+          add(stored_.values[r * shape_.cols + k] * x_[t * x_stride() + k]);
+        }
+        if (shape_.bias) add(bias_[r]);
+        if (shape_.accumulate) add(old_y_[t * shape_.rows + r]);
+        error.add(got[t * shape_.rows + r], want, energy);
+      }
+    }
+    return error;
+  }
+
+ private:
+  Shape shape_;
+  Stored stored_;
+  GuardedBuffer<unsigned char> weights_;
+  const unsigned char* weights_at_ = nullptr;
+  GuardedBuffer<float> x_;
+  GuardedBuffer<float> bias_;
+  std::vector<float> old_y_;  // [tokens, rows]
+};
+
+class linear : public testing::TestWithParam<Entry<LinearFn, WeightFormat>> {
+ protected:
+  std::int64_t block() const { return block_shape(GetParam().format).weights; }
+  // Column counts that the format allows.
+  std::vector<std::int64_t> all_cols() const {
+    std::vector<std::int64_t> allowed;
+    for (std::int64_t cols : {1, 3, 7, 8, 31, 32, 33, 63, 64, 96, 100, 257, 512, 544, 768, 1000}) {
+      if (cols % block() == 0) allowed.push_back(cols);
+    }
+    return allowed;
+  }
+  Random random_{20260801};
+};
+
+TEST_P(linear, equals_the_float64_oracle_for_every_shape) {
+  WorstCase worst;
+  int turn = 0;
+  for (std::int64_t cols : all_cols()) {
+    for (std::int64_t rows : {1, 2, 3, 5, 8, 13, 64, 257}) {
+      for (std::int64_t tokens : {1, 2, 3, 4, 5, 7, 16, 33}) {
+        ++turn;
+        const Shape shape{.rows = rows,
+                          .cols = cols,
+                          .tokens = tokens,
+                          .x_gap = turn % 3,
+                          .y_gap = turn % 5,
+                          .bias = turn % 2 == 0,
+                          .accumulate = turn / 2 % 2 == 0};
+        SCOPED_TRACE(testing::Message() << rows << " x " << cols << ", tokens " << tokens);
+        Case test(GetParam().format, shape, random_);
+        worst.add(test.compare(test.run(GetParam().fn)), 1e-12);
+        if (HasFailure()) return;
+      }
+    }
+  }
+}
+
+TEST_P(linear, stays_accurate_for_long_rows_and_many_tokens) {
+  WorstCase worst;
+  for (std::int64_t tokens : {1, 97, 100}) {
+    Case test(GetParam().format, {.rows = 37, .cols = 4096, .tokens = tokens}, random_);
+    worst.add(test.compare(test.run(GetParam().fn)), 1e-12);
+  }
+}
+
+TEST_P(linear, gives_a_token_the_same_bits_alone_and_among_others) {
+  for (std::int64_t cols : {block() == 1 ? 1000 : 992, block() == 1 ? 33 : 32}) {
+    const Shape shape{.rows = 13, .cols = cols, .tokens = 110, .bias = true, .accumulate = true};
+    Case test(GetParam().format, shape, random_);
+    const std::vector<float> together = test.run(GetParam().fn);
+    for (std::int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 32, 33, 96, 97}) {
+      for (std::int64_t token : {std::int64_t{0}, 110 - tokens}) {
+        const auto part = test.run(GetParam().fn, token, token + tokens, 0, shape.rows);
+        for (std::size_t i = 0; i < part.size(); ++i) {
+          ASSERT_TRUE(same_bits(part[i], together[token * shape.rows + i]))
+              << "cols " << cols << ", tokens " << tokens << ", element " << i;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(linear, gives_a_row_the_same_bits_in_any_range_of_rows) {
+  for (std::int64_t tokens : {1, 3, 5, 20}) {
+    const Shape shape{.rows = 77, .cols = block() == 1 ? 600 : 608, .tokens = tokens, .y_gap = 3};
+    Case test(GetParam().format, shape, random_);
+    const std::vector<float> together = test.run(GetParam().fn);
+    for (int round = 0; round < 40; ++round) {
+      const std::int64_t row_begin = random_below(random_, shape.rows);
+      const std::int64_t row_end = row_begin + 1 + random_below(random_, shape.rows - row_begin);
+      const auto part = test.run(GetParam().fn, 0, tokens, row_begin, row_end);
+      for (std::int64_t t = 0; t < tokens; ++t) {
+        for (std::int64_t r = row_begin; r < row_end; ++r) {
+          ASSERT_TRUE(same_bits(part[t * (row_end - row_begin) + r - row_begin],
+                                together[t * shape.rows + r]))
+              << "rows " << row_begin << " .. " << row_end << ", token " << t << ", row " << r;
+        }
+      }
+    }
+  }
+}
+
+TEST_P(linear, does_nothing_for_an_empty_range_of_rows) {
+  Case test(GetParam().format, {.rows = 5, .cols = 64, .tokens = 2}, random_);
+  EXPECT_TRUE(test.run(GetParam().fn, 0, 2, 3, 3).empty());
+}
+
+TEST_P(linear, reads_weights_at_any_alignment) {
+  const Shape shape{.rows = 9, .cols = 96, .tokens = 5};
+  Case test(GetParam().format, shape, random_);
+  const std::vector<float> aligned = test.run(GetParam().fn);
+  for (std::size_t shift : {1, 2, 3, 5}) {
+    GuardedBuffer<unsigned char> moved(test.weights().size(), shift);
+    std::memcpy(moved.data(), test.weights().data(), moved.size());
+    test.use_weights_at(moved.data());
+    for (std::int64_t tokens : {1, 5}) {
+      const auto got = test.run(GetParam().fn, 0, tokens, 0, shape.rows);
+      for (std::size_t i = 0; i < got.size(); ++i) ASSERT_TRUE(same_bits(got[i], aligned[i]));
+    }
+  }
+}
+
+// Weights of a hostile file: any bytes.  Rows of numbers beside them must not suffer.
+TEST_P(linear, survives_weights_that_are_no_numbers) {
+  const Shape shape{.rows = 12, .cols = 128, .tokens = 7};
+  Case test(GetParam().format, shape, random_);
+  const std::vector<float> clean = test.run(GetParam().fn);
+  const std::size_t row_bytes = test.weights().size() / shape.rows;
+  for (std::int64_t row : {0, 5, 11}) {
+    for (std::size_t i = 0; i < row_bytes; ++i) {
+      test.weights()[row * row_bytes + i] = random_() % 4 == 0 ? random_() : 0xff;
+    }
+  }
+  const std::vector<float> got = test.run(GetParam().fn);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const std::size_t row = i % shape.rows;
+    if (row == 0 || row == 5 || row == 11) continue;
+    ASSERT_TRUE(same_bits(got[i], clean[i])) << "element " << i;
+  }
+}
+
+TEST_P(linear, passes_infinities_and_nans_of_activations_on) {
+  const Shape shape{.rows = 3, .cols = 64, .tokens = 3};
+  Case test(GetParam().format, shape, random_);
+  test.x()[63] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> got = test.run(GetParam().fn);
+  for (int row = 0; row < 3; ++row) EXPECT_TRUE(std::isnan(got[row]));
+  for (std::size_t i = 3; i < got.size(); ++i) EXPECT_TRUE(std::isfinite(got[i]));
+}
+
+INSTANTIATE_TEST_SUITE_P(kernels, linear, testing::ValuesIn(linear_variants()), VariantName());
+
+}  // namespace
+}  // namespace hearth::kernels

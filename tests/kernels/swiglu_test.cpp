@@ -1,0 +1,71 @@
+// Goal: every variant of swiglu equals its formula in double precision for gates over the whole
+// range of exp, and ends well beyond it.
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "tests/kernels/guarded_buffer.hpp"
+#include "tests/kernels/oracle.hpp"
+#include "tests/kernels/variants_under_test.hpp"
+
+namespace hearth::kernels {
+namespace {
+
+class swiglu : public testing::TestWithParam<Entry<SwigluFn>> {
+ protected:
+  // silu(gate) * up of one value, in a vector's company.
+  float one(float gate, float up = 1) {
+    std::vector<float> gates(17, gate), ups(17, up);
+    GetParam().fn({gates.data(), ups.data(), 17});
+    for (float value : gates) EXPECT_TRUE(same_bits(value, gates[0]));
+    return gates[0];
+  }
+};
+
+TEST_P(swiglu, is_within_four_ulp_over_the_range_of_exp) {
+  constexpr int kCount = 1 << 18;
+  std::vector<float> gate(kCount), up(kCount, 1.0f);
+  for (int i = 0; i < kCount; ++i) gate[i] = 174.0f * (static_cast<float>(i) / kCount - 0.5f);
+  const std::vector<float> old = gate;
+  GetParam().fn({gate.data(), up.data(), kCount});
+  double worst = 0;
+  for (int i = 0; i < kCount; ++i) {
+    const double want = old[i] / (1 + std::exp(-double{old[i]}));
+    const double ulp = std::ldexp(1.0, std::ilogb(want) - 23);
+    if (want != 0) worst = std::max(worst, std::abs(gate[i] - want) / ulp);
+  }
+  RecordProperty("ulp", std::to_string(worst));
+  EXPECT_LE(worst, 4.0);
+}
+
+TEST_P(swiglu, ends_well_beyond_the_range_of_exp) {
+  EXPECT_EQ(one(200.0f), 200.0f);
+  EXPECT_EQ(one(1e30f), 1e30f);
+  EXPECT_EQ(one(INFINITY), INFINITY);
+  for (float gate : {-90.0f, -104.0f, -1e4f, -1e30f}) EXPECT_NEAR(one(gate), 0.0f, 1e-36f);
+  EXPECT_EQ(one(0.0f), 0.0f);
+  EXPECT_TRUE(std::isnan(one(NAN)));
+}
+
+TEST_P(swiglu, equals_the_float64_oracle_for_every_count) {
+  Random random(20260806);
+  WorstCase worst;
+  for (std::size_t count = 1; count <= 70; ++count) {
+    GuardedBuffer<float> gate(count), up(count);
+    for (float& value : gate) value = 8 * random_float(random);
+    for (float& value : up) value = random_float(random);
+    const std::vector<float> old(gate.begin(), gate.end());
+    GetParam().fn({gate.data(), up.data(), static_cast<std::int64_t>(count)});
+    ErrorEnergy error;
+    for (std::size_t i = 0; i < count; ++i) {
+      error.add(gate[i], old[i] / (1 + std::exp(-double{old[i]})) * up[i]);
+    }
+    EXPECT_TRUE(gate.guards_intact());
+    worst.add(error, 1e-12);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(kernels, swiglu, testing::ValuesIn(swiglu_variants()), VariantName());
+
+}  // namespace
+}  // namespace hearth::kernels

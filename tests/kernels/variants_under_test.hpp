@@ -1,0 +1,92 @@
+// The variants that a test goes through: every table entry that this CPU can run, and the AVX-512
+// kernels in emulation, which run anywhere.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "kernels/variants.hpp"
+
+namespace hearth::kernels {
+
+// How GoogleTest prints a test's parameter.
+template <class Fn, class Format>
+void PrintTo(const Entry<Fn, Format>& entry, std::ostream* out) {
+  *out << entry.name;
+}
+
+template <class EntryT>
+std::vector<EntryT> variants_under_test(Table<EntryT> table, std::vector<EntryT> emulated) {
+  std::vector<EntryT> variants;
+  for (const EntryT& entry : table) {
+    if ((entry.needs & cpu_features()) == entry.needs) variants.push_back(entry);
+  }
+  variants.insert(variants.end(), emulated.begin(), emulated.end());
+  return variants;
+}
+
+inline auto linear_variants() {
+  using enum WeightFormat;
+  return variants_under_test(
+      linear_table(), {{"linear_f32_avx512_emulated", f32, 0, linear_f32_avx512_emulated},
+                       {"linear_f16_avx512_emulated", f16, 0, linear_f16_avx512_emulated},
+                       {"linear_bf16_avx512_emulated", bf16, 0, linear_bf16_avx512_emulated},
+                       {"linear_q8_0_avx512_emulated", q8_0, 0, linear_q8_0_avx512_emulated},
+                       {"linear_q4_0_avx512_emulated", q4_0, 0, linear_q4_0_avx512_emulated}});
+}
+
+inline auto dequant_row_variants() {
+  using enum WeightFormat;
+  return variants_under_test(
+      dequant_row_table(),
+      {{"dequant_row_f32_avx512_emulated", f32, 0, dequant_row_f32_avx512_emulated},
+       {"dequant_row_f16_avx512_emulated", f16, 0, dequant_row_f16_avx512_emulated},
+       {"dequant_row_bf16_avx512_emulated", bf16, 0, dequant_row_bf16_avx512_emulated},
+       {"dequant_row_q8_0_avx512_emulated", q8_0, 0, dequant_row_q8_0_avx512_emulated},
+       {"dequant_row_q4_0_avx512_emulated", q4_0, 0, dequant_row_q4_0_avx512_emulated}});
+}
+
+inline auto kv_store_variants() {
+  using enum KvFormat;
+  return variants_under_test(
+      kv_store_table(),
+      {{"kv_store_f32_avx512_emulated", f32, 0, kv_store_f32_avx512_emulated},
+       {"kv_store_f16_avx512_emulated", f16, 0, kv_store_f16_avx512_emulated},
+       {"kv_store_bf16_avx512_emulated", bf16, 0, kv_store_bf16_avx512_emulated}});
+}
+
+inline auto attention_variants() {
+  using enum KvFormat;
+  return variants_under_test(
+      attention_table(),
+      {{"attention_f32_avx512_emulated", f32, 0, attention_f32_avx512_emulated},
+       {"attention_f16_avx512_emulated", f16, 0, attention_f16_avx512_emulated},
+       {"attention_bf16_avx512_emulated", bf16, 0, attention_bf16_avx512_emulated}});
+}
+
+inline auto rms_norm_variants() {
+  return variants_under_test(rms_norm_table(),
+                             {{"rms_norm_avx512_emulated", 0, 0, rms_norm_avx512_emulated}});
+}
+
+inline auto rope_variants() {
+  return variants_under_test(rope_table(), {{"rope_avx512_emulated", 0, 0, rope_avx512_emulated}});
+}
+
+inline auto swiglu_variants() {
+  return variants_under_test(swiglu_table(),
+                             {{"swiglu_avx512_emulated", 0, 0, swiglu_avx512_emulated}});
+}
+
+// Names the tests of a variant after it.
+struct VariantName {
+  template <class EntryT>
+  std::string operator()(const testing::TestParamInfo<EntryT>& info) const {
+    return info.param.name;
+  }
+};
+
+}  // namespace hearth::kernels
