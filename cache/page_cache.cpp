@@ -1,0 +1,180 @@
+#include "cache/page_cache.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace hearth::cache {
+
+PageCache::PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret)
+    : segment_(std::move(segment)),
+      master_secret_(master_secret),
+      index_(segment_.get()),
+      pages_(segment_->slot_count()) {}
+
+PageCache::Namespace& PageCache::find_namespace(NamespaceId id) {
+  const auto [found, added] = namespaces_.try_emplace(id);
+  if (added) {
+    found->second.secret = namespace_secret(master_secret_, id);
+    found->second.root =
+        cache::root_key(found->second.secret, segment_->fingerprint(), /*adapter=*/Digest{});
+  }
+  return found->second;
+}
+
+const Digest& PageCache::root_key(NamespaceId id) {
+  return find_namespace(id).root;
+}
+
+Digest PageCache::page_key(NamespaceId id, const Digest& parent,
+                           std::span<const std::int32_t> tokens) {
+  return cache::page_key(find_namespace(id).secret, parent, tokens);
+}
+
+SlotId PageCache::find(NamespaceId id, SlotId parent, const Digest& key,
+                       std::span<const std::int32_t> tokens) {
+  const SlotId slot = index_.find(id, parent, key, tokens);
+  if (slot != kNoSlot) hold(slot);
+  return slot;
+}
+
+PrefixIndex::Partial PageCache::find_partial(NamespaceId id, SlotId parent,
+                                             std::span<const std::int32_t> tokens) const {
+  return index_.find_partial(id, parent, tokens);
+}
+
+Result<SlotId> PageCache::take(NamespaceId id) {
+  if (free_ == kNoSlot) {
+    const std::uint32_t first = segment_->backed_slots();
+    HEARTH_TRY(const std::uint32_t added, segment_->grow());
+    for (std::uint32_t i = added; i > 0; --i) {  // so that low slots are used first
+      pages_[first + i - 1].next = std::exchange(free_, first + i - 1);
+    }
+    free_count_ += added;
+  }
+  if (free_ == kNoSlot && lru_first_ != kNoSlot) {
+    const SlotId victim = lru_first_;
+    lru_unlink(victim);
+    drop(victim);
+    ++evictions_;
+  }
+  if (free_ == kNoSlot) return kNoSlot;
+  const SlotId slot = free_;
+  free_ = pages_[slot].next;
+  --free_count_;
+  pages_[slot] = Page{.references = 1};
+  segment_->begin_fill(slot, id);
+  return slot;
+}
+
+// Pages that hold less of the same, and that nobody uses, have no further purpose.
+void PageCache::drop_shorter_siblings(SlotId slot, SlotId parent, const PageIdentity& identity) {
+  int scanned = 0;
+  for (SlotId child = index_.first_child(identity.namespace_id, parent);
+       child != kNoSlot && scanned < PrefixIndex::kScanMax; ++scanned) {
+    const SlotId next = index_.next_sibling(child);
+    const std::span<const std::int32_t> held = segment_->tokens(child);
+    if (child != slot && pages_[child].references == 0 && held.size() < identity.tokens.size() &&
+        std::ranges::equal(held, identity.tokens.first(held.size()))) {
+      lru_unlink(child);
+      drop(child);
+    }
+    child = next;
+  }
+}
+
+SlotId PageCache::commit(SlotId slot, SlotId parent, const PageIdentity& identity) {
+  assert(pages_[slot].references == 1 && !pages_[slot].committed);
+  if (const SlotId same = find(identity.namespace_id, parent, identity.key, identity.tokens);
+      same != kNoSlot) {
+    release(slot);
+    return same;
+  }
+  segment_->commit(slot, identity);
+  pages_[slot].committed = true;
+  index_.insert(identity.namespace_id, parent, slot);
+  drop_shorter_siblings(slot, parent, identity);
+  return slot;
+}
+
+void PageCache::hold(SlotId slot) {
+  if (pages_[slot].references++ == 0) lru_unlink(slot);
+}
+
+void PageCache::release(SlotId slot) {
+  Page& page = pages_[slot];
+  assert(page.references > 0);
+  if (--page.references > 0) return;
+  if (page.committed) {
+    lru_push(slot);
+  } else {
+    drop(slot);
+  }
+}
+
+void PageCache::drop(SlotId slot) {
+  Page& page = pages_[slot];
+  if (page.committed) index_.remove(slot);
+  segment_->free_slot(slot);
+  page = Page{.next = free_};
+  free_ = slot;
+  ++free_count_;
+}
+
+void PageCache::lru_push(SlotId slot) {
+  Page& page = pages_[slot];
+  page.previous = lru_last_;
+  page.next = kNoSlot;
+  (lru_last_ == kNoSlot ? lru_first_ : pages_[lru_last_].next) = slot;
+  lru_last_ = slot;
+  ++cached_count_;
+}
+
+void PageCache::lru_unlink(SlotId slot) {
+  Page& page = pages_[slot];
+  (page.previous == kNoSlot ? lru_first_ : pages_[page.previous].next) = page.next;
+  (page.next == kNoSlot ? lru_last_ : pages_[page.next].previous) = page.previous;
+  page.previous = page.next = kNoSlot;
+  --cached_count_;
+}
+
+PageCacheStats PageCache::stats() const {
+  PageCacheStats stats;
+  stats.pages_total = segment_->slot_count();
+  stats.pages_backed = segment_->backed_slots();
+  stats.pages_cached = cached_count_;
+  stats.pages_in_use = segment_->backed_slots() - cached_count_ - free_count_;
+  stats.evictions = evictions_;
+  stats.page_bytes = segment_->object_stride();
+  return stats;
+}
+
+void PageCache::check() const {
+  std::vector<int> seen(segment_->backed_slots(), 0);
+  std::uint64_t free_count = 0;
+  for (SlotId slot = free_; slot != kNoSlot; slot = pages_[slot].next, ++free_count) {
+    ++seen[slot];
+    assert(seen[slot] == 1 && pages_[slot].references == 0 && !pages_[slot].committed);
+    assert(segment_->record(slot).state == static_cast<std::uint32_t>(SlotState::free));
+  }
+  std::uint64_t cached_count = 0;
+  std::vector<std::uint64_t> order(segment_->backed_slots(), 0);
+  for (SlotId slot = lru_first_; slot != kNoSlot; slot = pages_[slot].next) {
+    ++seen[slot];
+    assert(seen[slot] == 1 && pages_[slot].references == 0 && pages_[slot].committed);
+    order[slot] = ++cached_count;
+  }
+  assert(free_count == free_count_ && cached_count == cached_count_);
+  for (SlotId slot = 0; slot < segment_->backed_slots(); ++slot) {
+    const Page& page = pages_[slot];
+    assert((page.references > 0) == (seen[slot] == 0));
+    if (!page.committed) continue;
+    assert(segment_->record(slot).state == static_cast<std::uint32_t>(SlotState::committed));
+    const SlotId parent = index_.parent(slot);
+    if (parent == kNoSlot) continue;
+    assert(pages_[parent].committed && segment_->tokens(parent).size() == page_tokens());
+    if (page.references > 0) assert(pages_[parent].references > 0);
+    if (order[slot] > 0 && order[parent] > 0) assert(order[slot] < order[parent]);
+  }
+}
+
+}  // namespace hearth::cache

@@ -1,0 +1,97 @@
+#include "cache/prefix_index.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cassert>
+#include <cstring>
+
+namespace hearth::cache {
+
+PrefixIndex::PrefixIndex(const Segment* segment)
+    : segment_(segment),
+      nodes_(segment->slot_count()),
+      table_(std::bit_ceil<std::size_t>(2 * segment->slot_count()), kNoSlot) {}
+
+// Keys are hashes: any eight bytes of one are as good as random.
+std::size_t PrefixIndex::home(const Digest& key) const {
+  std::uint64_t bits;
+  std::memcpy(&bits, key.data(), sizeof(bits));
+  return bits & (table_.size() - 1);
+}
+
+SlotId PrefixIndex::find(NamespaceId id, SlotId parent, const Digest& key,
+                         std::span<const std::int32_t> tokens) const {
+  for (std::size_t at = home(key); table_[at] != kNoSlot; at = (at + 1) & (table_.size() - 1)) {
+    const SlotId slot = table_[at];
+    if (segment_->record(slot).key != key) continue;
+    const Node& node = nodes_[slot];
+    if (node.namespace_id == id && node.parent == parent &&
+        std::ranges::equal(segment_->tokens(slot), tokens)) {
+      return slot;
+    }
+  }
+  return kNoSlot;
+}
+
+SlotId PrefixIndex::first_child(NamespaceId id, SlotId parent) const {
+  if (parent != kNoSlot) return nodes_[parent].first_child;
+  const auto found = first_pages_.find(id);
+  return found == first_pages_.end() ? kNoSlot : found->second;
+}
+
+SlotId& PrefixIndex::first_child_of(NamespaceId id, SlotId parent) {
+  if (parent != kNoSlot) return nodes_[parent].first_child;
+  return first_pages_.try_emplace(id, kNoSlot).first->second;
+}
+
+PrefixIndex::Partial PrefixIndex::find_partial(NamespaceId id, SlotId parent,
+                                               std::span<const std::int32_t> tokens) const {
+  Partial best;
+  int scanned = 0;
+  for (SlotId child = first_child(id, parent); child != kNoSlot && scanned < kScanMax;
+       child = nodes_[child].next_sibling, ++scanned) {
+    const std::span<const std::int32_t> held = segment_->tokens(child);
+    const auto common =
+        static_cast<std::uint32_t>(std::ranges::mismatch(held, tokens).in1 - held.begin());
+    if (common > best.tokens) best = {child, common};
+  }
+  return best;
+}
+
+void PrefixIndex::insert(NamespaceId id, SlotId parent, SlotId slot) {
+  SlotId& first = first_child_of(id, parent);
+  nodes_[slot] = Node{id, parent, kNoSlot, kNoSlot, first};
+  if (first != kNoSlot) nodes_[first].previous_sibling = slot;
+  first = slot;
+
+  std::size_t at = home(segment_->record(slot).key);
+  while (table_[at] != kNoSlot) at = (at + 1) & (table_.size() - 1);
+  table_[at] = slot;
+}
+
+void PrefixIndex::remove(SlotId slot) {
+  Node& node = nodes_[slot];
+  assert(node.first_child == kNoSlot);
+  if (node.next_sibling != kNoSlot)
+    nodes_[node.next_sibling].previous_sibling = node.previous_sibling;
+  if (node.previous_sibling != kNoSlot) {
+    nodes_[node.previous_sibling].next_sibling = node.next_sibling;
+  } else {
+    first_child_of(node.namespace_id, node.parent) = node.next_sibling;
+  }
+  node = Node{};
+
+  const std::size_t mask = table_.size() - 1;
+  std::size_t hole = home(segment_->record(slot).key);
+  while (table_[hole] != slot) hole = (hole + 1) & mask;
+  // Close the gap: an entry behind it moves in unless that would put it before its home.
+  for (std::size_t at = (hole + 1) & mask; table_[at] != kNoSlot; at = (at + 1) & mask) {
+    const std::size_t wanted = home(segment_->record(table_[at]).key);
+    if (((at - wanted) & mask) < ((at - hole) & mask)) continue;
+    table_[hole] = table_[at];
+    hole = at;
+  }
+  table_[hole] = kNoSlot;
+}
+
+}  // namespace hearth::cache

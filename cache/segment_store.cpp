@@ -1,0 +1,138 @@
+#include "cache/segment_store.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <span>
+
+#include "cache/page_key.hpp"
+
+namespace hearth::cache {
+namespace {
+
+// mkdir -p with mode 0700 for what is missing.
+Status make_directories(const std::string& path) {
+  for (std::size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
+    const std::string part = path.substr(0, slash);
+    if (mkdir(part.c_str(), 0700) != 0 && errno != EEXIST) return from_errno("create " + part);
+    if (slash == std::string::npos) return {};
+  }
+}
+
+Result<std::string> real_path(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> resolved(realpath(path.c_str(), nullptr),
+                                                             &std::free);
+  if (!resolved) return from_errno("resolve " + path);
+  return std::string(resolved.get());
+}
+
+Result<std::string> memory_directory(const std::string& state_dir, const std::string& memory_root) {
+  HEARTH_TRY(const std::string resolved, real_path(state_dir));
+  const Digest digest = hash(std::as_bytes(std::span(resolved)));
+  std::string name = fmt::format("{}/hearth-{}-", memory_root, geteuid());
+  for (int i = 0; i < 8; ++i) name += fmt::format("{:02x}", digest[static_cast<std::size_t>(i)]);
+  return name;
+}
+
+Result<UniqueFd> lock_state_directory(const std::string& state_dir) {
+  const std::string path = state_dir + "/lock";
+  UniqueFd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!lock) return from_errno("open " + path);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return from_errno("lock " + path);
+  return Error{Code::INVALID_OPERATION,
+               fmt::format("{} is in use by another hearthd: stop it, or name another --state-dir",
+                           state_dir)};
+}
+
+// Open a directory that nobody but us can change.  /dev/shm is everybody's: somebody may have put a
+// directory or a link of this name there first.
+Result<UniqueFd> open_private_directory(const std::string& path) {
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return from_errno("open " + path);
+  struct stat status = {};
+  if (fstat(fd.get(), &status) != 0) return from_errno("stat " + path);
+  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+    return Error{Code::STORAGE,
+                 fmt::format("{} is not private to uid {} (it belongs to uid {}, mode "
+                             "{:03o}): remove it",
+                             path, geteuid(), status.st_uid, status.st_mode & 0777)};
+  }
+  return fd;
+}
+
+Status remove_files(int directory_fd, const std::string& path) {
+  const int listing_fd = dup(directory_fd);
+  DIR* listing = listing_fd < 0 ? nullptr : fdopendir(listing_fd);
+  if (listing == nullptr) return from_errno("list " + path);
+  rewinddir(listing);
+  Status status;
+  while (const dirent* entry = readdir(listing)) {
+    const std::string name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (unlinkat(directory_fd, name.c_str(), 0) != 0)
+      status = from_errno("remove " + path + "/" + name);
+  }
+  closedir(listing);
+  return status;
+}
+
+}  // namespace
+
+Result<SegmentStore> SegmentStore::open(const std::string& state_dir,
+                                        const std::string& memory_root) {
+  SegmentStore store;
+  HEARTH_CHECK(make_directories(state_dir));
+  HEARTH_TRY(store.lock_, lock_state_directory(state_dir));
+  HEARTH_TRY(store.directory_, memory_directory(state_dir, memory_root));
+  if (mkdir(store.directory_.c_str(), 0700) != 0 && errno != EEXIST) {
+    return from_errno("create " + store.directory_);
+  }
+  HEARTH_TRY(store.directory_fd_, open_private_directory(store.directory_));
+  return store;
+}
+
+Status SegmentStore::purge(const std::string& state_dir, const std::string& memory_root) {
+  struct stat status = {};
+  if (stat(state_dir.c_str(), &status) != 0) {
+    return errno == ENOENT ? Status() : from_errno("stat " + state_dir);
+  }
+  HEARTH_TRY(const UniqueFd lock, lock_state_directory(state_dir));
+  HEARTH_TRY(const std::string memory, memory_directory(state_dir, memory_root));
+  if (lstat(memory.c_str(), &status) == 0) {
+    HEARTH_TRY(const UniqueFd directory, open_private_directory(memory));
+    HEARTH_CHECK(remove_files(directory.get(), memory));
+    if (rmdir(memory.c_str()) != 0) return from_errno("remove " + memory);
+  }
+  const std::string lock_path = state_dir + "/lock";
+  if (unlink(lock_path.c_str()) != 0) return from_errno("remove " + lock_path);
+  rmdir(state_dir.c_str());  // stays when the user keeps other things there
+  return {};
+}
+
+Result<UniqueFd> SegmentStore::create(const std::string& name, std::uint64_t bytes) const {
+  HEARTH_CHECK(remove(name));
+  UniqueFd fd(openat(directory_fd_.get(), name.c_str(),
+                     O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return from_errno(fmt::format("create {}/{}", directory_, name));
+  if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
+    return from_errno(fmt::format("size {}/{} to {} bytes", directory_, name, bytes));
+  }
+  return fd;
+}
+
+Status SegmentStore::remove(const std::string& name) const {
+  if (unlinkat(directory_fd_.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
+    return from_errno(fmt::format("remove {}/{}", directory_, name));
+  }
+  return {};
+}
+
+}  // namespace hearth::cache

@@ -1,0 +1,42 @@
+// Where segments live: a directory of memory that belongs to one state directory.
+//
+// The segments of DIR are files in /dev/shm/hearth-<uid>-<hash of DIR's real path>, mode 0700, so
+// that different state directories share nothing.  One daemon per state directory: a lock on
+// DIR/lock.
+#pragma once
+
+#include <string>
+
+#include "common/result.hpp"
+#include "common/unique_fd.hpp"
+
+namespace hearth::cache {
+
+class SegmentStore {
+ public:
+  // Open the store of a state directory, making both directories where they are missing, and take
+  // the lock.  memory_root is /dev/shm but for tests. Errors: INVALID_OPERATION when another daemon
+  // holds the lock; STORAGE when a directory is not ours alone; IO.
+  static Result<SegmentStore> open(const std::string& state_dir,
+                                   const std::string& memory_root = "/dev/shm");
+
+  // Remove everything that was kept for a state directory: its segments and the directory itself
+  // where nothing else is in it.  Needs the lock, so it fails while a daemon runs.
+  static Status purge(const std::string& state_dir, const std::string& memory_root = "/dev/shm");
+
+  // Create a segment file of this name and size, sparse, replacing an older one.
+  Result<UniqueFd> create(const std::string& name, std::uint64_t bytes) const;
+
+  // Remove a segment file; none there is not an error.
+  Status remove(const std::string& name) const;
+
+  const std::string& directory() const { return directory_; }
+
+ private:
+  SegmentStore() = default;
+  std::string directory_;  // of the segments
+  UniqueFd directory_fd_;
+  UniqueFd lock_;
+};
+
+}  // namespace hearth::cache

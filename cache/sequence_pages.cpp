@@ -1,0 +1,122 @@
+#include "cache/sequence_pages.hpp"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace hearth::cache {
+
+SequencePages::SequencePages(PageCache* cache, NamespaceId namespace_id, std::uint32_t tokens_max)
+    : cache_(cache),
+      namespace_id_(namespace_id),
+      page_tokens_(cache->page_tokens()),
+      last_key_(cache->root_key(namespace_id)) {
+  const std::size_t pages = (tokens_max + page_tokens_ - 1) / page_tokens_;
+  slots_.reserve(pages);
+  payloads_.reserve(pages);
+}
+
+void SequencePages::push(SlotId slot) {
+  slots_.push_back(slot);
+  payloads_.push_back(cache_->payload(slot));
+}
+
+std::uint32_t SequencePages::adopt_pages(std::span<const std::int32_t> tokens,
+                                         std::uint32_t limit) {
+  assert(end_ == committed_ * page_tokens_ && page_count() == committed_);
+  limit = std::min(limit, static_cast<std::uint32_t>(tokens.size()));
+  while (end_ + page_tokens_ <= limit) {
+    const auto page = tokens.subspan(end_, page_tokens_);
+    const Digest key = cache_->page_key(namespace_id_, last_key_, page);
+    const SlotId slot = cache_->find(namespace_id_, parent_of(committed_), key, page);
+    if (slot == kNoSlot) break;
+    push(slot);
+    last_key_ = key;
+    ++committed_;
+    end_ += page_tokens_;
+  }
+  return end_;
+}
+
+Result<std::uint32_t> SequencePages::adopt_tail(std::span<const std::int32_t> tokens,
+                                                std::uint32_t limit, const SequencePages* other,
+                                                std::uint32_t common) {
+  assert(end_ == committed_ * page_tokens_ && page_count() == committed_);
+  limit = std::min({limit, static_cast<std::uint32_t>(tokens.size()), end_ + page_tokens_});
+  if (limit <= end_) return end_;
+  PrefixIndex::Partial source = cache_->find_partial(namespace_id_, parent_of(committed_),
+                                                     tokens.subspan(end_, limit - end_));
+  if (other != nullptr && end_ / page_tokens_ < other->page_count()) {
+    const std::uint32_t reach = std::min({common, other->end_, limit});
+    if (reach > end_ + source.tokens) source = {other->slots_[end_ / page_tokens_], reach - end_};
+  }
+  if (source.tokens == 0) return end_;
+  return copy_tokens(source.slot, tokens, end_ + source.tokens);
+}
+
+// Fill positions [end(), end) of a new page from the page that holds the same tokens there.
+//
+// The strips of a page are [token][head_dim] within each layer and head, so the tokens wanted are
+// not one run of bytes; copying the page whole is one, and what lies behind end is overwritten
+// later.
+Result<std::uint32_t> SequencePages::copy_tokens(SlotId from, std::span<const std::int32_t> tokens,
+                                                 std::uint32_t end) {
+  const std::byte* source = cache_->payload(from);
+  // Taking a page may evict one: hold the source meanwhile.
+  cache_->hold(from);
+  const Result<bool> room = reserve(end);
+  if (room && *room) std::memcpy(payloads_.back(), source, cache_->payload_bytes());
+  cache_->release(from);
+  if (!room) return room.error();
+  if (*room) advance(tokens, end);
+  return end_;
+}
+
+Result<bool> SequencePages::reserve(std::uint32_t end) {
+  const std::uint32_t pages = (end + page_tokens_ - 1) / page_tokens_;
+  while (page_count() < pages) {
+    assert(slots_.size() < slots_.capacity());
+    HEARTH_TRY(const SlotId slot, cache_->take(namespace_id_));
+    if (slot == kNoSlot) return false;
+    push(slot);
+  }
+  return true;
+}
+
+void SequencePages::commit_page(std::span<const std::int32_t> tokens, std::uint32_t page,
+                                std::uint32_t count) {
+  const auto held = tokens.subspan(page * page_tokens_, count);
+  const PageIdentity identity = {
+      .namespace_id = namespace_id_,
+      .key = cache_->page_key(namespace_id_, last_key_, held),
+      .parent_key = last_key_,
+      .first_token = page * page_tokens_,
+      .tokens = held,
+  };
+  slots_[page] = cache_->commit(slots_[page], parent_of(page), identity);
+  payloads_[page] = cache_->payload(slots_[page]);
+  last_key_ = identity.key;
+  ++committed_;
+}
+
+void SequencePages::advance(std::span<const std::int32_t> tokens, std::uint32_t end) {
+  assert(end >= end_ && end <= tokens.size() && end <= page_count() * page_tokens_);
+  end_ = end;
+  while ((committed_ + 1) * page_tokens_ <= end_) commit_page(tokens, committed_, page_tokens_);
+}
+
+void SequencePages::release(std::span<const std::int32_t> tokens, bool keep) {
+  const std::uint32_t begun = end_ - committed_ * page_tokens_;
+  if (keep && begun > 0) commit_page(tokens, committed_, begun);
+  // From the last page to the first: the cache evicts in this order.
+  while (!slots_.empty()) {
+    cache_->release(slots_.back());
+    slots_.pop_back();
+    payloads_.pop_back();
+  }
+  committed_ = 0;
+  end_ = 0;
+  last_key_ = cache_->root_key(namespace_id_);
+}
+
+}  // namespace hearth::cache

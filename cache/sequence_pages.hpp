@@ -1,0 +1,67 @@
+// The page table of one sequence: which page holds which of its positions.
+//
+// THREAD: the engine.  Positions [0, end()) have keys and values.  Full pages are committed as they
+// fill and may be shared; the last page is the sequence's own until it is full.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "cache/page_cache.hpp"
+
+namespace hearth::cache {
+
+class SequencePages {
+ public:
+  // tokens_max: the longest the sequence can become; all memory for its table is taken here.
+  SequencePages(PageCache* cache, NamespaceId namespace_id, std::uint32_t tokens_max);
+  ~SequencePages() { release({}, /*keep=*/false); }
+  SequencePages(const SequencePages&) = delete;
+  SequencePages& operator=(const SequencePages&) = delete;
+
+  // Extend [0, end()) with the whole pages of tokens that the cache holds, up to limit tokens in
+  // all. Only while end() is a multiple of the page.  Returns the new end().
+  std::uint32_t adopt_pages(std::span<const std::int32_t> tokens, std::uint32_t limit);
+
+  // Then extend it within the next page, by copying from the page that holds the most of the same
+  // tokens: one of the cache, or the page that other, whose first common tokens are equal and
+  // computed, is filling.  other may be null.  Returns the new end().  Error: IO, as from
+  // reserve().
+  Result<std::uint32_t> adopt_tail(std::span<const std::int32_t> tokens, std::uint32_t limit,
+                                   const SequencePages* other, std::uint32_t common);
+
+  // Have a page for every position below end; false when all pages are in use.  Error: IO.
+  Result<bool> reserve(std::uint32_t end);
+
+  // Positions [end(), end) were computed for these tokens: commit the pages that are full now.
+  void advance(std::span<const std::int32_t> tokens, std::uint32_t end);
+
+  // Drop all pages; with keep the begun last page is committed too, as a page of fewer tokens, so
+  // that the next sequence can copy from it.
+  void release(std::span<const std::int32_t> tokens, bool keep);
+
+  std::uint32_t end() const { return end_; }
+  std::uint32_t page_tokens() const { return page_tokens_; }
+  std::byte* const* payloads() const { return payloads_.data(); }  // [pages], by position
+  NamespaceId namespace_id() const { return namespace_id_; }
+
+ private:
+  Result<std::uint32_t> copy_tokens(SlotId from, std::span<const std::int32_t> tokens,
+                                    std::uint32_t end);
+  void commit_page(std::span<const std::int32_t> tokens, std::uint32_t page, std::uint32_t count);
+  void push(SlotId slot);
+  SlotId parent_of(std::uint32_t page) const { return page == 0 ? kNoSlot : slots_[page - 1]; }
+  std::uint32_t page_count() const { return static_cast<std::uint32_t>(slots_.size()); }
+
+  PageCache* cache_;  // outlives us
+  const NamespaceId namespace_id_;
+  const std::uint32_t page_tokens_;
+  std::vector<SlotId> slots_;         // [pages]
+  std::vector<std::byte*> payloads_;  // [pages] of slots_
+  std::uint32_t committed_ = 0;       // pages [0, committed_) are committed
+  Digest last_key_;                   // of page committed_ - 1, or the namespace's root key
+  std::uint32_t end_ = 0;             // positions that have keys and values
+};
+
+}  // namespace hearth::cache

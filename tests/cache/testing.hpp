@@ -1,0 +1,59 @@
+// What the cache's tests share: a store in a directory of its own, and a small cache in it.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/page_cache.hpp"
+#include "cache/segment_store.hpp"
+#include "tests/temporary_directory.hpp"
+
+namespace hearth::cache {
+
+// A page cache of a few small pages of eight tokens.
+class SmallCache {
+ public:
+  static constexpr std::uint32_t kPageTokens = 8;
+  static constexpr std::uint64_t kPayloadBytes = 256;
+
+  explicit SmallCache(std::uint32_t pages, std::uint64_t budget_bytes = UINT64_MAX >> 1)
+      : budget_(budget_bytes) {
+    auto store = SegmentStore::open(directory_.path() + "/state", directory_.path());
+    EXPECT_TRUE(store) << store.error().message;
+    store_ = std::make_unique<SegmentStore>(*std::move(store));
+    const std::uint64_t stride = 4096;  // header and payload, rounded up
+    const SegmentGeometry geometry = {.fingerprint = {1, 2, 3},
+                                      .kv_format = 0,
+                                      .page_tokens = kPageTokens,
+                                      .payload_bytes = kPayloadBytes,
+                                      .capacity_bytes = pages * (stride + sizeof(Record))};
+    auto segment = Segment::create(*store_, "test", geometry, &budget_);
+    EXPECT_TRUE(segment) << segment.error().message;
+    segment_ = segment->get();
+    cache_ = std::make_unique<PageCache>(*std::move(segment), Digest{9});
+  }
+
+  PageCache& operator*() { return *cache_; }
+  PageCache* operator->() { return cache_.get(); }
+  PageCache* get() { return cache_.get(); }
+  Segment& segment() { return *segment_; }
+  MemoryBudget& budget() { return budget_; }
+
+ private:
+  TemporaryDirectory directory_;
+  MemoryBudget budget_;
+  std::unique_ptr<SegmentStore> store_;
+  std::unique_ptr<PageCache> cache_;
+  Segment* segment_ = nullptr;  // of cache_
+};
+
+// first, first + 1, ...
+inline std::vector<std::int32_t> ids(int first, int count) {
+  std::vector<std::int32_t> list;
+  for (int i = 0; i < count; ++i) list.push_back(first + i);
+  return list;
+}
+
+}  // namespace hearth::cache
