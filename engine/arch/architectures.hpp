@@ -1,0 +1,12 @@
+// The builders of all architectures, one file each.
+#pragma once
+
+#include "engine/layer_table.hpp"
+
+namespace hearth::arch {
+
+Result<LayerTable> build_llama(WeightLoader& loader);
+Result<LayerTable> build_qwen2(WeightLoader& loader);
+Result<LayerTable> build_qwen3(WeightLoader& loader);
+
+}  // namespace hearth::arch

@@ -1,0 +1,228 @@
+#include "engine/arch/dense_decoder.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace hearth::arch {
+namespace {
+
+// Far above any model, far below any overflow: products of two stay below 2^42.
+constexpr std::uint64_t kWidthMax = 1u << 21;
+constexpr std::uint64_t kLayersMax = 4096;
+constexpr std::uint64_t kHeadsMax = 4096;
+constexpr std::uint64_t kHeadDimMax = 1024;
+constexpr std::uint64_t kContextMax = 1u << 24;
+constexpr std::uint64_t kVocabMax = 1u << 20;  // a row of logits must fit a frame
+
+struct Shape {
+  std::int64_t layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims, context, vocab;
+  float eps;
+};
+
+class Reader {
+ public:
+  Reader(const GgufFile& file, const char* name) : file_(file), prefix_(std::string(name) + ".") {}
+
+  std::string key(const char* name) const { return prefix_ + name; }
+
+  Result<std::int64_t> count(const char* name, std::uint64_t max,
+                             std::optional<std::int64_t> fallback = {}) const {
+    HEARTH_TRY(const auto found, file_.uint_value(key(name)));
+    if (!found && fallback) return *fallback;
+    HEARTH_TRY(const auto value, file_.require_uint(key(name)));
+    if (value < 1 || value > max) {
+      return Error{Code::MODEL, fmt::format("{}: {} is {}; 1 to {} are possible", file_.path(),
+                                            key(name), value, max)};
+    }
+    return static_cast<std::int64_t>(value);
+  }
+
+  Result<double> real(const char* name, double fallback) const {
+    HEARTH_TRY(const auto found, file_.real_value(key(name)));
+    return found.value_or(fallback);
+  }
+
+  Error wrong(const char* name, const std::string& why) const {
+    return Error{Code::MODEL, fmt::format("{}: {} {}", file_.path(), key(name), why)};
+  }
+
+  const GgufFile& file() const { return file_; }
+
+ private:
+  const GgufFile& file_;
+  const std::string prefix_;
+};
+
+Result<Shape> read_shape(const Reader& reader) {
+  Shape shape = {};
+  HEARTH_TRY(shape.layers, reader.count("block_count", kLayersMax));
+  HEARTH_TRY(shape.hidden, reader.count("embedding_length", kWidthMax));
+  HEARTH_TRY(shape.ffn, reader.count("feed_forward_length", kWidthMax));
+  HEARTH_TRY(shape.heads, reader.count("attention.head_count", kHeadsMax));
+  HEARTH_TRY(shape.kv_heads, reader.count("attention.head_count_kv", kHeadsMax, shape.heads));
+  HEARTH_TRY(shape.context, reader.count("context_length", kContextMax));
+  if (shape.heads % shape.kv_heads != 0) {
+    return reader.wrong(
+        "attention.head_count_kv",
+        fmt::format("is {}, which does not divide the {} heads", shape.kv_heads, shape.heads));
+  }
+  const std::int64_t even_split = std::max<std::int64_t>(1, shape.hidden / shape.heads);
+  HEARTH_TRY(shape.head_dim, reader.count("attention.key_length", kHeadDimMax, even_split));
+  HEARTH_TRY(const auto value_dim, reader.count("attention.value_length", kHeadDimMax, even_split));
+  if (shape.head_dim != value_dim || shape.head_dim > static_cast<std::int64_t>(kHeadDimMax)) {
+    return reader.wrong("attention.value_length",
+                        fmt::format("is {} beside keys of {}: they must be equal, at most {}",
+                                    value_dim, shape.head_dim, kHeadDimMax));
+  }
+  HEARTH_TRY(shape.rope_dims, reader.count("rope.dimension_count", kHeadDimMax, shape.head_dim));
+  if (shape.rope_dims > shape.head_dim || shape.rope_dims % 2 != 0) {
+    return reader.wrong(
+        "rope.dimension_count",
+        fmt::format("is {}: not even, or above the head's {}", shape.rope_dims, shape.head_dim));
+  }
+  HEARTH_TRY(const double eps, reader.real("attention.layer_norm_rms_epsilon", 1e-5));
+  if (!(eps >= 0 && eps < 1))
+    return reader.wrong("attention.layer_norm_rms_epsilon", "is not in 0 .. 1");
+  shape.eps = static_cast<float>(eps);
+  return shape;
+}
+
+Result<RopeScaling> read_scaling(const Reader& reader) {
+  HEARTH_TRY(const auto type, reader.file().string_value(reader.key("rope.scaling.type")));
+  // As the field reads it: a factor without a type is a linear one.
+  if (!type) return RopeScaling::linear;
+  if (*type == "none") return RopeScaling::none;
+  if (*type == "linear") return RopeScaling::linear;
+  if (*type == "yarn") return RopeScaling::yarn;
+  return reader.wrong("rope.scaling.type",
+                      fmt::format("is \"{}\"; supported are none, linear, yarn", *type));
+}
+
+Result<Rope> read_rope(const Reader& reader, const Shape& shape, WeightLoader& loader,
+                       bool interleaved) {
+  RopeParameters parameters;
+  parameters.dims = shape.rope_dims;
+  HEARTH_TRY(parameters.base, reader.real("rope.freq_base", 10000.0));
+  HEARTH_TRY(parameters.scaling, read_scaling(reader));
+  HEARTH_TRY(parameters.factor, reader.real("rope.scaling.factor", 1.0));
+  HEARTH_TRY(parameters.original_context, reader.real("rope.scaling.original_context_length",
+                                                      static_cast<double>(shape.context)));
+  HEARTH_TRY(parameters.attention_factor, reader.real("rope.scaling.attn_factor", 1.0));
+  HEARTH_TRY(parameters.beta_fast, reader.real("rope.scaling.yarn_beta_fast", 32.0));
+  HEARTH_TRY(parameters.beta_slow, reader.real("rope.scaling.yarn_beta_slow", 1.0));
+  if (!(parameters.base > 1)) return reader.wrong("rope.freq_base", "is not above 1");
+  if (!(parameters.factor > 0)) return reader.wrong("rope.scaling.factor", "is not above 0");
+  if (!(parameters.original_context >= 1)) {
+    return reader.wrong("rope.scaling.original_context_length", "is not at least 1");
+  }
+  if (!(parameters.beta_fast > 0 && parameters.beta_slow > 0)) {
+    return reader.wrong("rope.scaling.yarn_beta_fast", "or yarn_beta_slow is not above 0");
+  }
+  HEARTH_TRY(const float* divisors,
+             loader.optional_vector("rope_freqs.weight", shape.rope_dims / 2));
+  if (divisors != nullptr) {
+    parameters.divisors = {divisors, static_cast<std::size_t>(shape.rope_dims / 2)};
+    for (const float divisor : parameters.divisors) {
+      if (!(divisor > 0 && std::isfinite(divisor))) {
+        return Error{Code::MODEL, reader.file().path() +
+                                      ": rope_freqs.weight holds a value that is not above 0"};
+      }
+    }
+  }
+  return make_rope(parameters, interleaved);
+}
+
+Result<RmsNorm> load_norm(WeightLoader& loader, const std::string& name, std::int64_t size,
+                          float eps) {
+  RmsNorm norm{nullptr, size, eps};
+  HEARTH_TRY(norm.weight, loader.vector(name + ".weight", size));
+  return norm;
+}
+
+Result<FullAttention> load_attention(WeightLoader& loader, const std::string& block,
+                                     const Shape& shape, const DenseDecoder& family) {
+  FullAttention attention;
+  attention.heads = shape.heads;
+  attention.kv_heads = shape.kv_heads;
+  attention.head_dim = shape.head_dim;
+  attention.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape.head_dim)));
+  const std::int64_t q_rows = shape.heads * shape.head_dim;
+  const std::int64_t kv_rows = shape.kv_heads * shape.head_dim;
+  HEARTH_TRY(attention.q, loader.linear(block + "attn_q", q_rows, shape.hidden));
+  HEARTH_TRY(attention.k, loader.linear(block + "attn_k", kv_rows, shape.hidden));
+  HEARTH_TRY(attention.v, loader.linear(block + "attn_v", kv_rows, shape.hidden));
+  HEARTH_TRY(attention.out, loader.linear(block + "attn_output", shape.hidden, q_rows));
+  if (family.head_norms) {
+    HEARTH_TRY(attention.q_norm,
+               load_norm(loader, block + "attn_q_norm", shape.head_dim, shape.eps));
+    HEARTH_TRY(attention.k_norm,
+               load_norm(loader, block + "attn_k_norm", shape.head_dim, shape.eps));
+  }
+  return attention;
+}
+
+Result<Layer> load_layer(WeightLoader& loader, std::int64_t index, const Shape& shape,
+                         const DenseDecoder& family) {
+  const std::string block = fmt::format("blk.{}.", index);
+  Branch attention_branch;
+  HEARTH_TRY(attention_branch.norm,
+             load_norm(loader, block + "attn_norm", shape.hidden, shape.eps));
+  HEARTH_TRY(FullAttention attention, load_attention(loader, block, shape, family));
+  attention_branch.mixers.emplace_back(std::move(attention));
+
+  Branch mlp_branch;
+  HEARTH_TRY(mlp_branch.norm, load_norm(loader, block + "ffn_norm", shape.hidden, shape.eps));
+  GatedMlp mlp;
+  HEARTH_TRY(mlp.gate, loader.linear(block + "ffn_gate", shape.ffn, shape.hidden));
+  HEARTH_TRY(mlp.up, loader.linear(block + "ffn_up", shape.ffn, shape.hidden));
+  HEARTH_TRY(mlp.down, loader.linear(block + "ffn_down", shape.hidden, shape.ffn));
+  mlp_branch.mixers.emplace_back(std::move(mlp));
+
+  Layer layer;
+  layer.branches.push_back(std::move(attention_branch));
+  layer.branches.push_back(std::move(mlp_branch));
+  return layer;
+}
+
+Result<std::int64_t> read_vocab(const GgufFile& file) {
+  const GgufTensor* embedding = file.find_tensor("token_embd.weight");
+  if (embedding == nullptr) {
+    return Error{Code::MODEL, file.path() + ": tensor token_embd.weight is missing"};
+  }
+  if (embedding->dims[1] > kVocabMax) {
+    return Error{Code::MODEL,
+                 fmt::format("{}: tensor token_embd.weight has {} rows; {} are possible",
+                             file.path(), embedding->dims[1], kVocabMax)};
+  }
+  return static_cast<std::int64_t>(embedding->dims[1]);
+}
+
+}  // namespace
+
+Result<LayerTable> build_dense_decoder(WeightLoader& loader, const DenseDecoder& family) {
+  const Reader reader(loader.file(), family.name);
+  HEARTH_TRY(Shape shape, read_shape(reader));
+  HEARTH_TRY(shape.vocab, read_vocab(loader.file()));
+
+  LayerTable table;
+  table.hidden = shape.hidden;
+  table.vocab = shape.vocab;
+  table.context_length = shape.context;
+  HEARTH_TRY(Rope rope, read_rope(reader, shape, loader, family.interleaved_rope));
+  table.ropes.push_back(std::move(rope));
+  HEARTH_TRY(table.embedding, loader.matrix("token_embd.weight", shape.vocab, shape.hidden));
+  for (std::int64_t i = 0; i < shape.layers; ++i) {
+    HEARTH_TRY(Layer layer, load_layer(loader, i, shape, family));
+    table.layers.push_back(std::move(layer));
+  }
+  HEARTH_TRY(table.final_norm, load_norm(loader, "output_norm", shape.hidden, shape.eps));
+  if (loader.file().find_tensor("output.weight") != nullptr) {
+    HEARTH_TRY(table.head, loader.linear("output", shape.vocab, shape.hidden));
+  } else {
+    table.head.weight = table.embedding;
+  }
+  return table;
+}
+
+}  // namespace hearth::arch

@@ -1,0 +1,245 @@
+#include "engine/engine.hpp"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "cache/page_cache.hpp"
+#include "engine/clock.hpp"
+#include "engine/executor.hpp"
+#include "engine/layer_table.hpp"
+#include "engine/scheduler.hpp"
+
+namespace hearth {
+namespace {
+
+constexpr std::uint32_t kCommandRingBytes = 8u
+                                            << 20;    // holds the longest prompt and its stop texts
+constexpr std::uint32_t kNoticeRingBytes = 8u << 20;  // holds some rows of logits of any vocabulary
+constexpr std::int64_t kRowsMax = 256;                // of a step
+constexpr std::int64_t kLogitBytesMax = 64 << 20;     // of a step
+static_assert(Engine::kPromptTokensMax * sizeof(TokenId) < kCommandRingBytes - 65536);
+
+template <class T>
+std::span<const std::byte> bytes_of(const T& value) {
+  return std::as_bytes(std::span(&value, 1));
+}
+
+kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
+  switch (type) {
+    case KvType::f32: return kernels::KvFormat::f32;
+    case KvType::f16: return kernels::KvFormat::f16;
+    case KvType::bf16: return kernels::KvFormat::bf16;
+    case KvType::automatic: break;
+  }
+  return table.embedding.format == kernels::WeightFormat::f32 ? kernels::KvFormat::f32
+                                                              : kernels::KvFormat::f16;
+}
+
+}  // namespace
+
+struct Engine::Loaded {
+  std::unique_ptr<Weights> weights;
+  LayerTable table;
+  std::unique_ptr<Executor> executor;
+  std::unique_ptr<cache::PageCache> cache;
+  std::unique_ptr<Scheduler> scheduler;
+  std::uint32_t context = 0;
+};
+
+Engine::Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* pool,
+               const cache::SegmentStore* store, cache::MemoryBudget* budget)
+    : options_(std::move(options)),
+      tokenizer_(tokenizer),
+      pool_(pool),
+      store_(store),
+      budget_(budget),
+      commands_(kCommandRingBytes),
+      notices_(kNoticeRingBytes),
+      writer_(&notices_),
+      thread_([this] { run(); }) {}
+
+Engine::~Engine() {
+  stop_ = true;
+  writer_.abandon();
+  commands_.readable().set();
+  thread_.join();
+}
+
+bool Engine::submit(const SubmitCommand& command, std::span<const TokenId> prompt,
+                    std::span<const std::string> stops) {
+  assert(prompt.size() == command.prompt_count && prompt.size() <= kPromptTokensMax);
+  assert(stops.size() == command.stop_count);
+  std::vector<std::byte> texts;
+  for (const std::string& stop : stops) {
+    const auto size = static_cast<std::uint32_t>(stop.size());
+    const std::size_t at = texts.size();
+    texts.resize(at + sizeof(size) + size);
+    std::memcpy(texts.data() + at, &size, sizeof(size));
+    std::memcpy(texts.data() + at + sizeof(size), stop.data(), size);
+  }
+  return commands_.push(static_cast<std::uint32_t>(Command::submit),
+                        {bytes_of(command), std::as_bytes(prompt), texts});
+}
+
+bool Engine::grant(RequestId request, std::uint32_t tokens) {
+  const CreditCommand command = {request, tokens, 0};
+  return commands_.push(static_cast<std::uint32_t>(Command::credit), {bytes_of(command)});
+}
+
+bool Engine::cancel(RequestId request) {
+  const CancelCommand command = {request};
+  return commands_.push(static_cast<std::uint32_t>(Command::cancel), {bytes_of(command)});
+}
+
+bool Engine::ask_stats() {
+  return commands_.push(static_cast<std::uint32_t>(Command::stats), {});
+}
+
+void Engine::run() {
+  prctl(PR_SET_NAME, "hearth-engine");
+  std::unique_ptr<Loaded> loaded;
+  if (const Status status = load(loaded); !status) {
+    writer_.fail(Notice::load_failed, 0, status.error());
+    return;
+  }
+  while (!stop_) {
+    const bool told = handle_commands(*loaded);
+    const bool computed = loaded->scheduler->step();
+    if (!told && !computed) wait_for_command();
+  }
+}
+
+void Engine::wait_for_command() {
+  pollfd readable = {commands_.readable().fd(), POLLIN, 0};
+  poll(&readable, 1, /*timeout_ms=*/-1);
+  commands_.readable().clear();
+}
+
+Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
+  const std::int64_t begin_ns = now_ns();
+  auto loaded = std::make_unique<Loaded>();
+  HEARTH_TRY(const GgufFile file, GgufFile::open(options_.model_path));
+  HEARTH_TRY(const Architecture* architecture, find_architecture(file));
+  int percent = -1;
+  HEARTH_TRY(WeightLoader loader,
+             WeightLoader::create(file, [&](std::uint64_t done, std::uint64_t total) {
+               const int now = static_cast<int>(100 * done / std::max<std::uint64_t>(1, total));
+               if (std::exchange(percent, now) == now) return;
+               writer_.send(Notice::loading, LoadingNotice{now / 100.0});
+             }));
+  HEARTH_TRY(loaded->table, architecture->build(loader));
+  const cache::Digest fingerprint = model_fingerprint(file);
+  HEARTH_TRY(loaded->weights, loader.finish());
+  const LayerTable& table = loaded->table;
+  if (tokenizer_ != nullptr &&
+      tokenizer_->vocabulary().size() > static_cast<std::size_t>(table.vocab)) {
+    return Error{Code::MODEL,
+                 fmt::format("{}: the vocabulary has {} tokens, the embedding {} rows", file.path(),
+                             tokenizer_->vocabulary().size(), table.vocab)};
+  }
+  loaded->context =
+      options_.context != 0 ? options_.context : static_cast<std::uint32_t>(table.context_length);
+  loaded->context = std::min(loaded->context, kPromptTokensMax);
+
+  Plan plan = compile_plan(table, choose_kv_format(options_.kv_type, table), options_.page_tokens);
+  const KvGeometry kv = plan.kv;
+  const cache::SegmentGeometry geometry = {
+      .fingerprint = fingerprint,
+      .kv_format = static_cast<std::uint32_t>(kv.format),
+      .page_tokens = options_.page_tokens,
+      .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
+      .capacity_bytes = budget_->limit(),
+  };
+  HEARTH_TRY(auto segment,
+             cache::Segment::create(*store_, options_.segment_name, geometry, budget_));
+  const std::uint64_t room = std::uint64_t{segment->slot_count()} * options_.page_tokens;
+  if (room < loaded->context) {
+    const std::uint64_t needed =
+        (loaded->context / options_.page_tokens + 1) * (segment->object_stride() + 64) + (1u << 20);
+    return Error{Code::CONFIG,
+                 fmt::format("kv-bytes: {} bytes hold {} tokens of this model, the context is {}: "
+                             "raise kv-bytes to {} or lower ctx",
+                             budget_->limit(), room, loaded->context, needed)};
+  }
+  loaded->cache = std::make_unique<cache::PageCache>(std::move(segment), options_.master_secret);
+
+  const Executor::Limits limits = {.rows_max = kRowsMax,
+                                   .logit_rows_max = std::clamp<std::int64_t>(
+                                       kLogitBytesMax / (table.vocab * std::int64_t{sizeof(float)}),
+                                       8, options_.sequences_max + 1)};
+  const kernels::KernelSet kernels = kernels::select_kernels(options_.cpu_features);
+  loaded->executor =
+      std::make_unique<Executor>(&loaded->table, std::move(plan), pool_, kernels, limits);
+  loaded->scheduler =
+      std::make_unique<Scheduler>(loaded->executor.get(), loaded->cache.get(), tokenizer_, &writer_,
+                                  Scheduler::Limits{options_.sequences_max, loaded->context},
+                                  static_cast<std::uint32_t>(table.vocab));
+
+  LoadedNotice notice = {};
+  notice.weight_bytes = loaded->weights->bytes();
+  notice.buffer_bytes = loaded->executor->buffer_bytes();
+  notice.page_bytes = static_cast<std::uint64_t>(kv.page_bytes);
+  notice.page_tokens = options_.page_tokens;
+  notice.context = loaded->context;
+  notice.vocab = static_cast<std::uint32_t>(table.vocab);
+  notice.kv_format = static_cast<std::uint32_t>(kv.format);
+  notice.load_ns = now_ns() - begin_ns;
+  std::strncpy(notice.tier, kernels.tier, sizeof(notice.tier) - 1);
+  writer_.send(Notice::loaded, notice);
+  ret_loaded = std::move(loaded);
+  return {};
+}
+
+// Take in every command that is there; true when there was one.  The bytes come from our own
+// daemon: their shape is asserted, not checked.
+bool Engine::handle_commands(Loaded& loaded) {
+  bool told = false;
+  std::uint32_t type = 0;
+  while (commands_.pop(type, message_)) {
+    told = true;
+    const std::byte* at = message_.data();
+    const auto take = [&](void* into, std::size_t size) {
+      assert(size <= static_cast<std::size_t>(message_.data() + message_.size() - at));
+      if (size > 0) std::memcpy(into, at, size);
+      at += size;
+    };
+    switch (static_cast<Command>(type)) {
+      case Command::submit: {
+        SubmitCommand command;
+        take(&command, sizeof(command));
+        std::vector<TokenId> prompt(command.prompt_count);
+        take(prompt.data(), prompt.size() * sizeof(TokenId));
+        std::vector<std::string> stops(command.stop_count);
+        for (std::string& stop : stops) {
+          std::uint32_t size = 0;
+          take(&size, sizeof(size));
+          stop.resize(size);
+          take(stop.data(), size);
+        }
+        loaded.scheduler->submit(command, std::move(prompt), std::move(stops));
+        break;
+      }
+      case Command::credit: {
+        CreditCommand command;
+        take(&command, sizeof(command));
+        loaded.scheduler->grant(command);
+        break;
+      }
+      case Command::cancel: {
+        CancelCommand command;
+        take(&command, sizeof(command));
+        loaded.scheduler->cancel(command.request);
+        break;
+      }
+      case Command::stats: writer_.send(Notice::stats, loaded.scheduler->stats()); break;
+    }
+  }
+  return told;
+}
+
+}  // namespace hearth

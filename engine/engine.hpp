@@ -1,0 +1,84 @@
+// The engine of one model instance: a thread that loads the model, owns its cache and its scheduler
+// and drives the workers.
+//
+// The daemon talks to it only through submit(), grant(), cancel() and ask_stats(), which write to a
+// bounded ring, and through the ring of notices, whose descriptor it polls.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cache/memory_budget.hpp"
+#include "cache/page_key.hpp"
+#include "cache/segment_store.hpp"
+#include "common/message_ring.hpp"
+#include "engine/messages.hpp"
+#include "engine/notice_writer.hpp"
+#include "engine/tokenizer.hpp"
+#include "engine/worker_pool.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hearth {
+
+// Precision of keys and values: "auto" is f32 for models whose matrices are F32, else f16.
+enum class KvType : std::uint8_t { automatic, f32, f16, bf16 };
+
+struct EngineOptions {
+  std::string model_path;
+  std::string segment_name;          // unique among the engines of a store
+  std::uint32_t context = 0;         // longest sequence, tokens; 0: what the model was trained for
+  std::uint32_t page_tokens = 32;    // power of two
+  std::uint32_t sequences_max = 64;  // that run at a time
+  KvType kv_type = KvType::automatic;
+  std::uint32_t cpu_features = 0;    // kernels that may be used
+  cache::Digest master_secret = {};  // root of all namespaces' secrets
+};
+
+class Engine {
+ public:
+  // Start the thread; it loads the model and then serves.  What is passed by pointer outlives the
+  // engine; tokenizer may be null.
+  Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* pool,
+         const cache::SegmentStore* store, cache::MemoryBudget* budget);
+  // Stops the thread after its current step; requests under way are dropped without a notice.
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  // THREAD: one thread of the daemon.  False: the ring is full, try again after the next notice.
+  bool submit(const SubmitCommand& command, std::span<const TokenId> prompt,
+              std::span<const std::string> stops);
+  bool grant(RequestId request, std::uint32_t tokens);
+  bool cancel(RequestId request);
+  bool ask_stats();
+
+  MessageRing& notices() { return notices_; }
+
+  // Longest prompt that a command can carry, tokens.
+  static constexpr std::uint32_t kPromptTokensMax = 1u << 20;
+
+ private:
+  struct Loaded;  // everything that exists once the model is loaded
+  void run();
+  Status load(std::unique_ptr<Loaded>& ret_loaded);
+  bool handle_commands(Loaded& loaded);
+  void wait_for_command();
+
+  const EngineOptions options_;
+  const Tokenizer* const tokenizer_;
+  WorkerPool* const pool_;
+  const cache::SegmentStore* const store_;
+  cache::MemoryBudget* const budget_;
+  MessageRing commands_;
+  MessageRing notices_;
+  NoticeWriter writer_;
+  std::atomic<bool> stop_{false};
+  std::vector<std::byte> message_;  // the command being read
+  std::thread thread_;              // last: it uses what is above
+};
+
+}  // namespace hearth

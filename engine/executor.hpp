@@ -1,0 +1,89 @@
+// Walks a plan on the CPU: one forward step over a ragged batch of rows.
+//
+// THREAD: the engine calls forward(); the workers of the pool compute.  All memory is taken at
+// construction: forward() allocates nothing.
+//
+// A row's result depends on its token, its position and the pages before it, and on nothing else in
+// the batch: kernels compute every output in one order of operations (kernels.hpp).
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/aligned_buffer.hpp"
+#include "engine/plan.hpp"
+#include "engine/vocabulary.hpp"
+#include "engine/worker_pool.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hearth {
+
+// One row of a batch.  Rows of one sequence stand in rising order of position; the rows before a
+// position are in its pages already or earlier in the same batch.
+struct BatchRow {
+  TokenId token;            // inside the vocabulary
+  std::int32_t position;    // >= 0
+  std::byte* const* pages;  // payloads of the sequence's pages, position included
+  bool wants_logits;
+};
+
+class Executor {
+ public:
+  struct Limits {
+    std::int64_t rows_max = 256;       // of a batch
+    std::int64_t logit_rows_max = 64;  // of these, how many may want logits
+  };
+  Executor(const LayerTable* table, Plan plan, WorkerPool* pool, const kernels::KernelSet& kernels,
+           const Limits& limits);
+
+  // Compute the batch: keys and values go to the pages, logits to logits().
+  void forward(std::span<const BatchRow> rows);
+
+  // Logits of the i-th row that wanted them, [vocab]; valid until the next forward().
+  std::span<const float> logits(std::int64_t i) const;
+
+  const Limits& limits() const { return limits_; }
+  const KvGeometry& kv() const { return plan_.kv; }
+  std::uint64_t rows_forwarded() const { return rows_forwarded_; }  // since the start
+  std::uint64_t buffer_bytes() const { return buffer_bytes_; }      // of activations
+
+ private:
+  void walk(int worker);
+  std::int64_t items(const Op& op) const;
+  void compute(const Op& op, std::int64_t item, int worker);
+  void compute(const EmbedOp& op, std::int64_t row);
+  void compute(const NormOp& op, std::int64_t row);
+  void compute(const LinearOp& op, std::int64_t block);
+  void compute(const StoreKvOp& op, std::int64_t row);
+  void compute(const AttendOp& op, std::int64_t item, int worker);
+  void compute(const SwigluOp& op, std::int64_t row);
+  void compute(const HeadNormOp& op, std::int64_t i);
+  void compute(const HeadOp& op, std::int64_t block);
+  void multiply(const Linear& linear, const float* x, std::int64_t x_stride, float* y,
+                std::int64_t y_stride, std::int64_t tokens, std::int64_t block, bool accumulate);
+  float* row_of(Buffer buffer, std::int64_t row);
+  std::int64_t width(Buffer buffer) const { return plan_.widths[static_cast<std::size_t>(buffer)]; }
+
+  const LayerTable* table_;  // outlives us
+  const Plan plan_;
+  WorkerPool* pool_;  // outlives us
+  const kernels::KernelSet kernels_;
+  const Limits limits_;
+  WorkerPool::Work work_;
+
+  AlignedBuffer buffers_[kBufferCount];               // [rows_max, width]
+  std::vector<AlignedBuffer> cos_, sin_;              // per rope: [rows_max, pairs]
+  AlignedBuffer head_input_;                          // [logit_rows_max, hidden]
+  AlignedBuffer logits_;                              // [logit_rows_max, vocab]
+  std::vector<AlignedBuffer> scratch_;                // per worker, for attention
+  std::vector<std::int64_t> logit_rows_;              // rows of the batch that want logits
+  std::vector<std::atomic<std::int64_t>> next_item_;  // per op: the item to compute next
+  std::span<const BatchRow> rows_;                    // of the current batch
+  std::uint64_t rows_forwarded_ = 0;
+  std::uint64_t buffer_bytes_ = 0;
+};
+
+}  // namespace hearth

@@ -1,0 +1,135 @@
+// What daemon and engine say to each other: plain data over two bounded rings, so that the engine
+// may be a thread here or a process elsewhere.  Times are nanoseconds of CLOCK_MONOTONIC.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+namespace hearth {
+
+using RequestId = std::uint64_t;  // given by the daemon, unique in its life
+
+// Daemon to engine.
+enum class Command : std::uint32_t {
+  submit = 1,  // SubmitCommand, TokenId ids[prompt_count], then stop texts: u32 size, bytes, ...
+  credit = 2,  // CreditCommand
+  cancel = 3,  // CancelCommand
+  stats = 4,   // nothing; answered by Notice::stats
+};
+
+enum class RequestKind : std::uint32_t {
+  generate = 0,
+  evaluate = 1,  // logits and likelihood of the prompt, nothing generated
+};
+
+struct SubmitCommand {
+  RequestId request;
+  std::uint64_t namespace_id;  // whose cache it may use
+  std::int64_t received_ns;    // when the daemon had the whole request
+  RequestKind kind;
+  std::uint32_t prompt_count;  // tokens, >= 1
+  std::uint32_t max_tokens;    // >= 1 for generate
+  std::uint32_t stop_count;
+  std::uint32_t credit;  // tokens that may be sent before more is granted
+  std::uint32_t seed;
+  std::int32_t top_k;
+  float temperature;
+  float top_p;
+  std::uint8_t ignore_eos;   // 1: end tokens do not end it
+  std::uint8_t want_logits;  // 1: logits of every generated (or evaluated) token
+  std::uint8_t reserved[2];  // 0
+};
+static_assert(sizeof(SubmitCommand) == 64 && std::is_trivially_copyable_v<SubmitCommand>);
+
+struct CreditCommand {
+  RequestId request;
+  std::uint32_t tokens;
+  std::uint32_t reserved;  // 0
+};
+
+struct CancelCommand {
+  RequestId request;
+};
+
+// Engine to daemon.
+enum class Notice : std::uint32_t {
+  loading = 1,      // LoadingNotice
+  loaded = 2,       // LoadedNotice
+  load_failed = 3,  // FailedNotice (request 0), then the text
+  prefill = 4,      // PrefillNotice
+  tokens = 5,       // TokensNotice, ids, text
+  logits = 6,       // LogitsNotice, rows
+  done = 7,         // DoneNotice: the request is over
+  failed = 8,       // FailedNotice, then the text: the request is over
+  stats = 9,        // StatsNotice
+};
+
+struct LoadingNotice {
+  double fraction;  // 0 .. 1
+};
+
+struct LoadedNotice {
+  std::uint64_t weight_bytes;  // memory of the tensors
+  std::uint64_t buffer_bytes;  // memory of activations
+  std::uint64_t page_bytes;    // of one KV page
+  std::uint32_t page_tokens;
+  std::uint32_t context;    // longest sequence, tokens
+  std::uint32_t vocab;      // length of a row of logits
+  std::uint32_t kv_format;  // kernels::KvFormat
+  std::int64_t load_ns;     // how long loading took
+  char tier[16];            // of the kernels
+};
+
+struct PrefillNotice {
+  RequestId request;
+  std::uint32_t done;  // prompt tokens, cached ones included
+  std::uint32_t total;
+};
+
+struct TokensNotice {
+  RequestId request;
+  std::uint32_t id_count;
+  std::uint32_t text_size;  // bytes
+};
+
+struct LogitsNotice {
+  RequestId request;
+  std::uint64_t position;  // of the first row in its sequence
+  std::uint32_t row_count;
+  std::uint32_t row_size;  // floats
+};
+
+struct DoneNotice {
+  RequestId request;
+  std::uint32_t stop_reason;  // enum hearth_stop_reason
+  std::uint32_t prompt_tokens;
+  std::uint32_t cached_tokens;  // of the prompt
+  std::uint32_t completion_tokens;
+  std::int64_t ttft_ns;     // received_ns to the first token; to the end where there is none
+  std::int64_t prefill_ns;  // from the first computed row of the prompt to the first token
+  std::int64_t decode_ns;   // from the first token to the last
+  double mean_nll;          // evaluate: nats per token
+};
+
+struct FailedNotice {
+  RequestId request;
+  std::int32_t code;        // hearth::Code
+  std::uint32_t text_size;  // bytes
+};
+
+struct StatsNotice {
+  std::uint64_t prompt_rows;     // rows computed in the role of prompt tokens
+  std::uint64_t generated_rows;  // rows computed in the role of generated tokens
+  std::uint64_t cached_tokens;   // prompt tokens taken from the cache
+  std::uint64_t steps;           // forward steps
+  std::uint64_t preemptions;     // sequences sent back to the queue for want of pages
+  std::uint64_t pages_total;     // that the segment may hold
+  std::uint64_t pages_backed;    // with memory behind them
+  std::uint64_t pages_in_use;    // of running sequences
+  std::uint64_t pages_cached;    // kept for later
+  std::uint64_t evictions;
+  std::uint32_t running;  // sequences with pages
+  std::uint32_t queued;   // sequences waiting for their turn
+};
+
+}  // namespace hearth

@@ -1,0 +1,52 @@
+// The engine's end of the ring of notices.
+//
+// THREAD: the engine.  A full ring makes the engine wait: the daemon always drains it, and credits
+// bound what can be under way.  abandon() ends that when the daemon itself is going.
+#pragma once
+
+#include <poll.h>
+
+#include <atomic>
+#include <string_view>
+
+#include "common/message_ring.hpp"
+#include "common/result.hpp"
+#include "engine/messages.hpp"
+
+namespace hearth {
+
+class NoticeWriter {
+ public:
+  explicit NoticeWriter(MessageRing* ring) : ring_(ring) {}
+
+  // Any thread: from now on notices are dropped instead of waited for.
+  void abandon() {
+    abandoned_ = true;
+    ring_->writable().set();
+  }
+
+  template <class Head>
+  void send(Notice notice, const Head& head, MessageRing::Part first = {},
+            MessageRing::Part second = {}) {
+    const MessageRing::Part head_bytes = std::as_bytes(std::span(&head, 1));
+    while (!ring_->push(static_cast<std::uint32_t>(notice), {head_bytes, first, second})) {
+      if (abandoned_) return;
+      pollfd writable = {ring_->writable().fd(), POLLIN, 0};
+      poll(&writable, 1, /*timeout_ms=*/100);
+      ring_->writable().clear();
+    }
+  }
+
+  void fail(Notice notice, RequestId request, const Error& error) {
+    const std::string_view text = error.message;
+    const FailedNotice head = {request, static_cast<std::int32_t>(error.code),
+                               static_cast<std::uint32_t>(text.size())};
+    send(notice, head, std::as_bytes(std::span(text)));
+  }
+
+ private:
+  MessageRing* ring_;  // outlives us
+  std::atomic<bool> abandoned_{false};
+};
+
+}  // namespace hearth

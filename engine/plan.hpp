@@ -1,0 +1,109 @@
+// The flat plan: a layer table compiled into the operations of one step, in order.
+//
+// A plan says nothing about threads or devices; the executor walks it.  Every operation reads and
+// writes whole buffers of the step's rows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "engine/layer_table.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hearth {
+
+// The activations of a step: each [rows, width of the buffer].
+enum class Buffer : std::uint8_t {
+  hidden,    // the running state
+  normed,    // input of a branch
+  q,         // queries
+  k,         // keys, before they go to their page
+  v,         // values, likewise
+  attended,  // what attention gives
+  gate,      // of a gated MLP; its product with up lands here
+  up,
+};
+inline constexpr int kBufferCount = 8;
+
+// hidden[row] = table[token of the row]
+struct EmbedOp {
+  Matrix table;
+};
+
+// normed = norm(hidden)
+struct NormOp {
+  RmsNorm norm;
+};
+
+// out = W in, or out += W in, for several matrices that read the same input
+struct LinearPart {
+  Linear linear;
+  Buffer out;
+};
+struct LinearOp {
+  Buffer in;
+  bool accumulate;
+  std::vector<LinearPart> parts;
+};
+
+// Norms and rotation of q and k; k and v go to the row's page.
+struct StoreKvOp {
+  RmsNorm q_norm, k_norm;
+  std::int64_t heads, kv_heads, head_dim;
+  int rope;      // index in LayerTable::ropes
+  int kv_layer;  // index in KvGeometry::layers
+};
+
+// attended = attention of q over the row's pages, its own position included
+struct AttendOp {
+  std::int64_t heads, kv_heads, head_dim;
+  float scale;
+  int kv_layer;
+};
+
+// gate = silu(gate) * up
+struct SwigluOp {
+  std::int64_t width;
+};
+
+// For the rows that ask for logits only: head input = norm(hidden), then logits = head(head input).
+struct HeadNormOp {
+  RmsNorm norm;
+};
+struct HeadOp {
+  Linear head;
+};
+
+using Op =
+    std::variant<EmbedOp, NormOp, LinearOp, StoreKvOp, AttendOp, SwigluOp, HeadNormOp, HeadOp>;
+
+// Where each layer's keys and values lie in a page: [layer][K or V][kv_head][token][head_dim].
+struct KvLayer {
+  std::int64_t k_offset;  // bytes from the payload's begin to K of head 0, token 0
+  std::int64_t v_offset;
+  std::int64_t kv_heads;
+  std::int64_t head_dim;
+};
+struct KvGeometry {
+  kernels::KvFormat format = kernels::KvFormat::f16;
+  std::int64_t page_tokens = 32;
+  std::int64_t page_bytes = 0;  // payload of one page
+  std::vector<KvLayer> layers;
+
+  // Bytes of one head's strip: [page_tokens, head_dim].
+  std::int64_t strip_bytes(const KvLayer& layer) const {
+    return page_tokens * layer.head_dim * kernels::kv_element_bytes(format);
+  }
+};
+
+struct Plan {
+  std::vector<Op> ops;
+  std::array<std::int64_t, kBufferCount> widths = {};  // floats per row of each buffer
+  KvGeometry kv;
+};
+
+Plan compile_plan(const LayerTable& table, kernels::KvFormat kv_format, std::int64_t page_tokens);
+
+}  // namespace hearth

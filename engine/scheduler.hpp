@@ -1,0 +1,109 @@
+// Decides which rows of which sequences the next step computes, and what becomes of the results.
+//
+// THREAD: the engine.  Continuous batching: every generating sequence with credit puts one row into
+// a step, sequences that still read their prompt fill it up in turn, as far as the pacer allows.
+//
+// Life of a sequence: queued -> (waiting ->) running -> done.  A sequence whose next
+// prompt tokens are being computed by an earlier one waits for it instead of computing them again.
+// When pages run out, the sequence admitted last goes back to the queue with what it has; its pages
+// stay in the cache.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cache/page_cache.hpp"
+#include "engine/executor.hpp"
+#include "engine/notice_writer.hpp"
+#include "engine/sequence.hpp"
+#include "engine/step_pacer.hpp"
+
+namespace hearth {
+
+class Scheduler {
+ public:
+  struct Limits {
+    std::uint32_t sequences_max = 64;  // admitted at a time
+    std::uint32_t context = 0;         // longest sequence, tokens
+  };
+  // tokenizer may be null: then no text comes out and nothing but lengths ends a sequence.
+  Scheduler(Executor* executor, cache::PageCache* cache, const Tokenizer* tokenizer,
+            NoticeWriter* notices, const Limits& limits, std::uint32_t vocab);
+
+  void submit(const SubmitCommand& command, std::vector<TokenId> prompt,
+              std::vector<std::string> stops);
+  void grant(const CreditCommand& command);
+  void cancel(RequestId request);
+
+  // Compute one step.  False when there is nothing to compute now.
+  bool step();
+
+  StatsNotice stats() const;
+  bool empty() const { return queue_.empty() && running_.empty(); }
+
+ private:
+  // What one sequence has in the current batch.
+  struct Share {
+    Sequence* sequence;
+    std::uint32_t row_count;   // its next positions
+    std::uint32_t logit_rows;  // of these, the last ones: how many give logits
+  };
+
+  // Admission: scheduler_admission.cpp
+  void admit();
+  void place(Sequence& sequence);
+  void wake_waiting();
+  Sequence* find_ahead(const Sequence& sequence, std::uint32_t& ret_common) const;
+  bool make_room(Sequence& sequence, std::uint32_t end);
+  Sequence* find_victim(const Sequence& needy, bool parked_only) const;
+  void preempt(Sequence& sequence);
+
+  // Batching: scheduler.cpp
+  void share_generated_rows();
+  void share_prompt_rows();
+  bool share_rows(Sequence& sequence, std::int64_t count);
+  void build_rows();
+  std::int64_t logit_room() const { return executor_->limits().logit_rows_max - logit_rows_; }
+
+  // Results: scheduler_results.cpp
+  void take_results(std::int64_t begin_ns, std::int64_t end_ns);
+  void take_evaluation(Sequence& sequence, const Share& share, std::int64_t first_logit);
+  void take_token(Sequence& sequence, std::span<const float> logits, std::int64_t now_ns);
+  void send_logits(const Sequence& sequence, std::uint32_t position, std::int64_t first_logit,
+                   std::uint32_t count);
+  void finish(Sequence& sequence, std::uint32_t stop_reason);
+  void fail(Sequence& sequence, const Error& error);
+  void remove(Sequence& sequence);
+
+  Sequence* find(RequestId request);
+
+  Executor* executor_;  // outlive us
+  cache::PageCache* cache_;
+  const Tokenizer* tokenizer_;
+  NoticeWriter* notices_;
+  const Limits limits_;
+  SamplerScratch scratch_;
+  StepPacer pacer_;
+
+  std::deque<std::unique_ptr<Sequence>> queue_;     // in order of arrival
+  std::vector<std::unique_ptr<Sequence>> running_;  // admitted, in order of admission
+  std::uint64_t admissions_ = 0;
+  bool admission_closed_ = false;  // after a preemption, until pages come free
+  std::size_t prefill_turn_ = 0;   // rotates who prefills first
+  std::size_t decode_turn_ = 0;    // rotates who generates first when not all fit
+
+  std::vector<Sequence*> turn_;  // running sequences, in the order they are asked this time
+  std::vector<Share> shares_;    // of the current batch
+  std::vector<BatchRow> rows_;
+  std::int64_t row_count_ = 0;       // rows shared out
+  std::int64_t logit_rows_ = 0;      // of these, with logits
+  std::int64_t generated_rows_ = 0;  // of these, of generated tokens
+  std::string text_;                 // of the token being handled
+  std::string shown_;                // of it, what may be sent
+  StatsNotice stats_ = {};
+};
+
+}  // namespace hearth

@@ -1,0 +1,171 @@
+// Scheduler: who gets pages, who waits for whom, who gives way.
+#include <algorithm>
+#include <cassert>
+
+#include "engine/scheduler.hpp"
+
+namespace hearth {
+namespace {
+
+// Waiting for another sequence costs up to a step: it must save at least this many tokens.
+constexpr std::uint32_t kWaitTokensMin = 8;
+
+std::uint32_t common_prefix(const std::vector<TokenId>& a, const std::vector<TokenId>& b) {
+  return static_cast<std::uint32_t>(std::ranges::mismatch(a, b).in1 - a.begin());
+}
+
+}  // namespace
+
+// Admit in order of arrival, passing over sequences that could not compute anything anyway.
+void Scheduler::admit() {
+  if (running_.empty()) admission_closed_ = false;
+  for (std::size_t i = 0; i < queue_.size() && !admission_closed_;) {
+    if (running_.size() >= limits_.sequences_max) return;
+    if (queue_[i]->parked()) {
+      ++i;
+      continue;
+    }
+    running_.push_back(std::move(queue_[i]));
+    queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
+    Sequence& sequence = *running_.back();
+    sequence.admitted = ++admissions_;
+    place(sequence);
+  }
+}
+
+// Give an admitted sequence what the cache has for it; let it wait where another one is computing
+// more.
+void Scheduler::place(Sequence& sequence) {
+  // The last token is always computed, for its logits; an evaluation needs those of every token.
+  const auto size = static_cast<std::uint32_t>(sequence.tokens.size());
+  const std::uint32_t limit = sequence.evaluates() ? sequence.evaluated : size - 1;
+  sequence.state = SequenceState::running;
+  sequence.pages.adopt_pages(sequence.tokens, limit);
+
+  std::uint32_t common = 0;
+  const Sequence* ahead = sequence.evaluates() ? nullptr : find_ahead(sequence, common);
+  common = std::min(common, limit);
+  const bool waits = ahead != nullptr && ahead->computed() < common &&
+                     common >= sequence.computed() + kWaitTokensMin;
+  if (waits) {
+    sequence.state = SequenceState::waiting;
+    sequence.waits_for = ahead->command.request;
+    sequence.waits_until = common;
+  } else {
+    const auto adopted =
+        sequence.pages.adopt_tail(sequence.tokens, limit, ahead ? &ahead->pages : nullptr, common);
+    if (!adopted) return fail(sequence, adopted.error());
+  }
+  if (sequence.prefill_begin_ns == 0) sequence.cached_tokens = sequence.computed();
+  if (waits) return;
+
+  // Do not start what cannot be finished: the prompt and one more token must find pages.
+  const std::uint32_t page_tokens = cache_->page_tokens();
+  const std::uint64_t held = (sequence.computed() + page_tokens - 1) / page_tokens;
+  const std::uint64_t wanted = size / page_tokens + 1;
+  const auto has_room = [&] {
+    const cache::PageCacheStats pages = cache_->stats();
+    return wanted <= held + pages.pages_total - pages.pages_in_use;
+  };
+  while (!has_room()) {
+    Sequence* victim = find_victim(sequence, /*parked_only=*/true);
+    if (victim != nullptr) {
+      preempt(*victim);
+      continue;
+    }
+    if (running_.size() > 1) {
+      preempt(sequence);
+      admission_closed_ = true;
+    }
+    return;
+  }
+}
+
+// The sequence admitted earlier, of the same namespace, that shares the most tokens with this one,
+// and how many of them it has computed or surely will.
+Sequence* Scheduler::find_ahead(const Sequence& sequence, std::uint32_t& ret_common) const {
+  Sequence* best = nullptr;
+  for (const auto& other : running_) {
+    if (other->admitted >= sequence.admitted || other->evaluates() ||
+        other->command.namespace_id != sequence.command.namespace_id) {
+      continue;
+    }
+    // Its last token is computed only when it has credit: nobody may wait for that one.
+    const auto sure = static_cast<std::uint32_t>(other->tokens.size()) - 1;
+    const std::uint32_t common =
+        std::min(common_prefix(sequence.tokens, other->tokens), std::max(sure, other->computed()));
+    if (common > ret_common) {
+      best = other.get();
+      ret_common = common;
+    }
+  }
+  return best;
+}
+
+void Scheduler::wake_waiting() {
+  turn_.clear();  // place() may take a sequence out of running_
+  for (const auto& sequence : running_) {
+    if (sequence->state == SequenceState::waiting) turn_.push_back(sequence.get());
+  }
+  for (Sequence* sequence : turn_) {
+    const Sequence* ahead = find(sequence->waits_for);
+    const bool goes_on = ahead != nullptr && ahead->state != SequenceState::queued &&
+                         ahead->computed() < sequence->waits_until;
+    if (!goes_on) place(*sequence);
+  }
+}
+
+// Have pages for the positions of a sequence below end, at the expense of others if need be.
+bool Scheduler::make_room(Sequence& sequence, std::uint32_t end) {
+  for (;;) {
+    const Result<bool> reserved = sequence.pages.reserve(end);
+    if (!reserved) {
+      fail(sequence, reserved.error());
+      return false;
+    }
+    if (*reserved) return true;
+    Sequence* victim = find_victim(sequence, /*parked_only=*/true);
+    if (victim == nullptr) victim = find_victim(sequence, /*parked_only=*/false);
+    if (victim == nullptr) {
+      fail(sequence, {Code::KV_CACHE, "no page is left for this sequence: raise kv-bytes"});
+      return false;
+    }
+    const bool itself = victim == &sequence;
+    admission_closed_ = true;
+    preempt(*victim);
+    if (itself) return false;
+  }
+}
+
+// Who gives way: the parked sequence admitted last, else the one admitted last of all, needy itself
+// included; null when nobody else is there.
+Sequence* Scheduler::find_victim(const Sequence& needy, bool parked_only) const {
+  for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
+    Sequence* candidate = it->get();
+    if (parked_only ? candidate != &needy && candidate->parked() : running_.size() > 1) {
+      return candidate;
+    }
+  }
+  return nullptr;
+}
+
+// Back to the front of the queue.  What it has computed stays in the cache as long as there is
+// room.
+void Scheduler::preempt(Sequence& sequence) {
+  ++stats_.preemptions;
+  std::erase_if(shares_, [&](const Share& share) {
+    if (share.sequence != &sequence) return false;
+    row_count_ -= share.row_count;
+    logit_rows_ -= share.logit_rows;
+    if (sequence.generates()) generated_rows_ -= share.row_count;
+    return true;
+  });
+  sequence.pages.release(sequence.tokens, /*keep=*/true);
+  sequence.state = SequenceState::queued;
+  const auto found = std::ranges::find(running_, &sequence, &std::unique_ptr<Sequence>::get);
+  assert(found != running_.end());
+  queue_.push_front(std::move(*found));
+  running_.erase(found);
+}
+
+}  // namespace hearth

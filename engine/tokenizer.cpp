@@ -1,0 +1,129 @@
+#include "engine/tokenizer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "engine/bpe_tokenizer.hpp"
+#include "engine/spm_tokenizer.hpp"
+#include "engine/utf8.hpp"
+
+namespace hearth {
+namespace {
+
+Error broken(const char* what) {
+  return Error{Code::MODEL, fmt::format("the vocabulary is broken: {}", what)};
+}
+
+// What the tokenizers rely on, and read_vocabulary() has checked with better messages.
+Status check(const Vocabulary& vocabulary) {
+  const auto in_range = [&](TokenId id) {
+    return id == kNoToken || (id >= 0 && static_cast<std::size_t>(id) < vocabulary.size());
+  };
+  if (vocabulary.size() == 0 || vocabulary.size() > kVocabularyTokensMax) {
+    return broken("it has no tokens, or too many");
+  }
+  if (vocabulary.types.size() != vocabulary.size()) return broken("types and tokens differ");
+  if (!in_range(vocabulary.bos) || !in_range(vocabulary.eos) || !in_range(vocabulary.unknown)) {
+    return broken("a special token is outside of it");
+  }
+  if (vocabulary.add_bos && vocabulary.bos == kNoToken) return broken("add_bos without bos");
+  if (vocabulary.add_eos && vocabulary.eos == kNoToken) return broken("add_eos without eos");
+  if (!std::is_sorted(vocabulary.end_tokens.begin(), vocabulary.end_tokens.end())) {
+    return broken("end_tokens are not sorted");
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
+  if (vocabulary.model == TokenizerModel::none) {
+    return Error{Code::TOKENIZATION, "the model has no vocabulary: it takes and gives token ids"};
+  }
+  HEARTH_CHECK(check(vocabulary));
+  if (vocabulary.model == TokenizerModel::spm) return SpmTokenizer::create(std::move(vocabulary));
+  return BpeTokenizer::create(std::move(vocabulary));
+}
+
+Tokenizer::Tokenizer(Vocabulary vocabulary)
+    : vocabulary_(std::move(vocabulary)), special_tokens_(vocabulary_) {}
+
+Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
+                                               const EncodeOptions& options) const {
+  if (text.size() > kTextBytesMax) {
+    return Error{Code::LIMIT, fmt::format("a text of {} bytes; {} can be tokenized at once",
+                                          text.size(), kTextBytesMax)};
+  }
+  std::vector<TokenId> ids;
+  if (options.add_special && vocabulary_.add_bos) ids.push_back(vocabulary_.bos);
+  bool after_special = true;
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const auto special = special_tokens_.find(text, at, options.parse_special);
+    const std::size_t plain_end = special.id == kNoToken ? text.size() : special.begin;
+    if (plain_end > at) {
+      HEARTH_CHECK(encode_plain(text.substr(at, plain_end - at), after_special, ids));
+    }
+    if (special.id == kNoToken) break;
+    ids.push_back(special.id);
+    after_special = true;
+    at = special.end;
+  }
+  if (options.add_special && vocabulary_.add_eos) ids.push_back(vocabulary_.eos);
+  return ids;
+}
+
+Result<TokenId> Tokenizer::token_without(char byte) const {
+  const TokenId unknown = vocabulary_.unknown;
+  const bool is_usable = unknown != kNoToken &&
+                         vocabulary_.types[static_cast<std::size_t>(unknown)] != TokenType::control;
+  if (is_usable) return unknown;
+  return Error{Code::TOKENIZATION, fmt::format("the vocabulary has no token for byte 0x{:02X}",
+                                               static_cast<unsigned char>(byte))};
+}
+
+bool Tokenizer::is_hidden(TokenId id) const {
+  assert(id >= 0 && static_cast<std::size_t>(id) < pieces_.size());
+  const TokenType type = vocabulary_.types[static_cast<std::size_t>(id)];
+  return type == TokenType::control || type == TokenType::unknown;
+}
+
+std::string_view Tokenizer::piece(TokenId id, bool spell_special) const {
+  if (is_hidden(id) && !spell_special) return {};
+  return pieces_[static_cast<std::size_t>(id)];
+}
+
+std::string Tokenizer::decode(std::span<const TokenId> ids, bool spell_special) const {
+  std::string text;
+  bool after_special = true;
+  for (const TokenId id : ids) {
+    std::string_view bytes = piece(id, spell_special);
+    const TokenType type = vocabulary_.types[static_cast<std::size_t>(id)];
+    const bool is_special = type == TokenType::control || type == TokenType::user_defined;
+    const bool has_prefix = vocabulary_.add_space_prefix && after_special && !is_special;
+    if (has_prefix && bytes.starts_with(' ')) bytes.remove_prefix(1);
+    after_special = is_special;
+    text += bytes;
+  }
+  return text;
+}
+
+bool Tokenizer::is_end(TokenId id) const {
+  return std::binary_search(vocabulary_.end_tokens.begin(), vocabulary_.end_tokens.end(), id);
+}
+
+void StreamDecoder::push(TokenId id, std::string& out) {
+  held_ += tokenizer_->piece(id, /*spell_special=*/false);
+  const std::size_t unfinished = utf8_unfinished_bytes(held_);
+  out.append(held_, 0, held_.size() - unfinished);
+  held_.erase(0, held_.size() - unfinished);
+}
+
+void StreamDecoder::finish(std::string& out) {
+  out += held_;
+  held_.clear();
+}
+
+}  // namespace hearth

@@ -1,0 +1,89 @@
+// Text to token ids and back.
+//
+// A Tokenizer is immutable once built: any number of threads may use it together.  A StreamDecoder
+// belongs to one generation.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/result.hpp"
+#include "engine/special_tokens.hpp"
+#include "engine/vocabulary.hpp"
+
+namespace hearth {
+
+struct EncodeOptions {
+  bool add_special = true;     // BOS and EOS where the vocabulary asks for them
+  bool parse_special = false;  // text that spells a control token becomes that token
+};
+
+class Tokenizer {
+ public:
+  static constexpr std::size_t kTextBytesMax = 64u << 20;
+
+  // Errors: TOKENIZATION for a vocabulary without a tokenizer, MODEL for a broken one.  A
+  // vocabulary that read_vocabulary() gave is not broken; of one made by hand this checks what
+  // would break the tokenizer.
+  static Result<std::unique_ptr<Tokenizer>> create(Vocabulary vocabulary);
+  virtual ~Tokenizer() = default;
+  Tokenizer(const Tokenizer&) = delete;
+  Tokenizer& operator=(const Tokenizer&) = delete;
+
+  // Text to ids.  Bytes that are not UTF-8 are encoded byte by byte.  Plain text never becomes a
+  // control or unused token, however it is spelled.  Time is O(n log n) for any text.
+  // Errors: TOKENIZATION when a byte has no token and there is no unknown token that is not a
+  // control token; LIMIT for a text beyond kTextBytesMax.
+  Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options) const;
+
+  // The bytes of one token.  Control tokens give none, or their spelling when spell_special.
+  // id must be inside the vocabulary.
+  std::string_view piece(TokenId id, bool spell_special) const;
+
+  // Ids to text, as a whole: the spaces that encode() put at the text's begin and behind special
+  // tokens are taken off again.  Ids must be inside the vocabulary.
+  std::string decode(std::span<const TokenId> ids, bool spell_special) const;
+
+  bool is_end(TokenId id) const;  // ends generation
+  const Vocabulary& vocabulary() const { return vocabulary_; }
+
+ protected:
+  explicit Tokenizer(Vocabulary vocabulary);
+  // Append the ids of text that holds no special token.  after_special: a special token, or the
+  // text's begin, stands before it.
+  virtual Status encode_plain(std::string_view text, bool after_special,
+                              std::vector<TokenId>& ids) const = 0;
+
+  // What stands for a byte that has no token: the unknown token, or the error that says so.
+  Result<TokenId> token_without(char byte) const;
+
+  Vocabulary vocabulary_;
+  std::vector<std::string> pieces_;  // [size] decoded bytes of each token; the spelling of control,
+                                     // unknown and user-defined ones
+
+ private:
+  bool is_hidden(TokenId id) const;  // gives no text unless it is spelled
+
+  SpecialTokens special_tokens_;  // views into vocabulary_
+};
+
+// Turns generated ids into text that never ends inside a UTF-8 character: bytes of an unfinished
+// character are held back until it is complete or can no longer become one.
+class StreamDecoder {
+ public:
+  explicit StreamDecoder(const Tokenizer* tokenizer) : tokenizer_(tokenizer) {}
+
+  // Append the text that id completes to out.
+  void push(TokenId id, std::string& out);
+  // Append what is still held back, at the end of generation: as it is.
+  void finish(std::string& out);
+
+ private:
+  const Tokenizer* tokenizer_;  // not null
+  std::string held_;            // at most 3 bytes: the begin of a character
+};
+
+}  // namespace hearth

@@ -1,0 +1,94 @@
+// A model's tensors in memory: private, huge-page friendly, 64-byte aligned.
+//
+// Tensors are copied out of the mapped file, so that a file changed under a running daemon changes
+// nothing, and the file's pages are given back to the kernel as they are read.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cache/page_key.hpp"
+#include "common/result.hpp"
+#include "engine/gguf.hpp"
+#include "kernels/kernels.hpp"
+
+namespace hearth {
+
+struct Matrix {
+  const std::byte* data = nullptr;  // [rows, cols] in format, row-major
+  kernels::WeightFormat format = kernels::WeightFormat::f32;
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+
+  std::int64_t row_bytes() const {
+    const kernels::BlockShape block = kernels::block_shape(format);
+    return cols / block.weights * block.bytes;
+  }
+};
+
+struct Linear {
+  Matrix weight;                // [out, in]
+  const float* bias = nullptr;  // [out] or null
+};
+
+// The memory of all tensors.  Matrices and vectors point into it.
+class Weights {
+ public:
+  static Result<std::unique_ptr<Weights>> allocate(std::uint64_t bytes);
+  ~Weights();
+  Weights(const Weights&) = delete;
+  Weights& operator=(const Weights&) = delete;
+
+  // The next bytes of the memory, 64-byte aligned; null when it is used up.
+  std::byte* take(std::uint64_t bytes);
+  std::uint64_t bytes() const { return used_; }
+
+ private:
+  Weights() = default;
+  std::byte* base_ = nullptr;
+  std::uint64_t size_ = 0;
+  std::uint64_t used_ = 0;
+};
+
+// Copies tensors by name, checking shapes: what an architecture builds its layer table with.
+class WeightLoader {
+ public:
+  // on_progress(done, total) in bytes, from the loading thread.
+  using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+  static Result<WeightLoader> create(const GgufFile& file, Progress on_progress);
+
+  // A matrix that must be there with this shape.  Errors: MODEL naming tensor and shapes.
+  Result<Matrix> matrix(const std::string& name, std::int64_t rows, std::int64_t cols);
+  // stem.weight, and stem.bias where the file has one.
+  Result<Linear> linear(const std::string& stem, std::int64_t rows, std::int64_t cols);
+  // A vector that must be there, widened to float.
+  Result<const float*> vector(const std::string& name, std::int64_t size);
+  // The same; null when the file has none.
+  Result<const float*> optional_vector(const std::string& name, std::int64_t size);
+
+  const GgufFile& file() const { return *file_; }
+
+  // Hand over the memory.  Errors: MODEL when the file changed while it was read.
+  Result<std::unique_ptr<Weights>> finish();
+
+ private:
+  WeightLoader() = default;
+  Result<const GgufTensor*> find(const std::string& name, std::int64_t rows,
+                                 std::int64_t cols) const;
+  Result<std::byte*> copy(const GgufTensor& tensor, std::uint64_t bytes);
+
+  const GgufFile* file_ = nullptr;
+  Progress on_progress_;
+  std::unique_ptr<Weights> weights_;
+  std::uint64_t done_bytes_ = 0;
+  std::uint64_t total_bytes_ = 0;
+};
+
+// BLAKE2b-256 over the tensors and the metadata that changes results: equal fingerprints compute
+// the same.  Context length, tokenizer and names of people and files are not in it.
+cache::Digest model_fingerprint(const GgufFile& file);
+
+}  // namespace hearth

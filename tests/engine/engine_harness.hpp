@@ -1,0 +1,182 @@
+// A whole engine in its thread, with a cache of its own, driven as the daemon drives it.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <poll.h>
+
+#include <cstring>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/clock.hpp"
+#include "engine/engine.hpp"
+#include "engine/gguf.hpp"
+#include "tests/temporary_directory.hpp"
+
+namespace hearth {
+
+// What came out of one request.
+struct Outcome {
+  std::vector<TokenId> tokens;
+  std::string text;
+  std::vector<float> logits;
+  std::optional<DoneNotice> done;
+  std::optional<Error> failed;
+  std::vector<std::int64_t> token_times_ns;
+  bool over() const { return done || failed; }
+};
+
+class EngineHarness {
+ public:
+  struct Settings {
+    std::uint64_t kv_bytes = 64 << 20;
+    std::uint32_t context = 0;
+    std::uint32_t sequences_max = 64;
+    int threads = 2;
+    bool with_tokenizer = true;
+  };
+
+  EngineHarness(const std::string& path, const Settings& settings)
+      : budget_(settings.kv_bytes), pool_(settings.threads, nullptr) {
+    auto store = cache::SegmentStore::open(directory_.path() + "/state", directory_.path());
+    EXPECT_TRUE(store);
+    store_ = std::make_unique<cache::SegmentStore>(*std::move(store));
+    if (settings.with_tokenizer) {
+      const auto file = GgufFile::open(path);
+      if (file) {
+        auto vocabulary = read_vocabulary(*file);
+        if (vocabulary && vocabulary->model != TokenizerModel::none) {
+          tokenizer_ = *Tokenizer::create(*std::move(vocabulary));
+        }
+      }
+    }
+    EngineOptions options;
+    options.model_path = path;
+    options.segment_name = "test";
+    options.context = settings.context;
+    options.sequences_max = settings.sequences_max;
+    options.cpu_features = kernels::cpu_features();
+    engine_ = std::make_unique<Engine>(options, tokenizer_.get(), &pool_, store_.get(), &budget_);
+    while (!loaded_ && !load_error_) take_notices();
+  }
+
+  const Tokenizer* tokenizer() const { return tokenizer_.get(); }
+  Engine& engine() { return *engine_; }
+  const std::optional<Error>& load_error() const { return load_error_; }
+  const LoadedNotice& loaded() const { return *loaded_; }
+  cache::MemoryBudget& budget() { return budget_; }
+
+  // A greedy request without limits on credit, to be changed as a test likes.
+  static SubmitCommand greedy(std::uint32_t max_tokens) {
+    SubmitCommand command = {};
+    command.namespace_id = 1000;
+    command.max_tokens = max_tokens;
+    command.credit = 1u << 30;
+    command.temperature = 0;
+    command.top_p = 1;
+    return command;
+  }
+
+  RequestId submit(SubmitCommand command, const std::vector<TokenId>& prompt,
+                   const std::vector<std::string>& stops = {}) {
+    command.request = next_id_++;
+    command.received_ns = now_ns();
+    command.prompt_count = static_cast<std::uint32_t>(prompt.size());
+    command.stop_count = static_cast<std::uint32_t>(stops.size());
+    EXPECT_TRUE(engine_->submit(command, prompt, stops));
+    outcomes_[command.request];
+    return command.request;
+  }
+
+  Outcome& outcome(RequestId id) { return outcomes_[id]; }
+
+  // Wait for the next notices, and handle them.
+  void take_notices(int timeout_ms = 10000) {
+    pollfd readable = {engine_->notices().readable().fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&readable, 1, timeout_ms), 1) << "the engine is silent";
+    engine_->notices().readable().clear();
+    std::uint32_t type = 0;
+    while (engine_->notices().pop(type, message_)) handle(static_cast<Notice>(type));
+  }
+
+  Outcome& wait(RequestId id) {
+    while (!outcomes_[id].over() && !testing::Test::HasFatalFailure()) take_notices();
+    return outcomes_[id];
+  }
+
+  Outcome run(const SubmitCommand& command, const std::vector<TokenId>& prompt,
+              const std::vector<std::string>& stops = {}) {
+    return wait(submit(command, prompt, stops));
+  }
+
+  StatsNotice stats() {
+    stats_.reset();
+    EXPECT_TRUE(engine_->ask_stats());
+    while (!stats_ && !testing::Test::HasFatalFailure()) take_notices();
+    return stats_.value_or(StatsNotice{});
+  }
+
+ private:
+  template <class T>
+  T head() {
+    T value;
+    std::memcpy(&value, message_.data(), sizeof(value));
+    return value;
+  }
+
+  void handle(Notice notice) {
+    switch (notice) {
+      case Notice::loading:
+      case Notice::prefill: break;
+      case Notice::loaded: loaded_ = head<LoadedNotice>(); break;
+      case Notice::stats: stats_ = head<StatsNotice>(); break;
+      case Notice::load_failed: load_error_ = failure(); break;
+      case Notice::failed: outcomes_[head<FailedNotice>().request].failed = failure(); break;
+      case Notice::done: outcomes_[head<DoneNotice>().request].done = head<DoneNotice>(); break;
+      case Notice::tokens: {
+        const auto tokens = head<TokensNotice>();
+        Outcome& outcome = outcomes_[tokens.request];
+        const std::byte* at = message_.data() + sizeof(tokens);
+        for (std::uint32_t i = 0; i < tokens.id_count; ++i, at += sizeof(TokenId)) {
+          std::memcpy(&outcome.tokens.emplace_back(), at, sizeof(TokenId));
+          outcome.token_times_ns.push_back(now_ns());
+        }
+        outcome.text.append(reinterpret_cast<const char*>(at), tokens.text_size);
+        break;
+      }
+      case Notice::logits: {
+        const auto logits = head<LogitsNotice>();
+        std::vector<float>& all = outcomes_[logits.request].logits;
+        const std::size_t count = std::size_t{logits.row_count} * logits.row_size;
+        all.resize(all.size() + count);
+        std::memcpy(all.data() + all.size() - count, message_.data() + sizeof(logits),
+                    count * sizeof(float));
+        break;
+      }
+    }
+  }
+
+  Error failure() {
+    const auto failed = head<FailedNotice>();
+    const auto* text = reinterpret_cast<const char*>(message_.data() + sizeof(failed));
+    return {static_cast<Code>(failed.code), std::string(text, failed.text_size)};
+  }
+
+  TemporaryDirectory directory_;
+  cache::MemoryBudget budget_;
+  WorkerPool pool_;
+  std::unique_ptr<cache::SegmentStore> store_;
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Engine> engine_;
+  std::optional<LoadedNotice> loaded_;
+  std::optional<Error> load_error_;
+  std::optional<StatsNotice> stats_;
+  std::map<RequestId, Outcome> outcomes_;
+  std::vector<std::byte> message_;
+  RequestId next_id_ = 1;
+};
+
+}  // namespace hearth

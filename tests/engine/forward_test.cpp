@@ -1,0 +1,102 @@
+// Goal: every architecture and weight format gives the logits that transformers gives, in every
+// tier, however the tokens are cut into batches and whoever else is in the batch.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "tests/engine/fixtures.hpp"
+#include "tests/engine/forward_testing.hpp"
+
+namespace hearth {
+namespace {
+
+constexpr double kGate = 1e-6;  // NMSE for exact weights and float32 arithmetic
+
+class Forward : public testing::TestWithParam<const char*> {
+ protected:
+  WorkerPool pool_{2, nullptr};
+};
+
+TEST_P(Forward, logits_agree_with_transformers_in_every_tier) {
+  const Fixture fixture = read_fixture(std::string(HEARTH_TEST_DATA "/models/") + GetParam());
+  ASSERT_FALSE(fixture.logits.empty());
+  for (const std::uint32_t tier : runnable_tiers()) {
+    ForwardModel model(fixture.path, tier, &pool_);
+    const std::vector<float> got = model.logits(fixture.tokens, {96});
+    ASSERT_EQ(got.size(), fixture.logits.size());
+    const double error = nmse(got, fixture.logits);
+    RecordProperty(kernels::select_kernels(tier).tier, std::to_string(error));
+    EXPECT_LE(error, kGate) << kernels::select_kernels(tier).tier;
+  }
+}
+
+TEST_P(Forward, uneven_chunks_and_single_tokens_give_the_same_bits) {
+  const Fixture fixture = read_fixture(std::string(HEARTH_TEST_DATA "/models/") + GetParam());
+  for (const std::uint32_t tier : runnable_tiers()) {
+    ForwardModel model(fixture.path, tier, &pool_);
+    const std::vector<float> whole = model.logits(fixture.tokens, {96});
+    EXPECT_EQ(whole, model.logits(fixture.tokens, {1}));
+    EXPECT_EQ(whole, model.logits(fixture.tokens, {3, 31, 1, 2, 17}));
+    EXPECT_EQ(whole, model.logits(fixture.tokens, {32, 32, 6}));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(fixtures, Forward, testing::ValuesIn(kFixtures), [](const auto& info) {
+  std::string name = info.param;
+  std::ranges::replace(name, '-', '_');
+  return name;
+});
+
+// A row among rows of other sequences has the bits that it has alone.
+TEST(forward, company_in_the_batch_changes_nothing) {
+  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
+  WorkerPool pool(2, nullptr);
+  for (const std::uint32_t tier : runnable_tiers()) {
+    ForwardModel model(fixture.path, tier, &pool);
+    const std::vector<float> alone = model.logits(fixture.tokens, {1});
+    ForwardModel::Pages mine = model.make_pages();
+    ForwardModel::Pages other = model.make_pages();
+    for (std::size_t i = 0; i < fixture.tokens.size(); ++i) {
+      std::vector<BatchRow> rows;
+      const auto position = static_cast<std::int32_t>(i);
+      rows.push_back({fixture.tokens[i], position, mine.payloads.data(), true});
+      for (std::int32_t extra = 0; extra < 1 + position % 3; ++extra) {
+        rows.push_back({static_cast<TokenId>((7 * i) % fixture.vocab()), extra,
+                        other.payloads.data(), extra % 2 == 0});
+      }
+      model.executor().forward(rows);
+      const auto row = model.executor().logits(0);
+      ASSERT_TRUE(std::equal(row.begin(), row.end(),
+                             alone.begin() + static_cast<std::ptrdiff_t>(i * fixture.vocab())))
+          << "position " << i;
+    }
+  }
+}
+
+TEST(forward, half_precision_kv_stays_close) {
+  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/llama");
+  WorkerPool pool(1, nullptr);
+  for (const std::uint32_t tier : runnable_tiers()) {
+    ForwardModel f16(fixture.path, tier, &pool, kernels::KvFormat::f16);
+    EXPECT_LE(nmse(f16.logits(fixture.tokens, {96}), fixture.logits), 1e-5);
+    ForwardModel bf16(fixture.path, tier, &pool, kernels::KvFormat::bf16);
+    EXPECT_LE(nmse(bf16.logits(fixture.tokens, {96}), fixture.logits), 1e-3);
+  }
+}
+
+TEST(forward, the_peers_llama_agrees) {
+  const std::string stem = HEARTH_SHARED_DIR "/parity/llama-dense";
+  if (!std::ifstream(stem + ".gguf")) GTEST_SKIP() << stem << ".gguf is not here";
+  const Fixture fixture = read_fixture(stem);
+  WorkerPool pool(2, nullptr);
+  for (const std::uint32_t tier : runnable_tiers()) {
+    ForwardModel model(fixture.path, tier, &pool);
+    const double error = nmse(model.logits(fixture.tokens, {48}), fixture.logits);
+    RecordProperty(kernels::select_kernels(tier).tier, std::to_string(error));
+    EXPECT_LE(error, kGate);
+  }
+}
+
+}  // namespace
+}  // namespace hearth

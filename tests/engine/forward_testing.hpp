@@ -1,0 +1,86 @@
+// A model loaded for the executor alone, with pages of plain memory: no cache, no scheduler.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/executor.hpp"
+#include "engine/gguf.hpp"
+#include "engine/layer_table.hpp"
+
+namespace hearth {
+
+class ForwardModel {
+ public:
+  ForwardModel(const std::string& path, std::uint32_t features, WorkerPool* pool,
+               kernels::KvFormat kv_format = kernels::KvFormat::f32) {
+    auto file = GgufFile::open(path);
+    if (!file) throw std::runtime_error(file.error().message);
+    auto architecture = find_architecture(*file);
+    if (!architecture) throw std::runtime_error(architecture.error().message);
+    auto loader = WeightLoader::create(*file, nullptr);
+    auto table = (*architecture)->build(*loader);
+    if (!table) throw std::runtime_error(table.error().message);
+    table_ = std::make_unique<LayerTable>(*std::move(table));
+    weights_ = *loader->finish();
+    executor_ =
+        std::make_unique<Executor>(table_.get(), compile_plan(*table_, kv_format, 32), pool,
+                                   kernels::select_kernels(features), Executor::Limits{96, 96});
+  }
+
+  // Pages for one sequence of up to 256 tokens.
+  struct Pages {
+    std::vector<std::vector<std::byte>> memory;
+    std::vector<std::byte*> payloads;
+  };
+  Pages make_pages() const {
+    Pages pages;
+    for (int i = 0; i < 8; ++i) {
+      pages.memory.emplace_back(static_cast<std::size_t>(executor_->kv().page_bytes));
+      pages.payloads.push_back(pages.memory.back().data());
+    }
+    return pages;
+  }
+
+  // Logits of every token, computed in chunks of these sizes (the last one repeats).
+  std::vector<float> logits(const std::vector<TokenId>& tokens, const std::vector<int>& chunks) {
+    Pages pages = make_pages();
+    std::vector<float> all;
+    std::size_t chunk = 0;
+    for (std::size_t begin = 0; begin < tokens.size();) {
+      const auto size = static_cast<std::size_t>(chunks[std::min(chunk++, chunks.size() - 1)]);
+      std::vector<BatchRow> rows;
+      for (std::size_t i = begin; i < std::min(begin + size, tokens.size()); ++i) {
+        rows.push_back({tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(), true});
+      }
+      executor_->forward(rows);
+      for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto row = executor_->logits(static_cast<std::int64_t>(i));
+        all.insert(all.end(), row.begin(), row.end());
+      }
+      begin += rows.size();
+    }
+    return all;
+  }
+
+  Executor& executor() { return *executor_; }
+
+ private:
+  std::unique_ptr<LayerTable> table_;
+  std::unique_ptr<Weights> weights_;
+  std::unique_ptr<Executor> executor_;
+};
+
+// The tiers that this CPU can run, weakest first.
+inline std::vector<std::uint32_t> runnable_tiers() {
+  std::vector<std::uint32_t> tiers = {0};
+  const std::uint32_t features = kernels::cpu_features();
+  if (features & kernels::kCpuAvx2) tiers.push_back(kernels::kCpuAvx2);
+  if (features & kernels::kCpuAvx512) tiers.push_back(features);
+  return tiers;
+}
+
+}  // namespace hearth

@@ -1,0 +1,145 @@
+// Special tokens: where text spells them, and what they give.
+#include "tests/engine/tokenizer_testing.hpp"
+
+namespace hearth::testing {
+namespace {
+
+// Ids from 256: <s> </s> <|a|> <|ab|> <|a|>x <ud> <ud>> <unk>
+std::unique_ptr<Tokenizer> make() {
+  Vocabulary vocabulary = bpe_vocabulary({}, {{"<s>", TokenType::control},
+                                              {"</s>", TokenType::control},
+                                              {"<|a|>", TokenType::control},
+                                              {"<|ab|>", TokenType::control},
+                                              {"<|a|>x", TokenType::control},
+                                              {"<ud>", TokenType::user_defined},
+                                              {"<ud>>", TokenType::user_defined},
+                                              {"<unk>", TokenType::unknown}});
+  vocabulary.bos = 256;
+  vocabulary.eos = 257;
+  return make_tokenizer(std::move(vocabulary));
+}
+
+TEST(special_tokens, control_and_unknown_tokens_are_parsed_on_request_only) {
+  const auto tokenizer = make();
+  EXPECT_EQ(shown(*tokenizer, "<s>"), "<|s|>");
+  EXPECT_EQ(shown(*tokenizer, "<s>", false, true), "<s>");
+  EXPECT_EQ(shown(*tokenizer, "<unk>"), "<|u|n|k|>");
+  EXPECT_EQ(shown(*tokenizer, "<unk>", false, true), "<unk>");
+}
+
+TEST(special_tokens, user_defined_tokens_are_always_parsed) {
+  const auto tokenizer = make();
+  EXPECT_EQ(shown(*tokenizer, "a<ud>b"), "a|<ud>|b");
+  EXPECT_EQ(shown(*tokenizer, "a<ud>b", false, true), "a|<ud>|b");
+}
+
+TEST(special_tokens, they_stand_at_the_begin_in_the_middle_at_the_end_and_side_by_side) {
+  const auto tokenizer = make();
+  EXPECT_EQ(shown(*tokenizer, "<s>a", false, true), "<s>|a");
+  EXPECT_EQ(shown(*tokenizer, "a<s>b", false, true), "a|<s>|b");
+  EXPECT_EQ(shown(*tokenizer, "a<s>", false, true), "a|<s>");
+  EXPECT_EQ(shown(*tokenizer, "<s><s></s><ud>", false, true), "<s>|<s>|</s>|<ud>");
+}
+
+TEST(special_tokens, the_longest_that_begins_at_a_place_wins) {
+  const auto tokenizer = make();
+  EXPECT_EQ(shown(*tokenizer, "<|a|>", false, true), "<|a|>");
+  EXPECT_EQ(shown(*tokenizer, "<|a|>x", false, true), "<|a|>x");
+  EXPECT_EQ(shown(*tokenizer, "<|a|>y", false, true), "<|a|>|y");
+  EXPECT_EQ(shown(*tokenizer, "<|ab|>", false, true), "<|ab|>");
+  EXPECT_EQ(shown(*tokenizer, "<ud>>>"), "<ud>>|>");
+}
+
+TEST(special_tokens, what_only_begins_like_one_is_text) {
+  const auto tokenizer = make();
+  EXPECT_EQ(encode(*tokenizer, "<|a", false, true), (Ids{'<', '|', 'a'}));
+  EXPECT_EQ(encode(*tokenizer, "<", false, true), (Ids{'<'}));
+  EXPECT_EQ(shown(*tokenizer, "<<s>", false, true), "<|<s>");
+  EXPECT_EQ(shown(*tokenizer, "<ud", false, true), "<|u|d");
+}
+
+TEST(special_tokens, bos_and_eos_are_added_where_the_vocabulary_asks_for_them) {
+  for (const bool add_bos : {false, true}) {
+    for (const bool add_eos : {false, true}) {
+      Vocabulary vocabulary = make()->vocabulary();
+      vocabulary.add_bos = add_bos;
+      vocabulary.add_eos = add_eos;
+      const auto tokenizer = make_tokenizer(std::move(vocabulary));
+      for (const Ids& plain : {Ids{}, Ids{'a'}}) {
+        const std::string text = plain.empty() ? "" : "a";
+        Ids wanted = plain;
+        if (add_bos) wanted.insert(wanted.begin(), 256);
+        if (add_eos) wanted.push_back(257);
+        EXPECT_EQ(encode(*tokenizer, text, true), wanted);
+        EXPECT_EQ(encode(*tokenizer, text, false), plain);
+      }
+    }
+  }
+}
+
+TEST(special_tokens, control_and_unknown_tokens_give_text_only_when_spelled) {
+  const auto tokenizer = make();
+  const Ids ids = {256, 'a', 261, 263, 'b', 257};
+  EXPECT_EQ(tokenizer->decode(ids, false), "a<ud>b");
+  EXPECT_EQ(tokenizer->decode(ids, true), "<s>a<ud><unk>b</s>");
+  EXPECT_EQ(tokenizer->piece(256, false), "");
+  EXPECT_EQ(tokenizer->piece(256, true), "<s>");
+}
+
+TEST(special_tokens, decode_takes_off_the_space_prefix_behind_each_of_them) {
+  Vocabulary vocabulary = spm_vocabulary({{"  ", 0, TokenType::user_defined},
+                                          {"<ud>", 0, TokenType::user_defined},
+                                          {"a"},
+                                          {"\u2581"},
+                                          {"\u2581a", -1}});
+  vocabulary.add_space_prefix = true;
+  const auto tokenizer = make_tokenizer(std::move(vocabulary));
+  EXPECT_EQ(shown(*tokenizer, "  a a"), "  |\u2581a|\u2581a");
+  std::mt19937 random(3);
+  for (int round = 0; round < 500; ++round) {
+    const auto words = {"a", " ", "<ud>", "<s>", "</s>", "\n"};
+    const std::string text = random_words(random, {words.begin(), words.end()}, random() % 12);
+    EXPECT_EQ(tokenizer->decode(encode(*tokenizer, text, false, true), true), text);
+    EXPECT_EQ(tokenizer->decode(encode(*tokenizer, text, true, true), true), text);
+    EXPECT_EQ(tokenizer->decode(encode(*tokenizer, text), false), text);
+  }
+}
+
+// Goal: the search agrees with trying every token at every place.
+TEST(special_tokens, random_spellings_agree_with_trying_all) {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<std::pair<std::string, TokenType>> specials;
+    for (int i = 0; i < 12; ++i) {
+      const std::string text =
+          std::string("#").append(random_words(random, {"a", "b", "#", "\xFF"}, random() % 5));
+      bool is_new = text.size() > 1;
+      for (const auto& [other, type] : specials) is_new = is_new && other != text;
+      const bool is_control = random() % 2 == 0;
+      if (is_new) {
+        specials.emplace_back(text, is_control ? TokenType::control : TokenType::user_defined);
+      }
+    }
+    const auto tokenizer = make_tokenizer(bpe_vocabulary({}, specials));
+    const std::string text = random_words(random, {"a", "b", "#", "\xFF", "#a"}, 40);
+    const bool parse_special = random() % 2 == 0;
+    Ids wanted;
+    for (std::size_t at = 0; at < text.size();) {
+      std::size_t size = 1;
+      TokenId id = static_cast<unsigned char>(text[at]);
+      for (std::size_t i = 0; i < specials.size(); ++i) {
+        const auto& [spelling, type] = specials[i];
+        if (!parse_special && type == TokenType::control) continue;
+        if (text.compare(at, spelling.size(), spelling) != 0 || spelling.size() <= size) continue;
+        size = spelling.size();
+        id = static_cast<TokenId>(256 + i);
+      }
+      wanted.push_back(id);
+      at += size;
+    }
+    ASSERT_EQ(encode(*tokenizer, text, false, parse_special), wanted) << "round " << round;
+  }
+}
+
+}  // namespace
+}  // namespace hearth::testing
