@@ -1,0 +1,269 @@
+#include "daemon/config.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <filesystem>
+
+#include "cache/page_key.hpp"
+#include "common/limits.h"
+
+namespace hearth {
+namespace {
+
+Error wrong(const char* name, const RawSetting& raw, const std::string& why) {
+  return Error{Code::CONFIG,
+               fmt::format("{} (from {}): \"{}\" {}", name, raw.origin, raw.value, why)};
+}
+
+Result<std::uint64_t> parse_number(const char* name, const RawSetting& raw, std::uint64_t min,
+                                   std::uint64_t max) {
+  std::uint64_t value = 0;
+  const char* end = raw.value.data() + raw.value.size();
+  const auto [stop, error] = std::from_chars(raw.value.data(), end, value);
+  if (error != std::errc() || stop != end || value < min || value > max) {
+    return wrong(name, raw, fmt::format("is not a whole number from {} to {}", min, max));
+  }
+  return value;
+}
+
+// "512M", "4GiB", "1073741824": powers of 1024.
+Result<std::uint64_t> parse_bytes(const char* name, const RawSetting& raw) {
+  std::uint64_t value = 0;
+  const char* end = raw.value.data() + raw.value.size();
+  const auto [stop, error] = std::from_chars(raw.value.data(), end, value);
+  std::string_view unit(stop, static_cast<std::size_t>(end - stop));
+  for (const std::string_view suffix : {"iB", "B"}) {
+    if (unit.ends_with(suffix)) {
+      unit.remove_suffix(suffix.size());
+      break;
+    }
+  }
+  constexpr std::string_view kUnits = "KMGT";
+  const std::size_t index = unit.empty() ? 0 : kUnits.find(unit);
+  const std::uint64_t shift = unit.empty() ? 0 : 10 * (index + 1);
+  if (error != std::errc() || unit.size() > 1 || index == std::string_view::npos || value == 0 ||
+      value > (UINT64_MAX >> 1 >> shift)) {
+    return wrong(name, raw, "is not a size: a number with K, M, G or T, as in 512M");
+  }
+  return value << shift;
+}
+
+Result<std::uint32_t> parse_mode(const char* name, const RawSetting& raw) {
+  std::uint32_t value = 0;
+  const char* end = raw.value.data() + raw.value.size();
+  const auto [stop, error] = std::from_chars(raw.value.data(), end, value, 8);
+  if (error != std::errc() || stop != end || value > 0777) {
+    return wrong(name, raw, "is not a mode: octal digits, as in 0660");
+  }
+  return value;
+}
+
+Result<std::string> parse_choice(const char* name, const RawSetting& raw,
+                                 std::initializer_list<std::string_view> choices) {
+  if (std::ranges::find(choices, raw.value) != choices.end()) return raw.value;
+  std::string possible;
+  for (const std::string_view choice : choices) {
+    possible.append(possible.empty() ? "" : ", ").append(choice);
+  }
+  return wrong(name, raw, "is none of: " + possible);
+}
+
+Result<ModelConfig> parse_model(const RawSetting& raw) {
+  const std::size_t equals = raw.value.find('=');
+  if (equals == std::string::npos) return wrong("model", raw, "is not ID=PATH");
+  ModelConfig model = {raw.value.substr(0, equals), raw.value.substr(equals + 1)};
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) || std::strchr("._-:/", c); };
+  if (model.id.empty() || model.id.size() > HEARTH_MODEL_ID_MAX ||
+      !std::ranges::all_of(model.id, allowed)) {
+    return wrong("model", raw, "has a bad id: letters, digits and . _ - : / are possible");
+  }
+  if (model.path.empty()) return wrong("model", raw, "has no path");
+  return model;
+}
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::string default_socket() {
+  const std::string runtime = environment("XDG_RUNTIME_DIR");
+  return runtime.empty() ? "/run/hearth/hearthd.sock" : runtime + "/hearth/hearthd.sock";
+}
+
+std::string default_state_dir() {
+  if (geteuid() == 0) return "/var/lib/hearth";
+  if (const std::string state = environment("XDG_STATE_HOME"); !state.empty()) {
+    return state + "/hearth";
+  }
+  if (const std::string home = environment("HOME"); !home.empty()) {
+    return home + "/.local/state/hearth";
+  }
+  return fmt::format("/tmp/hearth-{}", geteuid());
+}
+
+// A quarter of the machine's memory: pages take memory only when they are filled.
+std::string default_kv_bytes() {
+  const auto pages = static_cast<std::uint64_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
+  const auto page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  return std::to_string(std::max<std::uint64_t>(256u << 20, pages * page_size / 4));
+}
+
+// One line per setting: its name, what it means, its default, how its text becomes the field.
+struct Setting {
+  const char* name;
+  const char* help;
+  std::string (*fallback)();  // null: no default
+  Status (*parse)(const RawSetting& raw, Config& config);
+};
+
+template <auto Field, std::uint64_t Min, std::uint64_t Max>
+Status number_into(const char* name, const RawSetting& raw, Config& config) {
+  HEARTH_TRY(const std::uint64_t value, parse_number(name, raw, Min, Max));
+  config.*Field = static_cast<std::remove_reference_t<decltype(config.*Field)>>(value);
+  return {};
+}
+
+template <auto Field>
+Status path_into(const char* name, const RawSetting& raw, Config& config) {
+  if (raw.value.empty()) return wrong(name, raw, "is no path");
+  config.*Field = raw.value;
+  return {};
+}
+
+const std::vector<Setting>& settings() {
+  static const std::vector<Setting> table = {
+      {"socket", "path of the socket to listen on", default_socket,
+       [](const RawSetting& raw, Config& config) {
+         return path_into<&Config::socket>("socket", raw, config);
+       }},
+      {"socket-mode", "who may connect: permission bits of the socket",
+       [] { return std::string("0660"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.socket_mode, parse_mode("socket-mode", raw));
+         return {};
+       }},
+      {"state-dir", "directory whose caches this daemon keeps; one daemon each", default_state_dir,
+       [](const RawSetting& raw, Config& config) {
+         return path_into<&Config::state_dir>("state-dir", raw, config);
+       }},
+      {"model", "ID=PATH of a GGUF file to serve; may be given several times", nullptr,
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(ModelConfig model, parse_model(raw));
+         for (const ModelConfig& other : config.models) {
+           if (other.id == model.id)
+             return wrong("model", raw, "names an id that was given before");
+         }
+         config.models.push_back(std::move(model));
+         return {};
+       }},
+      {"threads", "threads that compute; 0: one per core", [] { return std::string("0"); },
+       [](const RawSetting& raw, Config& config) {
+         return number_into<&Config::threads, 0, 1024>("threads", raw, config);
+       }},
+      {"ctx", "longest sequence in tokens; 0: what each model was trained for",
+       [] { return std::string("0"); },
+       [](const RawSetting& raw, Config& config) {
+         return number_into<&Config::ctx, 0, 1u << 20>("ctx", raw, config);
+       }},
+      {"kv-bytes", "memory for all KV caches together, as in 4G", default_kv_bytes,
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.kv_bytes, parse_bytes("kv-bytes", raw));
+         return {};
+       }},
+      {"kv-type", "precision of the KV cache: auto (f32 for F32 models, else f16), f32, f16, bf16",
+       [] { return std::string("auto"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.kv_type, parse_choice("kv-type", raw, {"auto", "f32", "f16", "bf16"}));
+         return {};
+       }},
+      {"device", "where to compute: auto, cpu", [] { return std::string("auto"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.device, parse_choice("device", raw, {"auto", "cpu"}));
+         return {};
+       }},
+      {"cpu-tier", "best kernels to use: auto, avx512, avx2, ref",
+       [] { return std::string("auto"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.cpu_tier,
+                    parse_choice("cpu-tier", raw, {"auto", "avx512", "avx2", "ref"}));
+         return {};
+       }},
+      {"drain-seconds", "how long running requests may go on after SIGTERM",
+       [] { return std::string("30"); },
+       [](const RawSetting& raw, Config& config) {
+         return number_into<&Config::drain_seconds, 0, 86400>("drain-seconds", raw, config);
+       }},
+      {"log-level", "debug, info, warning or error", [] { return std::string("info"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.log_level,
+                    parse_choice("log-level", raw, {"debug", "info", "warning", "error"}));
+         return {};
+       }},
+  };
+  return table;
+}
+
+}  // namespace
+
+const std::vector<SettingInfo>& setting_infos() {
+  static const std::vector<SettingInfo> infos = [] {
+    std::vector<SettingInfo> list;
+    for (const Setting& setting : settings()) list.push_back({setting.name, setting.help});
+    return list;
+  }();
+  return infos;
+}
+
+RawSettings settings_from_environment() {
+  RawSettings raw;
+  for (const Setting& setting : settings()) {
+    std::string name = std::string("HEARTH_") + setting.name;
+    std::ranges::replace(name, '-', '_');
+    std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+    const char* value = std::getenv(name.c_str());
+    if (value != nullptr && *value != '\0') raw[setting.name].push_back({value, name});
+  }
+  return raw;
+}
+
+Result<Config> make_config(const std::vector<RawSettings>& sources) {
+  for (const RawSettings& source : sources) {
+    for (const auto& [name, values] : source) {
+      const auto known = std::ranges::find(settings(), name, &Setting::name);
+      if (known == settings().end()) {
+        return Error{Code::CONFIG, fmt::format("{} (from {}): there is no such setting", name,
+                                               values.front().origin)};
+      }
+    }
+  }
+  Config config;
+  for (const Setting& setting : settings()) {
+    std::vector<RawSetting> chosen;
+    for (const RawSettings& source : sources) {
+      const auto found = source.find(setting.name);
+      if (found == source.end()) continue;
+      chosen = found->second;
+      break;
+    }
+    if (chosen.empty() && setting.fallback != nullptr) {
+      chosen.push_back({setting.fallback(), "default"});
+    }
+    for (const RawSetting& raw : chosen) HEARTH_CHECK(setting.parse(raw, config));
+  }
+  return config;
+}
+
+std::string segment_name_of(const std::string& model_id) {
+  const cache::Digest digest = cache::hash(std::as_bytes(std::span(model_id)));
+  std::string name;
+  for (std::size_t i = 0; i < 8; ++i) name += fmt::format("{:02x}", digest[i]);
+  return name;
+}
+
+}  // namespace hearth

@@ -1,0 +1,65 @@
+// The daemon's settings: where they come from and what they may be.
+//
+// Every setting is one line of a table (config.cpp) and may come, in falling order of precedence,
+// from the command line, the environment (HEARTH_*), the configuration file (TOML), or its default.
+// All sources deliver text, so that one parser checks them all; an error names the setting and its
+// source.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/result.hpp"
+
+namespace hearth {
+
+struct ModelConfig {
+  std::string id;    // letters, digits and . _ - : /
+  std::string path;  // of the GGUF file, or of the first part of a split one
+};
+
+struct Config {
+  std::string socket;             // path of the socket
+  std::uint32_t socket_mode = 0;  // permission bits of the socket
+  std::string state_dir;          // lock, and the name of the segments
+  std::vector<ModelConfig> models;
+  std::uint32_t threads = 0;        // that compute; 0: one per core we may use
+  std::uint32_t ctx = 0;            // longest sequence, tokens; 0: what each model was trained for
+  std::uint64_t kv_bytes = 0;       // budget of all KV caches together
+  std::string kv_type;              // auto, f32, f16, bf16
+  std::string device;               // auto, cpu
+  std::string cpu_tier;             // auto, avx512, avx2, ref
+  std::string log_level;            // debug, info, warning, error
+  std::uint32_t drain_seconds = 0;  // what runs may go on for after SIGTERM
+};
+
+// A value as a source gave it, not parsed yet.
+struct RawSetting {
+  std::string value;
+  std::string origin;  // "--ctx", "HEARTH_CTX", "/etc/hearth/hearthd.toml: ctx", "default"
+};
+// By name; "model" may have several values, ID=PATH each.
+using RawSettings = std::map<std::string, std::vector<RawSetting>>;
+
+// A setting's name, its default as text, and one line of help.
+struct SettingInfo {
+  const char* name;
+  const char* help;
+};
+const std::vector<SettingInfo>& setting_infos();
+
+RawSettings settings_from_environment();
+Result<RawSettings> settings_from_file(
+    const std::string& path);  // config_file.cpp: the door to toml++
+
+// Put the sources together, best first, and check every value.
+// Errors: CONFIG naming the setting, where it came from and what is possible.
+Result<Config> make_config(const std::vector<RawSettings>& sources);
+
+// A file name that is unique to a model id.
+std::string segment_name_of(const std::string& model_id);
+
+}  // namespace hearth

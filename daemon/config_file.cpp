@@ -1,0 +1,58 @@
+// The door to toml++: a configuration file becomes settings as text.
+//
+//   ctx = 4096
+//   kv-bytes = "8G"
+//   [models]
+//   stories = "/srv/models/stories260K.gguf"
+#include <fmt/format.h>
+
+#include <toml++/toml.h>
+#include <sstream>
+
+#include "daemon/config.hpp"
+
+namespace hearth {
+namespace {
+
+// The text of a scalar, nullopt for anything else.
+std::optional<std::string> scalar_text(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* number = node.as_integer()) return std::to_string(number->get());
+  if (const auto* flag = node.as_boolean()) return std::string(flag->get() ? "true" : "false");
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<RawSettings> settings_from_file(const std::string& path) {
+  toml::table table;
+  try {
+    table = toml::parse_file(path);
+  } catch (const toml::parse_error& error) {
+    return Error{Code::CONFIG, fmt::format("{}: line {}: {}", path, error.source().begin.line,
+                                           error.description())};
+  }
+  RawSettings raw;
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    const std::string origin = fmt::format("{}: line {}", path, node.source().begin.line);
+    if (name == "models") {
+      const toml::table* models = node.as_table();
+      if (models == nullptr) return Error{Code::CONFIG, origin + ": models is not a table"};
+      for (const auto& [id, model_path] : *models) {
+        const auto text = scalar_text(model_path);
+        if (!text)
+          return Error{Code::CONFIG, fmt::format("{}: models.{} is no path", origin, id.str())};
+        raw["model"].push_back({std::string(id.str()) + "=" + *text, origin});
+      }
+      continue;
+    }
+    const auto text = scalar_text(node);
+    if (!text)
+      return Error{Code::CONFIG, fmt::format("{}: {} is not a single value", origin, name)};
+    raw[name].push_back({*text, origin});
+  }
+  return raw;
+}
+
+}  // namespace hearth

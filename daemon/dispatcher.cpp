@@ -1,0 +1,414 @@
+#include "daemon/dispatcher.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "daemon/session.hpp"
+
+namespace hearth {
+namespace {
+
+// Rows of logits on their way to one client: from the engine until the kernel has them.
+constexpr std::uint64_t kLogitBytesOnTheWay = 16u << 20;
+
+template <class T>
+T head_of(std::span<const std::byte>& payload) {
+  T head;
+  std::memcpy(&head, payload.data(), sizeof(head));
+  payload = payload.subspan(sizeof(head));
+  return head;
+}
+
+double ms(std::int64_t ns) {
+  return static_cast<double>(ns) / 1e6;
+}
+
+double per_second(std::uint64_t count, std::int64_t ns) {
+  return count == 0 || ns <= 0 ? 0 : static_cast<double>(count) * 1e9 / static_cast<double>(ns);
+}
+
+const char* stop_reason_name(std::uint32_t reason) {
+  switch (reason) {
+    case HEARTH_STOP_END: return "end";
+    case HEARTH_STOP_SEQUENCE: return "stop";
+    case HEARTH_STOP_LENGTH: return "length";
+    case HEARTH_STOP_CONTEXT: return "context";
+    default: return "canceled";
+  }
+}
+
+}  // namespace
+
+Request* Dispatcher::find(RequestId id) {
+  const auto found = requests_.find(id);
+  return found == requests_.end() ? nullptr : found->second.get();
+}
+
+void Dispatcher::open(std::unique_ptr<Request> request) {
+  Request& opened = *request;
+  requests_.emplace(opened.id, std::move(request));
+  advance(opened);
+}
+
+// One step on the way of a request, as far as its model lets it go.
+void Dispatcher::advance(Request& request) {
+  ServedModel& model = *request.model;
+  if (model.state() == ModelState::failed) return fail(request, model.error());
+  if (!model.has_catalog()) return;  // on_model_changed() comes back here
+  const bool converts = request.verb == HEARTH_VERB_TOKENIZE ||
+                        request.verb == HEARTH_VERB_DETOKENIZE || request.prompt_is_text;
+  if (request.stage == RequestStage::waits_for_catalog) {
+    if (request.verb == HEARTH_VERB_GENERATE && !request.raw && model.facts().has_chat_template) {
+      return fail(request, {Code::INVALID_OPERATION,
+                            fmt::format("model {} has a chat template, which this version cannot "
+                                        "apply: ask for a raw prompt (--raw)",
+                                        model.id())});
+    }
+    if (converts) return convert(request);
+    request.stage = RequestStage::waits_for_engine;
+  }
+  if (request.stage != RequestStage::waits_for_engine) return;
+  if (model.state() == ModelState::vocabulary) {
+    return fail(request,
+                {Code::MODEL, fmt::format("model {} has a vocabulary only: it can tokenize "
+                                          "and detokenize",
+                                          model.id())});
+  }
+  if (model.state() == ModelState::loading) {
+    return request.session->send_progress(request.wire_request, "loading", model.progress());
+  }
+  submit(request);
+}
+
+void Dispatcher::advance_all(ServedModel& model) {
+  std::vector<RequestId> ids;  // a request that ends leaves the table
+  for (const auto& [id, request] : requests_) {
+    if (request->model == &model && request->stage != RequestStage::in_engine) ids.push_back(id);
+  }
+  std::ranges::sort(ids);  // in order of arrival
+  for (const RequestId id : ids) {
+    if (Request* request = find(id)) advance(*request);
+  }
+}
+
+// Text to ids, or back, on a text thread.
+void Dispatcher::convert(Request& request) {
+  const Tokenizer* tokenizer = request.model->tokenizer();
+  if (tokenizer == nullptr) {
+    return fail(request, {Code::TOKENIZATION, fmt::format("model {} has no vocabulary: give token "
+                                                          "ids instead of text",
+                                                          request.model->id())});
+  }
+  request.stage = RequestStage::on_text_thread;
+  struct Conversion {
+    std::string text;
+    std::vector<TokenId> ids;
+    Status status;
+  };
+  const auto conversion = std::make_shared<Conversion>();  // shared by the job's two functions
+  conversion->text = std::move(request.text);
+  conversion->ids = std::move(request.ids);
+  const bool to_text = request.verb == HEARTH_VERB_DETOKENIZE;
+  jobs_.run(
+      [conversion, tokenizer, to_text, encode = request.encode, spell = request.spell_special] {
+        if (to_text) {
+          const auto size = static_cast<TokenId>(tokenizer->vocabulary().size());
+          for (std::size_t i = 0; i < conversion->ids.size(); ++i) {
+            if (conversion->ids[i] >= 0 && conversion->ids[i] < size) continue;
+            conversion->status =
+                Error{Code::INVALID, fmt::format("token {}: id {} is outside the vocabulary of {}",
+                                                 i, conversion->ids[i], size)};
+            return;
+          }
+          conversion->text = tokenizer->decode(conversion->ids, spell);
+          return;
+        }
+        auto ids = tokenizer->encode(conversion->text, encode);
+        if (ids) {
+          conversion->ids = *std::move(ids);
+        } else {
+          conversion->status = ids.error();
+        }
+      },
+      [this, conversion, id = request.id] {
+        Request* found = find(id);
+        if (found == nullptr) return;  // the client is gone
+        if (!conversion->status) return fail(*found, conversion->status.error());
+        found->text = std::move(conversion->text);
+        found->ids = std::move(conversion->ids);
+        if (found->verb != HEARTH_VERB_GENERATE) return answer_conversion(*found);
+        found->text.clear();
+        found->stage = RequestStage::waits_for_engine;
+        advance(*found);
+      });
+}
+
+void Dispatcher::answer_conversion(Request& request) {
+  const bool to_ids = request.verb == HEARTH_VERB_TOKENIZE;
+  const auto payload =
+      to_ids ? std::as_bytes(std::span(request.ids)) : std::as_bytes(std::span(request.text));
+  if (payload.size() > HEARTH_PAYLOAD_BYTES_MAX) {
+    return fail(request,
+                {Code::LIMIT, fmt::format("the answer has {} bytes, at most {} are possible",
+                                          payload.size(), HEARTH_PAYLOAD_BYTES_MAX)});
+  }
+  JsonWriter json;
+  if (to_ids) json.add("count", std::uint64_t{request.ids.size()});
+  request.session->reply(request.wire_request, request.verb, to_ids ? &json : nullptr, payload);
+  close(request);
+}
+
+Status Dispatcher::check_prompt(const Request& request) const {
+  const LoadedNotice& loaded = request.model->loaded();
+  if (request.ids.empty()) return Error{Code::INVALID, "prompt: it has no tokens"};
+  if (request.ids.size() > loaded.context) {
+    return Error{Code::LIMIT, fmt::format("prompt: {} tokens, the context of {} is {}",
+                                          request.ids.size(), request.model->id(), loaded.context)};
+  }
+  for (std::size_t i = 0; i < request.ids.size(); ++i) {
+    const TokenId id = request.ids[i];
+    if (id < 0 || static_cast<std::uint32_t>(id) >= loaded.vocab) {
+      return Error{Code::INVALID, fmt::format("prompt: token {} has id {}, outside the vocabulary "
+                                              "of {}",
+                                              i, id, loaded.vocab)};
+    }
+  }
+  return {};
+}
+
+// How much of the client's credit the engine may have now.  Tokens are small: all of it.  Rows of
+// logits are not: as many as may be on their way.
+std::uint64_t Dispatcher::passable_credit(const Request& request) const {
+  if (request.submit.want_logits == 0) return request.credit_total;
+  const std::uint64_t row_bytes = std::uint64_t{request.model->loaded().vocab} * sizeof(float);
+  const std::uint64_t window = std::max<std::uint64_t>(1, kLogitBytesOnTheWay / row_bytes);
+  return std::min(request.credit_total, request.rows_sent + window);
+}
+
+void Dispatcher::submit(Request& request) {
+  Engine* engine = request.model->engine();
+  if (engine == nullptr) return fail(request, {Code::UNAVAILABLE, "the daemon is shutting down"});
+  if (const Status status = check_prompt(request); !status) return fail(request, status.error());
+  SubmitCommand& submit = request.submit;
+  submit.request = request.id;
+  submit.namespace_id = request.session->uid();
+  submit.received_ns = request.received_ns;
+  submit.prompt_count = static_cast<std::uint32_t>(request.ids.size());
+  submit.credit = static_cast<std::uint32_t>(passable_credit(request));
+  if (!engine->submit(submit, request.ids, request.stops)) {
+    stalled_ = true;
+    return;
+  }
+  request.credit_passed = submit.credit;
+  request.stage = RequestStage::in_engine;
+  request.ids = {};
+}
+
+void Dispatcher::pass_credit(Request& request) {
+  Engine* engine = request.model->engine();
+  if (request.stage != RequestStage::in_engine || engine == nullptr) return;
+  const std::uint64_t passable = passable_credit(request);
+  if (passable <= request.credit_passed) return;
+  const auto more = static_cast<std::uint32_t>(
+      std::min<std::uint64_t>(passable - request.credit_passed, UINT32_MAX));
+  if (engine->grant(request.id, more)) {
+    request.credit_passed += more;
+  } else {
+    stalled_ = true;
+  }
+}
+
+void Dispatcher::grant(RequestId id, std::uint32_t tokens) {
+  Request* request = find(id);
+  if (request == nullptr) return;
+  request->credit_total += tokens;
+  pass_credit(*request);
+}
+
+void Dispatcher::on_sent(RequestId id) {
+  Request* request = find(id);
+  if (request == nullptr) return;
+  ++request->rows_sent;
+  pass_credit(*request);
+}
+
+void Dispatcher::cancel(RequestId id) {
+  Request* request = find(id);
+  if (request == nullptr || reports_waiting_.contains(id)) return;  // a report is nearly there
+  if (request->stage != RequestStage::in_engine) {
+    return fail(*request, {Code::CANCELED, "canceled before it began"});
+  }
+  pass_cancel(*request);
+}
+
+// Tell the engine, now or when its ring has room.  An engine that is gone has forgotten everything.
+void Dispatcher::pass_cancel(Request& request) {
+  Engine* engine = request.model->engine();
+  request.cancel_wanted = true;
+  request.cancel_passed = request.cancel_passed || engine == nullptr || engine->cancel(request.id);
+  stalled_ |= !request.cancel_passed;
+}
+
+// The client is gone: nobody to answer.
+void Dispatcher::forget(RequestId id) {
+  Request* request = find(id);
+  if (request == nullptr) return;
+  request->session = nullptr;
+  if (request->stage == RequestStage::in_engine) pass_cancel(*request);
+  if (request->cancel_wanted && !request->cancel_passed) return;  // kept until the engine knows
+  reports_waiting_.erase(id);
+  requests_.erase(id);
+}
+
+// Tell an engine what its full ring did not take before.
+void Dispatcher::retry(ServedModel& model) {
+  std::vector<RequestId> ids;
+  for (const auto& [id, request] : requests_) {
+    if (request->model == &model) ids.push_back(id);
+  }
+  std::ranges::sort(ids);
+  for (const RequestId id : ids) {
+    Request* request = find(id);
+    if (request == nullptr) continue;
+    if (request->stage == RequestStage::waits_for_engine) {
+      advance(*request);
+    } else if (request->cancel_wanted && !request->cancel_passed) {
+      pass_cancel(*request);
+      if (request->cancel_passed && request->session == nullptr) requests_.erase(id);
+    } else {
+      pass_credit(*request);
+    }
+  }
+}
+
+void Dispatcher::fail(Request& request, const Error& error) {
+  ++errors_total_;
+  if (request.session != nullptr) {
+    request.session->reply_error(request.wire_request, request.verb, error);
+  }
+  close(request);
+}
+
+void Dispatcher::close(Request& request) {
+  Session* session = request.session;
+  const std::uint32_t number = request.wire_request;
+  reports_waiting_.erase(request.id);
+  requests_.erase(request.id);  // request is dangling from here
+  if (session != nullptr) session->close_request(number);
+}
+
+void Dispatcher::on_model_changed(ServedModel& model) {
+  advance_all(model);
+  if (model.state() == ModelState::failed) {
+    // Reports do not wait for an engine that is no more.
+    while (!model.stats_waiting.empty()) on_stats(model, model.last_stats);
+  }
+}
+
+void Dispatcher::on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) {
+  switch (notice) {
+    case Notice::loading: advance_all(model); break;
+    case Notice::stats: on_stats(model, head_of<StatsNotice>(payload)); break;
+    case Notice::done: on_done(head_of<DoneNotice>(payload)); break;
+    default: on_request_notice(notice, payload); break;
+  }
+  if (std::exchange(stalled_, false)) retry(model);
+}
+
+void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> payload) {
+  RequestId id = 0;  // every other notice begins with it
+  std::memcpy(&id, payload.data(), sizeof(id));
+  Request* request = find(id);
+  if (request == nullptr || request->session == nullptr) return;
+  Session& session = *request->session;
+  switch (notice) {
+    case Notice::prefill: {
+      const auto head = head_of<PrefillNotice>(payload);
+      session.send_progress(request->wire_request, "prefill",
+                            static_cast<double>(head.done) / head.total);
+      break;
+    }
+    case Notice::tokens: {
+      const auto head = head_of<TokensNotice>(payload);
+      request->completion_tokens += head.id_count;
+      const std::size_t id_bytes = head.id_count * sizeof(TokenId);
+      session.send_tokens(request->wire_request, payload.first(id_bytes),
+                          payload.subspan(id_bytes));
+      break;
+    }
+    case Notice::logits: {
+      const auto head = head_of<LogitsNotice>(payload);
+      session.send_logits(request->wire_request, id, {head.position, head.row_count, head.row_size},
+                          payload);
+      break;
+    }
+    case Notice::failed: {
+      const auto head = head_of<FailedNotice>(payload);
+      const auto* text = reinterpret_cast<const char*>(payload.data());
+      fail(*request, {static_cast<Code>(head.code), std::string(text, head.text_size)});
+      break;
+    }
+    default: break;
+  }
+}
+
+void Dispatcher::on_done(const DoneNotice& done) {
+  if (Request* request = find(done.request); request != nullptr && request->session != nullptr) {
+    JsonWriter usage;
+    usage.add("prompt_tokens", done.prompt_tokens)
+        .add("cached_tokens", done.cached_tokens)
+        .add("completion_tokens", done.completion_tokens);
+    const std::uint32_t computed = done.prompt_tokens - done.cached_tokens;
+    const std::uint32_t later = done.completion_tokens - std::min(1u, done.completion_tokens);
+    JsonWriter timings;
+    timings.add("ttft_ms", ms(done.ttft_ns))
+        .add("prefill_ms", ms(done.prefill_ns))
+        .add("decode_ms", ms(done.decode_ns))
+        .add("prefill_tps", per_second(computed, done.prefill_ns))
+        .add("decode_tps", per_second(later, done.decode_ns));
+    JsonWriter json;
+    json.add("usage", std::move(usage))
+        .add("timings", std::move(timings))
+        .add("seed", request->submit.seed)
+        .add("stop_reason", stop_reason_name(done.stop_reason));
+    if (request->submit.kind == RequestKind::evaluate) json.add("mean_nll", done.mean_nll);
+    request->session->reply(request->wire_request, request->verb, &json);
+    close(*request);
+  } else {
+    requests_.erase(done.request);
+  }
+}
+
+void Dispatcher::open_report(std::unique_ptr<Request> request,
+                             std::span<const std::unique_ptr<ServedModel>> models) {
+  Request& opened = *request;
+  requests_.emplace(opened.id, std::move(request));
+  int asked = 0;
+  for (const auto& model : models) {
+    if (model->engine() == nullptr || !model->engine()->ask_stats()) continue;
+    model->stats_waiting.push_back(opened.id);
+    ++asked;
+  }
+  if (asked > 0) {
+    reports_waiting_[opened.id] = asked;
+    return;
+  }
+  opened.session->answer_report(opened);
+  close(opened);
+}
+
+void Dispatcher::on_stats(ServedModel& model, const StatsNotice& stats) {
+  model.last_stats = stats;
+  if (model.stats_waiting.empty()) return;
+  const RequestId id = model.stats_waiting.front();
+  model.stats_waiting.pop_front();
+  const auto waiting = reports_waiting_.find(id);
+  if (waiting == reports_waiting_.end() || --waiting->second > 0) return;
+  Request& request = *find(id);
+  request.session->answer_report(request);
+  close(request);
+}
+
+}  // namespace hearth

@@ -1,0 +1,81 @@
+// The way of a request: from its session to text threads and engine, and of what they say back
+// again.
+//
+// THREAD: loop.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "daemon/request.hpp"
+#include "daemon/served_model.hpp"
+#include "daemon/text_job.hpp"
+
+namespace hearth {
+
+class Dispatcher : public ModelOwner {
+ public:
+  explicit Dispatcher(uv_loop_t* loop) : jobs_(loop) {}
+
+  // An id that no request had before.
+  RequestId next_id() { return next_id_++; }
+
+  // Take a request in; it is answered through its session, possibly before this returns.
+  void open(std::unique_ptr<Request> request);
+
+  // PS and STATS: ask every engine for its numbers, then let the session answer.
+  void open_report(std::unique_ptr<Request> request,
+                   std::span<const std::unique_ptr<ServedModel>> models);
+
+  // The client granted credit to a request, cancelled it, or is gone.
+  void grant(RequestId id, std::uint32_t tokens);
+  void cancel(RequestId id);
+  void forget(RequestId id);
+
+  // A frame with rows of logits of this request was handed to the kernel.
+  void on_sent(RequestId id);
+
+  Request* find(RequestId id);
+  std::size_t count() const { return requests_.size(); }
+  std::uint64_t count_total() const { return next_id_ - 1; }  // since the start
+  std::uint64_t errors_total() const { return errors_total_; }
+  const std::unordered_map<RequestId, std::unique_ptr<Request>>& requests() const {
+    return requests_;
+  }
+  TextJobs& jobs() { return jobs_; }
+
+  static constexpr std::size_t kRequestsMax = 4096;  // of all clients
+
+  void on_model_changed(ServedModel& model) override;
+  void on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) override;
+
+ private:
+  void advance(Request& request);
+  void advance_all(ServedModel& model);
+  void convert(Request& request);
+  void answer_conversion(Request& request);
+  void submit(Request& request);
+  Status check_prompt(const Request& request) const;
+  std::uint64_t passable_credit(const Request& request) const;
+  void pass_credit(Request& request);
+  void pass_cancel(Request& request);
+  void retry(ServedModel& model);
+  void fail(Request& request, const Error& error);
+  void close(Request& request);
+  void on_request_notice(Notice notice, std::span<const std::byte> payload);
+  void on_done(const DoneNotice& done);
+  void on_stats(ServedModel& model, const StatsNotice& stats);
+
+  TextJobs jobs_;
+  std::unordered_map<RequestId, std::unique_ptr<Request>> requests_;
+  std::unordered_map<RequestId, int> reports_waiting_;  // engines that have not answered yet
+  RequestId next_id_ = 1;
+  std::uint64_t errors_total_ = 0;
+  bool stalled_ = false;  // an engine's ring was full: something waits to be told
+};
+
+}  // namespace hearth

@@ -1,0 +1,82 @@
+// hearthd: read the settings, then serve until told to stop.
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "daemon/log.hpp"
+#include "daemon/options.hpp"
+#include "daemon/server.hpp"
+#include "engine/mapped_file.hpp"
+
+namespace hearth {
+namespace {
+
+constexpr const char* kDefaultConfigFile = "/etc/hearth/hearthd.toml";
+
+LogLevel log_level_of(const std::string& name) {
+  if (name == "debug") return LogLevel::debug;
+  if (name == "warning") return LogLevel::warning;
+  if (name == "error") return LogLevel::error;
+  return LogLevel::info;
+}
+
+Result<Config> read_config(const Options& options) {
+  std::vector<RawSettings> sources = {options.settings, settings_from_environment()};
+  std::error_code ignored;
+  if (!options.config_file.empty() || std::filesystem::exists(kDefaultConfigFile, ignored)) {
+    HEARTH_TRY(
+        sources.emplace_back(),
+        settings_from_file(options.config_file.empty() ? kDefaultConfigFile : options.config_file));
+  }
+  return make_config(sources);
+}
+
+// The model that comes with Hearth: installed beside the program, or in the source tree it was
+// built in.
+void add_default_model(Config& config) {
+  std::error_code ignored;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  for (const std::filesystem::path& directory :
+       {program.parent_path() / HEARTH_RELATIVE_DATA_DIR / "models",
+        std::filesystem::path(HEARTH_SOURCE_MODELS_DIR)}) {
+    const std::filesystem::path file = directory / "ember-q8_0.gguf";
+    if (!std::filesystem::exists(file, ignored)) continue;
+    config.models.push_back({"ember", file.lexically_normal()});
+    return;
+  }
+}
+
+int fail(const Error& error) {
+  fmt::print(stderr, "hearthd: {}\n", error.message);
+  return error.code == Code::CONFIG ? 2 : 1;
+}
+
+int run(int argc, char** argv) {
+  int exit_code = 0;
+  const std::optional<Options> options = parse_options(argc, argv, exit_code);
+  if (!options) return exit_code;
+  Result<Config> config = read_config(*options);
+  if (!config) return fail(config.error());
+  if (options->purge) {
+    const Status purged = cache::SegmentStore::purge(config->state_dir);
+    return purged ? 0 : fail(purged.error());
+  }
+  if (config->models.empty()) add_default_model(*config);
+  start_log(log_level_of(config->log_level));
+  guard_mappings();
+  // Clients' texts are in our memory: no core dumps.
+  const rlimit no_core = {0, 0};
+  setrlimit(RLIMIT_CORE, &no_core);
+  Server server(*std::move(config));
+  const Status status = server.run();
+  return status ? 0 : fail(status.error());
+}
+
+}  // namespace
+}  // namespace hearth
+
+int main(int argc, char** argv) {
+  return hearth::run(argc, argv);
+}

@@ -1,0 +1,21 @@
+// The command line of hearthd; options.cpp is its door to CLI11.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "daemon/config.hpp"
+
+namespace hearth {
+
+struct Options {
+  RawSettings settings;     // what was given, by name
+  std::string config_file;  // empty: none was named
+  bool purge = false;       // remove what was kept for the state directory, and end
+};
+
+// Parse the command line.  On --help, --version or an error it has printed everything and
+// ret_exit_code is the process's exit code.
+std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code);
+
+}  // namespace hearth

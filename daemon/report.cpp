@@ -1,0 +1,194 @@
+#include "daemon/report.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <vector>
+
+#include "daemon/json.hpp"
+#include "daemon/server.hpp"
+#include "daemon/session.hpp"
+#include "engine/clock.hpp"
+
+namespace hearth {
+namespace {
+
+double seconds_since(std::int64_t begin_ns) {
+  return static_cast<double>(now_ns() - begin_ns) / 1e9;
+}
+
+const char* kv_type_name(std::uint32_t format) {
+  switch (static_cast<kernels::KvFormat>(format)) {
+    case kernels::KvFormat::f32: return "f32";
+    case kernels::KvFormat::f16: return "f16";
+    case kernels::KvFormat::bf16: return "bf16";
+  }
+  return "?";
+}
+
+const char* verb_name(hearth_verb verb) {
+  switch (verb) {
+#define HEARTH_VERB_NAME_(name, value, text) \
+  case HEARTH_VERB_##name: return #name;
+    HEARTH_VERB_MAP(HEARTH_VERB_NAME_)
+#undef HEARTH_VERB_NAME_
+  }
+  return "?";
+}
+
+// A number that is known, or null.
+void add_known(JsonWriter& json, const char* key, std::uint64_t value) {
+  if (value == 0) {
+    json.add_null(key);
+  } else {
+    json.add(key, value);
+  }
+}
+
+void add_known(JsonWriter& json, const char* key, const std::string& value) {
+  if (value.empty()) {
+    json.add_null(key);
+  } else {
+    json.add(key, value);
+  }
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  statm >> total >> resident;
+  return resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::uint64_t open_descriptors() {
+  std::error_code error;
+  const auto listing = std::filesystem::directory_iterator("/proc/self/fd", error);
+  if (error) return 0;
+  return static_cast<std::uint64_t>(std::distance(begin(listing), end(listing)));
+}
+
+JsonWriter model_of_ps(const ServedModel& model, int threads) {
+  JsonWriter json;
+  const bool ready = model.state() == ModelState::ready;
+  const LoadedNotice& loaded = model.loaded();
+  json.add("id", model.id())
+      .add("state", model_state_name(model.state()))
+      .add("progress", ready ? 1.0 : model.progress());
+  add_known(json, "context", ready ? loaded.context : 0);
+  add_known(json, "kv_type", std::string(ready ? kv_type_name(loaded.kv_format) : ""));
+  add_known(json, "tier", std::string(ready ? loaded.tier : ""));
+  json.add("threads", threads)
+      .add("weight_bytes", loaded.weight_bytes)
+      .add("running", model.last_stats.running)
+      .add("queued", model.last_stats.queued);
+  return json;
+}
+
+}  // namespace
+
+std::string models_document(Server& server) {
+  JsonWriter list = JsonWriter::array();
+  for (const auto& model : server.models()) {
+    JsonWriter json;
+    json.add("id", model->id())
+        .add("path", model->path())
+        .add("state", model_state_name(model->state()));
+    if (model->state() == ModelState::failed) json.add("error", model->error().message);
+    const ModelFacts& facts = model->facts();
+    add_known(json, "architecture", facts.architecture);
+    add_known(json, "parameters", facts.parameters);
+    add_known(json, "file_bytes", facts.file_bytes);
+    add_known(json, "context",
+              model->state() == ModelState::ready ? model->loaded().context : facts.context_length);
+    add_known(json, "vocab", facts.vocab);
+    add_known(json, "tokenizer", facts.tokenizer);
+    add_known(json, "weights", facts.weights);
+    list.push(std::move(json));
+  }
+  JsonWriter document;
+  document.add("models", std::move(list));
+  return document.text();
+}
+
+std::string ps_document(Server& server, uid_t asker) {
+  JsonWriter daemon;
+  daemon.add("version", HEARTH_VERSION_STRING)
+      .add("pid", static_cast<std::int64_t>(getpid()))
+      .add("uptime_s", seconds_since(server.started_ns()))
+      .add("socket", server.config().socket)
+      .add("connections", std::uint64_t{server.connection_count()})
+      .add("draining", server.draining());
+  JsonWriter models = JsonWriter::array();
+  for (const auto& model : server.models()) models.push(model_of_ps(*model, server.threads()));
+
+  std::vector<const Request*> open;
+  for (const auto& [id, request] : server.dispatcher().requests()) {
+    const bool visible = request->session != nullptr && request->model != nullptr &&
+                         (asker == 0 || asker == request->session->uid());
+    if (visible) open.push_back(request.get());
+  }
+  std::ranges::sort(open, {}, &Request::id);
+  JsonWriter requests = JsonWriter::array();
+  for (const Request* request : open) {
+    JsonWriter json;
+    json.add("id", request->id)
+        .add("model", request->model->id())
+        .add("client", request->session->client_name())
+        .add("uid", std::uint64_t{request->session->uid()})
+        .add("verb", verb_name(request->verb))
+        .add("age_s", seconds_since(request->received_ns));
+    add_known(json, "prompt_tokens", request->submit.prompt_count);
+    json.add("completion_tokens", request->completion_tokens);
+    requests.push(std::move(json));
+  }
+  JsonWriter document;
+  document.add("daemon", std::move(daemon))
+      .add("models", std::move(models))
+      .add("requests", std::move(requests));
+  return document.text();
+}
+
+std::string stats_document(Server& server) {
+  JsonWriter daemon;
+  daemon.add("uptime_s", seconds_since(server.started_ns()))
+      .add("connections", std::uint64_t{server.connection_count()})
+      .add("connections_total", server.connections_total())
+      .add("requests_total", server.dispatcher().count_total())
+      .add("errors_total", server.dispatcher().errors_total())
+      .add("rss_bytes", resident_bytes())
+      .add("open_fds", open_descriptors())
+      .add("kv_bytes_used", server.budget().used())
+      .add("kv_bytes_limit", server.budget().limit());
+  JsonWriter models = JsonWriter::array();
+  for (const auto& model : server.models()) {
+    const StatsNotice& stats = model->last_stats;
+    JsonWriter rows;
+    rows.add("prompt", stats.prompt_rows).add("generated", stats.generated_rows);
+    JsonWriter pages;
+    pages.add("total", stats.pages_total)
+        .add("backed", stats.pages_backed)
+        .add("in_use", stats.pages_in_use)
+        .add("cached", stats.pages_cached)
+        .add("bytes", model->loaded().page_bytes)
+        .add("tokens", model->loaded().page_tokens);
+    JsonWriter json;
+    json.add("id", model->id())
+        .add("rows", std::move(rows))
+        .add("cached_tokens", stats.cached_tokens)
+        .add("steps", stats.steps)
+        .add("preemptions", stats.preemptions)
+        .add("evictions", stats.evictions)
+        .add("pages", std::move(pages))
+        .add("running", stats.running)
+        .add("queued", stats.queued);
+    models.push(std::move(json));
+  }
+  JsonWriter document;
+  document.add("daemon", std::move(daemon)).add("models", std::move(models));
+  return document.text();
+}
+
+}  // namespace hearth

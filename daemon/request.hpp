@@ -1,0 +1,56 @@
+// One request that a client waits for: GENERATE, EVAL, TOKENIZE or DETOKENIZE, from its frame to
+// its reply.
+//
+// THREAD: loop.  OWNER: the Server's table of requests, by id.  A session that goes takes its
+// requests with it; what engines and text threads still say about them then falls on deaf ears.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "common/wire.h"
+#include "engine/messages.hpp"
+#include "engine/tokenizer.hpp"
+
+namespace hearth {
+
+class ServedModel;
+class Session;
+
+enum class RequestStage : std::uint8_t {
+  waits_for_catalog,  // the model file is not read yet
+  on_text_thread,     // text and ids are being converted
+  waits_for_engine,   // the weights are loading, or the engine's ring is full
+  in_engine,
+};
+
+struct Request {
+  RequestId id = 0;
+  Session* session = nullptr;
+  std::uint32_t wire_request = 0;  // the client's number
+  hearth_verb verb = HEARTH_VERB_GENERATE;
+  ServedModel* model = nullptr;
+  RequestStage stage = RequestStage::waits_for_catalog;
+  std::int64_t received_ns = 0;
+
+  // Input
+  bool prompt_is_text = true;
+  bool raw = false;          // no chat template wanted
+  std::string text;          // of a text prompt, or to tokenize
+  std::vector<TokenId> ids;  // the prompt, or to detokenize
+  EncodeOptions encode;
+  bool spell_special = false;  // DETOKENIZE
+  SubmitCommand submit = {};   // GENERATE, EVAL: what the engine will be told
+  std::vector<std::string> stops;
+
+  // Flow control, in tokens or rows of logits
+  std::uint64_t credit_total = 0;   // that the client has given
+  std::uint64_t credit_passed = 0;  // of these, that the engine was given
+  std::uint64_t rows_sent = 0;      // rows of logits handed to the kernel
+  std::uint32_t completion_tokens = 0;
+  bool cancel_wanted = false;  // by the client, or because it is gone
+  bool cancel_passed = false;  // to the engine
+};
+
+}  // namespace hearth

@@ -1,0 +1,208 @@
+#include "daemon/server.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cassert>
+
+#include "daemon/log.hpp"
+#include "engine/clock.hpp"
+
+namespace hearth {
+namespace {
+
+constexpr std::uint64_t kDrainCheckMs = 20;
+
+std::string make_epoch() {
+  const cache::Digest random = cache::random_secret();
+  std::string text;
+  for (std::size_t i = 0; i < 8; ++i) text += fmt::format("{:02x}", random[i]);
+  return text;
+}
+
+uv_loop_t* init_loop(uv_loop_t* loop) {
+  uv_loop_init(loop);
+  return loop;
+}
+
+// Every client is a descriptor: take what the administrator allows.
+void raise_descriptor_limit() {
+  rlimit limit = {};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+std::uint32_t features_of_tier(const std::string& tier) {
+  const std::uint32_t all = kernels::cpu_features();
+  if (tier == "ref") return 0;
+  if (tier == "avx2") return all & kernels::kCpuAvx2;
+  return all;
+}
+
+KvType kv_type_of(const std::string& name) {
+  if (name == "f32") return KvType::f32;
+  if (name == "f16") return KvType::f16;
+  if (name == "bf16") return KvType::bf16;
+  return KvType::automatic;
+}
+
+}  // namespace
+
+Server::Server(Config config)
+    : config_(std::move(config)),
+      epoch_(make_epoch()),
+      started_ns_(now_ns()),
+      budget_(config_.kv_bytes),
+      flusher_(init_loop(&loop_)),
+      dispatcher_(&loop_),
+      listener_(&loop_) {}
+
+Server::~Server() {
+  uv_run(&loop_, UV_RUN_NOWAIT);  // close callbacks of what a failed start has made
+  const int busy = uv_loop_close(&loop_);
+  assert(busy == 0);
+  (void)busy;
+}
+
+Status Server::run() {
+  const Status status = start();
+  if (status) {
+    log_info("hearthd {} serves {} on {}", HEARTH_VERSION_STRING, model_ids(), config_.socket);
+    uv_run(&loop_, UV_RUN_DEFAULT);
+  }
+  shut_down();
+  return status;
+}
+
+Status Server::start() {
+  raise_descriptor_limit();
+  signal(SIGPIPE, SIG_IGN);
+  for (std::size_t i = 0; i < std::size(signals_); ++i) {
+    uv_signal_init(&loop_, &signals_[i]);
+    signals_[i].data = this;
+    uv_signal_start(&signals_[i], on_signal, i == 0 ? SIGTERM : SIGINT);
+    uv_unref(reinterpret_cast<uv_handle_t*>(&signals_[i]));
+  }
+  uv_timer_init(&loop_, &drain_timer_);
+  drain_timer_.data = this;
+  HEARTH_TRY(auto store, cache::SegmentStore::open(config_.state_dir));
+  store_ = std::make_unique<cache::SegmentStore>(std::move(store));
+  master_secret_ = cache::random_secret();
+  HEARTH_CHECK(start_workers());
+  HEARTH_CHECK(listener_.open(config_.socket, config_.socket_mode,
+                              [this](UniqueFd fd, uid_t uid) { on_client(std::move(fd), uid); }));
+  start_models();
+  return {};
+}
+
+Status Server::start_workers() {
+  HEARTH_TRY(auto topology, cache::Topology::discover());
+  topology_ = std::make_unique<cache::Topology>(std::move(topology));
+  const int threads =
+      config_.threads != 0 ? static_cast<int>(config_.threads) : topology_->core_count();
+  pool_ = std::make_unique<WorkerPool>(threads, topology_.get());
+  return {};
+}
+
+// Read every model's file on a text thread, then load its weights on its engine.
+void Server::start_models() {
+  for (const ModelConfig& model_config : config_.models) {
+    models_.push_back(std::make_unique<ServedModel>(model_config, &loop_, &dispatcher_));
+    ServedModel* model = models_.back().get();
+    const auto catalog = std::make_shared<std::optional<Result<Catalog>>>();
+    dispatcher_.jobs().run(
+        [catalog, path = model->path()] { catalog->emplace(read_catalog(path)); },
+        [this, catalog, model] {
+          if (stopping_) return;
+          EngineOptions options;
+          options.context = config_.ctx;
+          options.kv_type = kv_type_of(config_.kv_type);
+          options.cpu_features = features_of_tier(config_.cpu_tier);
+          options.master_secret = master_secret_;
+          model->take_catalog(std::move(**catalog), {options, pool_.get(), store_.get(), &budget_});
+        });
+  }
+}
+
+ServedModel* Server::find_model(const std::string& id) {
+  const auto found =
+      std::ranges::find_if(models_, [&](const auto& model) { return model->id() == id; });
+  return found == models_.end() ? nullptr : found->get();
+}
+
+std::string Server::model_ids() const {
+  std::string ids;
+  for (const auto& model : models_) ids += (ids.empty() ? "" : ", ") + model->id();
+  return ids.empty() ? "no model" : ids;
+}
+
+void Server::on_client(UniqueFd fd, uid_t uid) {
+  if (sessions_.size() >= kConnectionsMax || sessions_of_user_[uid] >= kConnectionsPerUserMax) {
+    log_warning("uid {}: refused: too many connections", uid);
+    return;  // closing is the answer: nothing was said yet
+  }
+  const std::uint64_t id = next_session_++;
+  ++sessions_of_user_[uid];
+  sessions_.emplace(id, std::make_unique<Session>(this, &loop_, &flusher_, std::move(fd), id, uid));
+}
+
+void Server::forget(std::uint64_t session) {
+  const auto found = sessions_.find(session);
+  const auto of_user = sessions_of_user_.find(found->second->uid());
+  if (--of_user->second == 0) sessions_of_user_.erase(of_user);
+  sessions_.erase(found);
+}
+
+void Server::on_signal(uv_signal_t* handle, int number) {
+  auto& self = *static_cast<Server*>(handle->data);
+  if (self.draining_) {
+    log_warning("signal {} again: stopping at once", number);
+    self.drain_deadline_ns_ = 0;
+    return self.stop_when_drained();
+  }
+  log_info("signal {}: no new requests; {} are under way", number, self.dispatcher_.count());
+  self.drain();
+}
+
+void Server::drain() {
+  draining_ = true;
+  drain_deadline_ns_ = now_ns() + std::int64_t{config_.drain_seconds} * 1'000'000'000;
+  listener_.close();
+  uv_timer_start(
+      &drain_timer_,
+      [](uv_timer_t* timer) { static_cast<Server*>(timer->data)->stop_when_drained(); },
+      /*timeout_ms=*/0, kDrainCheckMs);
+}
+
+void Server::stop_when_drained() {
+  const bool late = now_ns() >= drain_deadline_ns_;
+  if (dispatcher_.count() > 0 && !late) return;
+  if (dispatcher_.count() > 0) {
+    log_warning("{} requests were cut off", dispatcher_.count());
+  }
+  uv_timer_stop(&drain_timer_);
+  stopping_ = true;
+  for (const auto& [id, session] : sessions_) {
+    session->finish({Code::UNAVAILABLE, "the daemon is shutting down"});
+  }
+  // The loop ends when the last session is gone and the engines' handles are closed.
+  for (const auto& model : models_) model->shut_down();
+}
+
+// Also after a start that failed half way.
+void Server::shut_down() {
+  stopping_ = true;
+  listener_.close();
+  for (const auto& model : models_) model->shut_down();
+  for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
+  flusher_.close();
+  uv_run(&loop_, UV_RUN_DEFAULT);  // text jobs still running, and close callbacks
+  models_.clear();
+  pool_.reset();
+}
+
+}  // namespace hearth

@@ -1,0 +1,361 @@
+#include "daemon/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <random>
+
+#include "daemon/log.hpp"
+#include "daemon/report.hpp"
+#include "daemon/server.hpp"
+#include "engine/clock.hpp"
+
+namespace hearth {
+namespace {
+
+constexpr std::size_t kClientNameMax = 64;
+
+// Client names are shown on terminals and in logs.
+std::string printable(std::string_view name) {
+  std::string shown(name.substr(0, kClientNameMax));
+  std::ranges::replace_if(
+      shown, [](unsigned char c) { return c < 0x20 || c > 0x7e; }, '?');
+  return shown;
+}
+
+Status no_payload(const Frame& frame) {
+  if (frame.payload.empty()) return {};
+  return Error{Code::INVALID, "payload: this verb takes none"};
+}
+
+Result<std::vector<TokenId>> read_ids(std::span<const std::byte> payload) {
+  if (payload.size() % sizeof(TokenId) != 0) {
+    return Error{Code::INVALID,
+                 fmt::format("payload: {} bytes are no whole number of int32 ids", payload.size())};
+  }
+  std::vector<TokenId> ids(payload.size() / sizeof(TokenId));
+  if (!ids.empty()) std::memcpy(ids.data(), payload.data(), payload.size());
+  return ids;
+}
+
+std::string text_of(std::span<const std::byte> payload) {
+  return {reinterpret_cast<const char*>(payload.data()), payload.size()};
+}
+
+}  // namespace
+
+Session::Session(Server* server, uv_loop_t* loop, Flusher* flusher, UniqueFd fd, std::uint64_t id,
+                 uid_t uid)
+    : server_(server), id_(id), uid_(uid), connection_(loop, flusher, std::move(fd), this) {}
+
+const Session::Verb* Session::find_verb(std::uint16_t number) {
+  static constexpr std::array kVerbs = {
+      Verb{HEARTH_VERB_HELLO, false, &Session::hello},
+      Verb{HEARTH_VERB_MODELS, true, &Session::models},
+      Verb{HEARTH_VERB_PS, true, &Session::report},
+      Verb{HEARTH_VERB_STATS, true, &Session::report},
+      Verb{HEARTH_VERB_TOKENIZE, true, &Session::tokenize},
+      Verb{HEARTH_VERB_DETOKENIZE, true, &Session::detokenize},
+      Verb{HEARTH_VERB_GENERATE, true, &Session::generate},
+      Verb{HEARTH_VERB_EVAL, true, &Session::evaluate},
+      Verb{HEARTH_VERB_CREDIT, false, &Session::credit},
+      Verb{HEARTH_VERB_CANCEL, false, &Session::cancel},
+  };
+  const auto found =
+      std::ranges::find(kVerbs, number, [](const Verb& verb) { return std::uint16_t{verb.verb}; });
+  return found == kVerbs.end() ? nullptr : &*found;
+}
+
+void Session::on_frame(const Frame& frame) {
+  const auto verb = static_cast<hearth_verb>(frame.header.verb);
+  const std::uint32_t number = frame.header.request;
+  if (greeted_ == (verb == HEARTH_VERB_HELLO)) {
+    return connection_.close({Code::PROTOCOL, greeted_ ? "a second HELLO" : "no HELLO came first"});
+  }
+  if (greeted_ && number == 0) {
+    return connection_.close({Code::PROTOCOL, "request number 0 is for HELLO"});
+  }
+  const Verb* entry = find_verb(frame.header.verb);
+  if (entry == nullptr) {
+    if (open_.contains(number)) {
+      return connection_.close(
+          {Code::PROTOCOL, "an unknown verb with the number of an open request"});
+    }
+    return reply_error(number, verb,
+                       {Code::INVALID, fmt::format("verb {}: unknown", frame.header.verb)});
+  }
+  if (entry->opens_request && open_.contains(number)) {
+    return connection_.close({Code::PROTOCOL, fmt::format("request {} is open already", number)});
+  }
+  if (entry->opens_request && open_.size() >= HEARTH_CONNECTION_REQUESTS_MAX) {
+    return reply_error(number, verb,
+                       {Code::LIMIT, fmt::format("{} requests of this connection are open already",
+                                                 open_.size())});
+  }
+  const Status status = (this->*entry->handle)(frame);
+  if (status) return;
+  if (!entry->opens_request && greeted_) {
+    // CREDIT and CANCEL have no reply, and an error with the number of a request would end that
+    // one.
+    return connection_.close({Code::PROTOCOL, status.error().message});
+  }
+  reply_error(number, verb, status.error());
+  if (!greeted_) connection_.finish(status.error());
+}
+
+void Session::on_half_closed() {
+  half_closed_ = true;
+  if (open_.empty()) connection_.finish({Code::UNAVAILABLE, "the client has finished"});
+}
+
+void Session::on_sent(std::uint64_t tag) {
+  server_->dispatcher().on_sent(tag);
+}
+
+void Session::on_gone(const Error& why) {
+  if (why.code == Code::PROTOCOL || why.code == Code::LIMIT) {
+    log_warning("client {} (uid {}): closed: {}", client_name_.empty() ? "?" : client_name_, uid_,
+                why.message);
+  }
+  for (const auto& [number, id] : open_) server_->dispatcher().forget(id);
+  server_->forget(id_);  // destroys self; nothing may follow
+}
+
+void Session::reply(std::uint32_t wire_request, hearth_verb verb, const JsonWriter* json,
+                    std::span<const std::byte> payload) {
+  const std::array parts = {payload};
+  connection_.send(encode_frame(verb, HEARTH_FRAME_REPLY, wire_request,
+                                json == nullptr ? std::string() : json->text(), parts));
+}
+
+void Session::reply_error(std::uint32_t wire_request, hearth_verb verb, const Error& error) {
+  // The longest message is some thousand bytes of a model's error; clients' own text is cut.
+  JsonWriter inner;
+  inner.add("code", code_name(error.code)).add("message", error.message.substr(0, 4096));
+  JsonWriter json;
+  json.add("error", std::move(inner));
+  connection_.send(
+      encode_frame(verb, HEARTH_FRAME_REPLY | HEARTH_FRAME_ERROR, wire_request, json.text(), {}));
+}
+
+void Session::send_progress(std::uint32_t wire_request, const char* state, double progress) {
+  JsonWriter json;
+  json.add("state", state).add("progress", progress);
+  connection_.send(encode_frame(HEARTH_VERB_PROGRESS, 0, wire_request, json.text(), {}));
+}
+
+void Session::send_tokens(std::uint32_t wire_request, std::span<const std::byte> ids,
+                          std::span<const std::byte> text) {
+  const hearth_tokens_head head = {static_cast<std::uint32_t>(ids.size() / sizeof(TokenId)),
+                                   static_cast<std::uint32_t>(text.size())};
+  const std::array parts = {std::as_bytes(std::span(&head, 1)), ids, text};
+  connection_.send(encode_frame(HEARTH_VERB_TOKENS, 0, wire_request, "", parts));
+}
+
+void Session::send_logits(std::uint32_t wire_request, RequestId id, const hearth_logits_head& head,
+                          std::span<const std::byte> rows) {
+  const std::array parts = {std::as_bytes(std::span(&head, 1)), rows};
+  connection_.send(encode_frame(HEARTH_VERB_LOGITS, 0, wire_request, "", parts), id);
+}
+
+void Session::close_request(std::uint32_t wire_request) {
+  open_.erase(wire_request);
+  if (half_closed_ && open_.empty()) {
+    connection_.finish({Code::UNAVAILABLE, "the client has finished"});
+  }
+}
+
+Status Session::hello(const Frame& frame) {
+  HEARTH_CHECK(no_payload(frame));
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(const auto min, json.integer("protocol_min", 0, UINT32_MAX));
+  HEARTH_TRY(const auto max, json.integer("protocol_max", 0, UINT32_MAX));
+  HEARTH_TRY(const auto client, json.string("client"));
+  HEARTH_TRY(const auto features, json.strings("features", 64, 64));
+  HEARTH_CHECK(json.done());
+  if (!min || !max) return Error{Code::INVALID, "protocol_min, protocol_max: missing"};
+  if (*min > HEARTH_PROTOCOL_MAX || *max < HEARTH_PROTOCOL_MIN || *min > *max) {
+    return Error{Code::PROTOCOL, fmt::format("protocol {} to {} is wanted, {} to {} is spoken",
+                                             *min, *max, HEARTH_PROTOCOL_MIN, HEARTH_PROTOCOL_MAX)};
+  }
+  client_name_ = printable(client.value_or("unnamed"));
+  greeted_ = true;
+  JsonWriter limits;
+  limits.add("frame_bytes", std::uint64_t{HEARTH_FRAME_BYTES_MAX})
+      .add("payload_bytes", std::uint64_t{HEARTH_PAYLOAD_BYTES_MAX})
+      .add("requests", HEARTH_CONNECTION_REQUESTS_MAX)
+      .add("credit", HEARTH_CREDIT_MAX);
+  JsonWriter answer;
+  answer.add("protocol", std::min<std::int64_t>(*max, HEARTH_PROTOCOL_MAX))
+      .add("server", "hearthd " HEARTH_VERSION_STRING)
+      .add("epoch", server_->epoch())
+      .add("features", JsonWriter::array())
+      .add("limits", std::move(limits));
+  reply(0, HEARTH_VERB_HELLO, &answer);
+  return {};
+}
+
+// What all verbs about a model begin with: the request, for a model that exists.
+Result<std::unique_ptr<Request>> Session::make_request(const Frame& frame, JsonReader& json) {
+  auto request = std::make_unique<Request>();
+  request->session = this;
+  request->wire_request = frame.header.request;
+  request->verb = static_cast<hearth_verb>(frame.header.verb);
+  request->received_ns = now_ns();
+  HEARTH_TRY(const std::string model, json.require_string("model"));
+  if (server_->draining()) return Error{Code::UNAVAILABLE, "the daemon is shutting down"};
+  request->model = server_->find_model(model);
+  if (request->model == nullptr) {
+    return Error{Code::NOT_FOUND,
+                 fmt::format("model: there is no \"{}\"; there are: {}",
+                             model.substr(0, HEARTH_MODEL_ID_MAX), server_->model_ids())};
+  }
+  if (server_->dispatcher().count() >= Dispatcher::kRequestsMax) {
+    return Error{Code::LIMIT,
+                 fmt::format("{} requests are open already", Dispatcher::kRequestsMax)};
+  }
+  return request;
+}
+
+void Session::open(std::unique_ptr<Request> request) {
+  const std::uint32_t number = request->wire_request;
+  request->id = server_->dispatcher().next_id();
+  open_[number] = request->id;
+  server_->dispatcher().open(std::move(request));
+}
+
+Status Session::models(const Frame& frame) {
+  HEARTH_CHECK(no_payload(frame));
+  HEARTH_TRY(const JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_CHECK(json.done());
+  const std::string document = models_document(*server_);
+  reply(frame.header.request, HEARTH_VERB_MODELS, nullptr, std::as_bytes(std::span(document)));
+  return {};
+}
+
+Status Session::report(const Frame& frame) {
+  HEARTH_CHECK(no_payload(frame));
+  HEARTH_TRY(const JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_CHECK(json.done());
+  auto request = std::make_unique<Request>();
+  request->session = this;
+  request->wire_request = frame.header.request;
+  request->verb = static_cast<hearth_verb>(frame.header.verb);
+  request->received_ns = now_ns();
+  request->id = server_->dispatcher().next_id();
+  open_[request->wire_request] = request->id;
+  server_->dispatcher().open_report(std::move(request), server_->models());
+  return {};
+}
+
+void Session::answer_report(const Request& request) {
+  const std::string document =
+      request.verb == HEARTH_VERB_PS ? ps_document(*server_, uid_) : stats_document(*server_);
+  reply(request.wire_request, request.verb, nullptr, std::as_bytes(std::span(document)));
+}
+
+Status Session::tokenize(const Frame& frame) {
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_TRY(const auto add_special, json.boolean("add_special"));
+  HEARTH_TRY(const auto parse_special, json.boolean("parse_special"));
+  HEARTH_CHECK(json.done());
+  request->encode = {add_special.value_or(true), parse_special.value_or(false)};
+  request->text = text_of(frame.payload);
+  open(std::move(request));
+  return {};
+}
+
+Status Session::detokenize(const Frame& frame) {
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_TRY(const auto parse_special, json.boolean("parse_special"));
+  HEARTH_CHECK(json.done());
+  request->spell_special = parse_special.value_or(false);
+  HEARTH_TRY(request->ids, read_ids(frame.payload));
+  open(std::move(request));
+  return {};
+}
+
+Status Session::generate(const Frame& frame) {
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_TRY(const auto kind, json.string("prompt_kind"));
+  HEARTH_TRY(const auto raw, json.boolean("raw"));
+  HEARTH_TRY(const auto add_special, json.boolean("add_special"));
+  HEARTH_TRY(const auto parse_special, json.boolean("parse_special"));
+  HEARTH_TRY(const auto max_tokens, json.integer("max_tokens", 1, INT32_MAX));
+  HEARTH_TRY(const auto temperature, json.number("temperature", 0, 100));
+  HEARTH_TRY(const auto top_k, json.integer("top_k", 0, INT32_MAX));
+  HEARTH_TRY(const auto top_p, json.number("top_p", 0, 1));
+  HEARTH_TRY(const auto seed, json.integer("seed", 0, UINT32_MAX));
+  HEARTH_TRY(auto stops, json.strings("stop", HEARTH_STOP_COUNT_MAX, HEARTH_STOP_BYTES_MAX));
+  HEARTH_TRY(const auto ignore_eos, json.boolean("ignore_eos"));
+  HEARTH_TRY(const auto logits, json.boolean("logits"));
+  HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
+  HEARTH_CHECK(json.done());
+  if (kind && *kind != "text" && *kind != "tokens") {
+    return Error{Code::INVALID, "prompt_kind: neither \"text\" nor \"tokens\""};
+  }
+  request->prompt_is_text = !kind || *kind == "text";
+  if (request->prompt_is_text) {
+    request->text = text_of(frame.payload);
+    request->encode = {add_special.value_or(true), parse_special.value_or(false)};
+  } else {
+    HEARTH_TRY(request->ids, read_ids(frame.payload));
+  }
+  request->raw = raw.value_or(false);
+  request->stops = std::move(stops).value_or(std::vector<std::string>());
+  request->credit_total = static_cast<std::uint64_t>(credit.value_or(HEARTH_CREDIT_DEFAULT));
+
+  SubmitCommand& submit = request->submit;
+  submit.kind = RequestKind::generate;
+  submit.max_tokens = static_cast<std::uint32_t>(max_tokens.value_or(256));
+  submit.stop_count = static_cast<std::uint32_t>(request->stops.size());
+  submit.temperature = static_cast<float>(temperature.value_or(0.7));
+  submit.top_k = static_cast<std::int32_t>(top_k.value_or(0));
+  submit.top_p = static_cast<float>(top_p.value_or(0.9));
+  submit.seed = seed ? static_cast<std::uint32_t>(*seed) : std::random_device()();
+  submit.ignore_eos = ignore_eos.value_or(false) ? 1 : 0;
+  submit.want_logits = logits.value_or(false) ? 1 : 0;
+  open(std::move(request));
+  return {};
+}
+
+Status Session::evaluate(const Frame& frame) {
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_TRY(const auto logits, json.boolean("logits"));
+  HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
+  HEARTH_CHECK(json.done());
+  request->prompt_is_text = false;
+  request->raw = true;
+  HEARTH_TRY(request->ids, read_ids(frame.payload));
+  request->credit_total = static_cast<std::uint64_t>(credit.value_or(HEARTH_CREDIT_DEFAULT));
+  request->submit.kind = RequestKind::evaluate;
+  request->submit.want_logits = logits.value_or(false) ? 1 : 0;
+  open(std::move(request));
+  return {};
+}
+
+Status Session::credit(const Frame& frame) {
+  HEARTH_CHECK(no_payload(frame));
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(const auto tokens, json.integer("tokens", 1, HEARTH_CREDIT_MAX));
+  HEARTH_CHECK(json.done());
+  if (const auto found = open_.find(frame.header.request); tokens && found != open_.end()) {
+    server_->dispatcher().grant(found->second, static_cast<std::uint32_t>(*tokens));
+  }
+  return {};
+}
+
+Status Session::cancel(const Frame& frame) {
+  if (const auto found = open_.find(frame.header.request); found != open_.end()) {
+    server_->dispatcher().cancel(found->second);
+  }
+  return {};
+}
+
+}  // namespace hearth

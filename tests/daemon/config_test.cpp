@@ -1,0 +1,105 @@
+#include "daemon/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/temporary_directory.hpp"
+
+namespace hearth {
+namespace {
+
+RawSettings one(const std::string& name, const std::string& value,
+                const std::string& origin = "--x") {
+  RawSettings raw;
+  raw[name].push_back({value, origin});
+  return raw;
+}
+
+TEST(config, defaults_are_complete_and_right) {
+  const auto config = make_config({});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->threads, 0u);
+  EXPECT_EQ(config->socket_mode, 0660u);
+  EXPECT_GE(config->kv_bytes, 256u << 20);
+  EXPECT_FALSE(config->socket.empty());
+  EXPECT_EQ(config->kv_type, "auto");
+  EXPECT_EQ(config->drain_seconds, 30u);
+}
+
+TEST(config, the_first_source_that_speaks_of_a_setting_decides) {
+  const auto config = make_config(
+      {one("ctx", "100", "--ctx"), one("ctx", "200", "HEARTH_CTX"), one("threads", "3", "file")});
+  ASSERT_TRUE(config);
+  EXPECT_EQ(config->ctx, 100u);
+  EXPECT_EQ(config->threads, 3u);
+}
+
+TEST(config, sizes_have_units) {
+  EXPECT_EQ(make_config({one("kv-bytes", "512M")})->kv_bytes, 512u << 20);
+  EXPECT_EQ(make_config({one("kv-bytes", "4GiB")})->kv_bytes, 4ull << 30);
+  EXPECT_EQ(make_config({one("kv-bytes", "1000")})->kv_bytes, 1000u);
+  EXPECT_EQ(make_config({one("kv-bytes", "2KB")})->kv_bytes, 2048u);
+  for (const char* bad :
+       {"", "0", "-1", "4X", "G", "4GG", "99999999999999999999", "16777216T", "1.5G"}) {
+    EXPECT_FALSE(make_config({one("kv-bytes", bad)})) << bad;
+  }
+}
+
+TEST(config, an_error_names_the_setting_the_source_and_the_value) {
+  for (const auto& [name, value] : {std::pair("ctx", "-5"),
+                                    {"threads", "many"},
+                                    {"socket-mode", "9"},
+                                    {"kv-type", "q8"},
+                                    {"device", "cuda:0"},
+                                    {"cpu-tier", "sse"},
+                                    {"log-level", "loud"},
+                                    {"model", "nopath"},
+                                    {"model", "bad id=x"},
+                                    {"model", "=x"},
+                                    {"model", "a="},
+                                    {"socket", ""},
+                                    {"nonsense", "1"}}) {
+    const auto config = make_config({one(name, value, "HEARTH_TEST")});
+    ASSERT_FALSE(config) << name << "=" << value;
+    EXPECT_EQ(config.error().code, Code::CONFIG);
+    EXPECT_NE(config.error().message.find(name), std::string::npos) << config.error().message;
+    EXPECT_NE(config.error().message.find("HEARTH_TEST"), std::string::npos);
+  }
+}
+
+TEST(config, models_are_listed_once_each) {
+  RawSettings raw;
+  raw["model"] = {{"a=/x/a.gguf", "--model"}, {"b=/x=y/b.gguf", "--model"}};
+  const auto config = make_config({raw});
+  ASSERT_TRUE(config);
+  ASSERT_EQ(config->models.size(), 2u);
+  EXPECT_EQ(config->models[1].path, "/x=y/b.gguf");
+  raw["model"].push_back({"a=/z", "--model"});
+  EXPECT_FALSE(make_config({raw}));
+}
+
+TEST(config, a_file_gives_settings_and_models_and_says_where) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() + "/h.toml";
+  std::ofstream(path) << "ctx = 512\nkv-bytes = \"1G\"\n[models]\nstories = \"/m/s.gguf\"\n";
+  const auto raw = settings_from_file(path);
+  ASSERT_TRUE(raw) << raw.error().message;
+  const auto config = make_config({*raw});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->ctx, 512u);
+  EXPECT_EQ(config->models[0].id, "stories");
+
+  std::ofstream(path) << "ctx = 512\nctx2 = 1\n";
+  const auto unknown = make_config({*settings_from_file(path)});
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("line 2"), std::string::npos) << unknown.error().message;
+  std::ofstream(path) << "ctx = = 1\n";
+  EXPECT_FALSE(settings_from_file(path));
+  std::ofstream(path) << "ctx = [1]\n";
+  EXPECT_FALSE(settings_from_file(path));
+  EXPECT_FALSE(settings_from_file(directory.path() + "/absent.toml"));
+}
+
+}  // namespace
+}  // namespace hearth

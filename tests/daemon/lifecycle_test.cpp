@@ -1,0 +1,236 @@
+// Goal: the daemon starts, ends and fails as an administrator expects.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "tests/daemon/daemon_process.hpp"
+#include "tests/engine/gguf_builder.hpp"
+
+namespace hearth {
+namespace {
+
+namespace fs = std::filesystem;
+const std::string kLlama = "llama=" HEARTH_TEST_DATA "/models/llama.gguf";
+
+// Runs hearthd with arguments of its own to its end.
+struct Ended {
+  int code;
+  std::string output;
+};
+Ended run_to_end(const std::string& arguments) {
+  const std::string command = HEARTH_PROGRAMS_DIR "/hearthd " + arguments + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  Ended ended = {0, ""};
+  char buffer[4096];
+  while (const std::size_t size = fread(buffer, 1, sizeof(buffer), pipe))
+    ended.output.append(buffer, size);
+  ended.code = WEXITSTATUS(pclose(pipe));
+  return ended;
+}
+
+// How many directories of segments there are for a state directory's parent.
+std::vector<std::string> memory_directories() {
+  std::vector<std::string> found;
+  for (const auto& entry : fs::directory_iterator("/dev/shm")) {
+    const std::string name = entry.path().filename();
+    if (name.rfind("hearth-", 0) == 0) found.push_back(name);
+  }
+  return found;
+}
+
+TEST(lifecycle, sigterm_lets_what_runs_end_and_takes_nothing_new) {
+  DaemonProcess daemon({"--model", kLlama, "--ctx", "512", "--kv-bytes", "32M"});
+  RawClient client(daemon.socket());
+  RawClient second(daemon.socket());
+  client.send(
+      kGenerate, 1,
+      R"({"model":"llama","prompt_kind":"tokens","max_tokens":60,"temperature":0,"credit":5})",
+      ids_payload({9}));
+  RawFrame frame;
+  do frame = client.read();
+  while (frame.verb != kTokens && frame.verb != 0);
+  kill(daemon.pid(), SIGTERM);
+  ASSERT_TRUE(eventually([&] { return access(daemon.socket().c_str(), F_OK) != 0; }))
+      << "the socket goes first";
+  EXPECT_EQ(error_code(second.ask(kEval, R"({"model":"llama"})", ids_payload({1}))), "unavailable");
+  EXPECT_TRUE(daemon.alive()) << "a request is under way";
+  client.send(kCredit, 1, R"({"tokens":1000})");
+  EXPECT_EQ(client.read_reply(1).flags, 1);
+  EXPECT_EQ(daemon.wait(), 0);
+}
+
+TEST(lifecycle, a_second_sigterm_ends_at_once) {
+  DaemonProcess daemon({"--model", kLlama, "--ctx", "512", "--kv-bytes", "32M"});
+  RawClient client(daemon.socket());
+  client.send(
+      kGenerate, 1,
+      R"({"model":"llama","prompt_kind":"tokens","max_tokens":400,"temperature":0,"credit":1})",
+      ids_payload({9}));
+  RawFrame frame;
+  do frame = client.read();
+  while (frame.verb != kTokens && frame.verb != 0);
+  kill(daemon.pid(), SIGTERM);
+  ASSERT_TRUE(eventually([&] { return access(daemon.socket().c_str(), F_OK) != 0; }));
+  EXPECT_TRUE(daemon.alive());
+  EXPECT_EQ(daemon.stop(SIGTERM), 0);
+}
+
+TEST(lifecycle, the_drain_has_an_end) {
+  DaemonProcess daemon(
+      {"--model", kLlama, "--ctx", "512", "--kv-bytes", "32M", "--drain-seconds", "1"});
+  RawClient client(daemon.socket());
+  client.send(
+      kGenerate, 1,
+      R"({"model":"llama","prompt_kind":"tokens","max_tokens":400,"temperature":0,"credit":1})",
+      ids_payload({9}));
+  RawFrame frame;
+  do frame = client.read();
+  while (frame.verb != kTokens && frame.verb != 0);
+  EXPECT_EQ(daemon.stop(SIGTERM), 0);
+  EXPECT_NE(daemon.log().find("cut off"), std::string::npos);
+}
+
+TEST(lifecycle, a_socket_left_by_a_dead_daemon_is_replaced_and_a_living_one_is_not) {
+  const TemporaryDirectory directory;
+  const std::string socket = directory.path() + "/h.sock";
+  {
+    DaemonProcess daemon({"--model", kLlama, "--socket", socket, "--kv-bytes", "32M"}, false);
+    ASSERT_TRUE(eventually([&] { return access(socket.c_str(), F_OK) == 0; }));
+    const Ended other = run_to_end("--socket " + socket + " --state-dir " + directory.path() +
+                                   "/other --model " + kLlama);
+    EXPECT_EQ(other.code, 1);
+    EXPECT_NE(other.output.find("another daemon listens"), std::string::npos) << other.output;
+    daemon.stop(SIGKILL);
+  }
+  EXPECT_EQ(access(socket.c_str(), F_OK), 0) << "kill -9 leaves it";
+  DaemonProcess daemon({"--model", kLlama, "--socket", socket, "--kv-bytes", "32M"}, false);
+  ASSERT_TRUE(eventually([&] { return RawClient(socket).connected(); }));
+  EXPECT_EQ(daemon.stop(SIGTERM), 0);
+  run_to_end("--purge --state-dir " + directory.path() + "/other");
+}
+
+TEST(lifecycle, a_state_directory_has_one_daemon) {
+  DaemonProcess daemon({"--model", kLlama, "--kv-bytes", "32M"});
+  const Ended other = run_to_end("--socket " + daemon.directory() + "/b.sock --state-dir " +
+                                 daemon.directory() + "/state --model " + kLlama);
+  EXPECT_EQ(other.code, 1);
+  EXPECT_NE(other.output.find("in use by another hearthd"), std::string::npos) << other.output;
+  const Ended purge = run_to_end("--purge --state-dir " + daemon.directory() + "/state");
+  EXPECT_EQ(purge.code, 1);
+  EXPECT_EQ(daemon.stop(SIGTERM), 0);
+}
+
+TEST(lifecycle, purge_removes_all_that_was_kept) {
+  const TemporaryDirectory directory;
+  const std::vector<std::string> before = memory_directories();
+  {
+    DaemonProcess daemon(
+        {"--model", kLlama, "--state-dir", directory.path() + "/s", "--kv-bytes", "32M"});
+    EXPECT_EQ(daemon.stop(SIGTERM), 0);
+    EXPECT_TRUE(fs::exists(directory.path() + "/s"));
+    EXPECT_GT(memory_directories().size(), before.size());
+    EXPECT_EQ(run_to_end("--purge --state-dir " + directory.path() + "/s").code, 0);
+    EXPECT_FALSE(fs::exists(directory.path() + "/s"));
+  }
+  EXPECT_EQ(memory_directories(), before);
+}
+
+TEST(lifecycle, the_socket_has_the_mode_that_was_asked_for) {
+  DaemonProcess daemon({"--model", kLlama, "--socket-mode", "0666", "--kv-bytes", "32M"});
+  struct stat status = {};
+  ASSERT_EQ(stat(daemon.socket().c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0666u);
+}
+
+TEST(lifecycle, bad_settings_end_the_daemon_before_it_does_anything) {
+  for (const auto& [arguments, word] :
+       {std::pair("--ctx minus", "ctx"),
+        {"--kv-bytes 0", "kv-bytes"},
+        {"--model nopath", "model"},
+        {"--device cuda:0", "device"},
+        {"--config /nowhere.toml", "/nowhere.toml"},
+        {"--unknown 1", "unknown"},
+        {"--model a=/x --model a=/y", "before"},
+        {"--socket /tmp/"
+         "0123456789012345678901234567890123456789012345678901234567890123456789"
+         "0123456789012345678901234567890123456789",
+         "socket"}}) {
+    const TemporaryDirectory directory;
+    const Ended ended =
+        run_to_end(std::string(arguments) + " --state-dir " + directory.path() + "/s");
+    EXPECT_EQ(ended.code, 2) << arguments;
+    EXPECT_NE(ended.output.find(word), std::string::npos) << ended.output;
+    run_to_end("--purge --state-dir " + directory.path() + "/s");
+  }
+}
+
+TEST(lifecycle, help_and_version_say_what_this_is) {
+  EXPECT_NE(run_to_end("--help").output.find("--kv-bytes"), std::string::npos);
+  EXPECT_EQ(run_to_end("--version").output.rfind("hearthd 0.", 0), 0u);
+  EXPECT_EQ(run_to_end("--version").code, 0);
+}
+
+// A bad model file is that model's trouble only.
+TEST(lifecycle, bad_model_files_are_errors_of_their_models_alone) {
+  const TemporaryDirectory directory;
+  const std::string good = HEARTH_TEST_DATA "/models/llama.gguf";
+  std::ifstream whole(good, std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(whole), {}};
+  write_file(directory.path() + "/cut.gguf", bytes.substr(0, bytes.size() / 2));
+  write_file(directory.path() + "/text.gguf", "this is no model");
+  write_file(directory.path() + "/empty.gguf", "");
+  GgufBuilder hostile;
+  hostile.value_count_lie = 1ull << 61;
+  write_file(directory.path() + "/hostile.gguf", hostile.bytes());
+  GgufBuilder foreign;
+  foreign.string("general.architecture", "flux").tensor("t", {4}, 0, std::string(16, 'x'));
+  write_file(directory.path() + "/foreign.gguf", foreign.bytes());
+  GgufBuilder hollow;
+  hollow.string("general.architecture", "llama").u32("llama.block_count", 1);
+  hollow.tensor("token_embd.weight", {32, 4}, 0, std::string(512, 'x'));
+  write_file(directory.path() + "/hollow.gguf", hollow.bytes());
+  GgufBuilder vocabulary;
+  vocabulary.string("general.architecture", "anything").string("tokenizer.ggml.model", "gpt2");
+  vocabulary.strings("tokenizer.ggml.tokens", {"a", "b", "ab"})
+      .strings("tokenizer.ggml.merges", {"a b"});
+  write_file(directory.path() + "/vocabulary.gguf", vocabulary.bytes());
+
+  std::vector<std::string> arguments = {"--model", "good=" + good, "--ctx",
+                                        "256",     "--kv-bytes",   "32M"};
+  const std::vector<std::pair<std::string, std::string>> bad = {
+      {"cut", "beyond the file"},
+      {"text", "not a GGUF file"},
+      {"empty", "empty"},
+      {"hostile", "cannot fit"},
+      {"foreign", "\"flux\" is not supported"},
+      {"hollow", "llama.embedding_length is missing"}};
+  for (const auto& [name, word] : bad) {
+    arguments.insert(arguments.end(),
+                     {"--model", name + "=" + directory.path() + "/" + name + ".gguf"});
+  }
+  arguments.insert(arguments.end(),
+                   {"--model", "vocabulary=" + directory.path() + "/vocabulary.gguf"});
+  DaemonProcess daemon(arguments);
+  RawClient client(daemon.socket());
+  for (const auto& [name, word] : bad) {
+    const RawFrame answer = client.ask(kEval, "{\"model\":\"" + name + "\"}", ids_payload({1}));
+    EXPECT_EQ(error_code(answer), "model") << name;
+    EXPECT_NE(error_message(answer).find(word), std::string::npos) << error_message(answer);
+  }
+  EXPECT_EQ(client.ask(kEval, R"({"model":"good"})", ids_payload({1})).flags, 1);
+  const RawFrame ids =
+      client.ask(kTokenize, R"({"model":"vocabulary","add_special":false})", "abb");
+  EXPECT_EQ(ids.payload, ids_payload({2, 1}));
+  EXPECT_EQ(client.ask(kDetokenize, R"({"model":"vocabulary"})", ids_payload({2, 0})).payload,
+            "aba");
+  const RawFrame outside =
+      client.ask(kDetokenize, R"({"model":"vocabulary"})", ids_payload({2, 3}));
+  EXPECT_EQ(error_code(outside), "invalid");
+  EXPECT_NE(error_message(outside).find("token 1"), std::string::npos);
+  EXPECT_EQ(error_code(client.ask(kEval, R"({"model":"vocabulary"})", ids_payload({1}))), "model");
+  EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
+}
+
+}  // namespace
+}  // namespace hearth
