@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -64,16 +65,19 @@ bool eventually(Condition condition, double timeout_s = 30) {
 
 class DaemonProcess {
  public:
-  explicit DaemonProcess(std::vector<std::string> arguments, bool wait_for_socket = true) {
+  explicit DaemonProcess(std::vector<std::string> arguments, bool wait_until_it_serves = true) {
     arguments.insert(arguments.begin(), {HEARTH_PROGRAMS_DIR "/hearthd", "--socket", socket(),
                                          "--state-dir", directory_.path() + "/state"});
     start(arguments);
-    if (wait_for_socket) {
-      EXPECT_TRUE(eventually([&] { return access(socket().c_str(), F_OK) == 0 || !alive(); }));
+    if (wait_until_it_serves) {
+      // The file is there a moment before it can be connected to.
+      EXPECT_TRUE(
+          eventually([&] { return log().find(" serves ") != std::string::npos || !alive(); }));
     }
   }
   ~DaemonProcess() {
-    if (pid_ > 0) stop(SIGKILL);
+    if (pid_ > 0) end_at_once();
+    EXPECT_EQ(log().find("Sanitizer"), std::string::npos) << log();
     // What it kept in shared memory.
     std::vector<std::string> purge = {HEARTH_PROGRAMS_DIR "/hearthd", "--purge", "--state-dir",
                                       directory_.path() + "/state"};
@@ -84,17 +88,20 @@ class DaemonProcess {
   std::string socket() const { return directory_.path() + "/h.sock"; }
   const std::string& directory() const { return directory_.path(); }
   pid_t pid() const { return pid_; }
-  bool alive() { return pid_ > 0 && waitpid(pid_, &status_, WNOHANG) == 0; }
+  bool alive() {
+    if (pid_ > 0 && !ended_) ended_ = waitpid(pid_, &status_, WNOHANG) != 0;
+    return pid_ > 0 && !ended_;
+  }
 
   // Send a signal and wait for the end; the exit code, or minus the signal that killed it.
   int stop(int signal_number) {
-    kill(pid_, signal_number);
+    if (alive()) kill(pid_, signal_number);
     return wait();
   }
   int wait() {
-    waitpid(pid_, &status_, 0);
+    if (!ended_) waitpid(pid_, &status_, 0);
     pid_ = -1;
-    return WIFEXITED(status_) ? WEXITSTATUS(status_) : -WTERMSIG(status_);
+    return exit_code();
   }
   // Everything the daemon has logged.
   std::string log() const {
@@ -103,10 +110,21 @@ class DaemonProcess {
   }
 
  private:
+  // Not SIGKILL: a sanitizer tells what it found when the process ends.
+  void end_at_once() {
+    if (alive()) kill(pid_, SIGTERM);
+    if (!eventually([&] { return !alive(); }, /*timeout_s=*/5)) kill(pid_, SIGTERM);
+    EXPECT_TRUE(eventually([&] { return !alive(); })) << log();
+    if (alive()) kill(pid_, SIGKILL);
+    EXPECT_EQ(exit_code(), 0) << log();
+    pid_ = -1;
+  }
+
   void start(std::vector<std::string>& arguments) {
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
+    ended_ = false;
     pid_ = fork();
     if (pid_ == 0) {
       const std::string log = directory_.path() + "/log";
@@ -118,8 +136,11 @@ class DaemonProcess {
     }
   }
 
+  int exit_code() const { return WIFEXITED(status_) ? WEXITSTATUS(status_) : -WTERMSIG(status_); }
+
   TemporaryDirectory directory_;
-  pid_t pid_ = -1;
+  pid_t pid_ = -1;      // -1: none
+  bool ended_ = false;  // and status_ says how
   int status_ = 0;
 };
 
