@@ -31,6 +31,9 @@ function(hearth_library name)
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
 endfunction()
 
+# What the ThreadSanitizer run builds: the tests labelled "threads".
+add_custom_target(thread_tests)
+
 # hearth_test(NAME SOURCES a_test.cpp ... LINK lib ... LABELS unit ...): one test program per
 # directory; every TEST in it is a test of ctest.
 function(hearth_test name)
@@ -45,6 +48,9 @@ function(hearth_test name)
     HEARTH_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared"
     HEARTH_PROGRAMS_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  if("threads" IN_LIST ARG_LABELS)
+    add_dependencies(thread_tests ${name})
+  endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
