@@ -136,6 +136,7 @@ Status path_into(const char* name, const RawSetting& raw, Config& config) {
   return {};
 }
 
+// tidy: long, a table
 const std::vector<Setting>& settings() {
   static const std::vector<Setting> table = {
       {"socket", "path of the socket to listen on", default_socket,

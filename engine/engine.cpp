@@ -40,6 +40,30 @@ kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
                                                               : kernels::KvFormat::f16;
 }
 
+// The segment of a model's pages, the whole of its budget: it must hold one context.
+Result<std::unique_ptr<cache::Segment>> create_segment(
+    const EngineOptions& options, const cache::SegmentStore& store, cache::MemoryBudget* budget,
+    const cache::Digest& fingerprint, const KvGeometry& kv, std::uint32_t context) {
+  const cache::SegmentGeometry geometry = {
+      .fingerprint = fingerprint,
+      .kv_format = static_cast<std::uint32_t>(kv.format),
+      .page_tokens = options.page_tokens,
+      .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
+      .capacity_bytes = budget->limit(),
+  };
+  HEARTH_TRY(auto segment, cache::Segment::create(store, options.segment_name, geometry, budget));
+  const std::uint64_t room = std::uint64_t{segment->slot_count()} * options.page_tokens;
+  if (room < context) {
+    const std::uint64_t needed =
+        (context / options.page_tokens + 1) * (segment->object_stride() + 64) + (1u << 20);
+    return Error{Code::CONFIG,
+                 fmt::format("kv-bytes: {} bytes hold {} tokens of this model, the context is {}: "
+                             "raise kv-bytes to {} or lower ctx",
+                             budget->limit(), room, context, needed)};
+  }
+  return segment;
+}
+
 }  // namespace
 
 struct Engine::Loaded {
@@ -148,24 +172,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
 
   Plan plan = compile_plan(table, choose_kv_format(options_.kv_type, table), options_.page_tokens);
   const KvGeometry kv = plan.kv;
-  const cache::SegmentGeometry geometry = {
-      .fingerprint = fingerprint,
-      .kv_format = static_cast<std::uint32_t>(kv.format),
-      .page_tokens = options_.page_tokens,
-      .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
-      .capacity_bytes = budget_->limit(),
-  };
   HEARTH_TRY(auto segment,
-             cache::Segment::create(*store_, options_.segment_name, geometry, budget_));
-  const std::uint64_t room = std::uint64_t{segment->slot_count()} * options_.page_tokens;
-  if (room < loaded->context) {
-    const std::uint64_t needed =
-        (loaded->context / options_.page_tokens + 1) * (segment->object_stride() + 64) + (1u << 20);
-    return Error{Code::CONFIG,
-                 fmt::format("kv-bytes: {} bytes hold {} tokens of this model, the context is {}: "
-                             "raise kv-bytes to {} or lower ctx",
-                             budget_->limit(), room, loaded->context, needed)};
-  }
+             create_segment(options_, *store_, budget_, fingerprint, kv, loaded->context));
   loaded->cache = std::make_unique<cache::PageCache>(std::move(segment), options_.master_secret);
 
   const Executor::Limits limits = {.rows_max = kRowsMax,

@@ -324,10 +324,10 @@ TEST_F(Protocol, a_client_that_dies_frees_what_it_held_at_once) {
 TEST_F(Protocol, a_client_that_never_reads_is_parked_and_harms_nobody) {
   RawClient deaf(daemon->socket());
   // A large credit and rows of logits: far more than the socket's buffer takes.
-  deaf.send(
-      kGenerate, 1,
-      R"({"model":"llama","prompt_kind":"tokens","max_tokens":500,"temperature":0,"credit":65536,"logits":true})",
-      ids_payload({9}));
+  deaf.send(kGenerate, 1,
+            R"({"model":"llama","prompt_kind":"tokens","max_tokens":500,"temperature":0,)"
+            R"("credit":65536,"logits":true})",
+            ids_payload({9}));
   RawClient other(daemon->socket());
   for (int i = 0; i < 5; ++i) {
     const RawFrame reply = other.ask(
