@@ -29,16 +29,6 @@ Ended run_to_end(const std::string& arguments) {
   return ended;
 }
 
-// How many directories of segments there are for a state directory's parent.
-std::vector<std::string> memory_directories() {
-  std::vector<std::string> found;
-  for (const auto& entry : fs::directory_iterator("/dev/shm")) {
-    const std::string name = entry.path().filename();
-    if (name.rfind("hearth-", 0) == 0) found.push_back(name);
-  }
-  return found;
-}
-
 TEST(lifecycle, sigterm_lets_what_runs_end_and_takes_nothing_new) {
   DaemonProcess daemon({"--model", kLlama, "--ctx", "512", "--kv-bytes", "32M"});
   RawClient client(daemon.socket());
@@ -121,19 +111,29 @@ TEST(lifecycle, a_state_directory_has_one_daemon) {
   EXPECT_EQ(daemon.stop(SIGTERM), 0);
 }
 
+// The directory in /dev/shm of the segments that a process maps; "" before it maps any.
+std::string memory_directory(pid_t pid) {
+  std::ifstream maps("/proc/" + std::to_string(pid) + "/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const std::size_t at = line.find("/dev/shm/hearth-");
+    if (at != std::string::npos) return fs::path(line.substr(at)).parent_path();
+  }
+  return "";
+}
+
 TEST(lifecycle, purge_removes_all_that_was_kept) {
   const TemporaryDirectory directory;
-  const std::vector<std::string> before = memory_directories();
-  {
-    DaemonProcess daemon(
-        {"--model", kLlama, "--state-dir", directory.path() + "/s", "--kv-bytes", "32M"});
-    EXPECT_EQ(daemon.stop(SIGTERM), 0);
-    EXPECT_TRUE(fs::exists(directory.path() + "/s"));
-    EXPECT_GT(memory_directories().size(), before.size());
-    EXPECT_EQ(run_to_end("--purge --state-dir " + directory.path() + "/s").code, 0);
-    EXPECT_FALSE(fs::exists(directory.path() + "/s"));
-  }
-  EXPECT_EQ(memory_directories(), before);
+  const std::string state = directory.path() + "/s";
+  DaemonProcess daemon({"--model", kLlama, "--state-dir", state, "--kv-bytes", "32M"});
+  std::string memory;
+  ASSERT_TRUE(eventually([&] { return !(memory = memory_directory(daemon.pid())).empty(); }));
+  EXPECT_NE(run_to_end("--purge --state-dir " + state).code, 0) << "a daemon runs there";
+  EXPECT_EQ(daemon.stop(SIGTERM), 0);
+  EXPECT_TRUE(fs::exists(state));
+  EXPECT_TRUE(fs::exists(memory)) << memory;
+  EXPECT_EQ(run_to_end("--purge --state-dir " + state).code, 0);
+  EXPECT_FALSE(fs::exists(state));
+  EXPECT_FALSE(fs::exists(memory)) << memory;
 }
 
 TEST(lifecycle, the_socket_has_the_mode_that_was_asked_for) {
