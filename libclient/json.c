@@ -1,0 +1,242 @@
+/* The door to cJSON: every control body that is written and read.
+ *
+ * Writing leaves out what the caller has no opinion on.  Reading believes nothing: a body is one
+ * whole object, a value has the type and range it should have, keys of a later version are passed
+ * over. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+/* ---- writing ------------------------------------------------------------------------------ */
+
+/* An object being built; after a failed allocation the rest is skipped. */
+struct writer {
+  cJSON* root;
+  bool ok;
+};
+
+static struct writer begin(void) {
+  cJSON* root = cJSON_CreateObject();
+  return (struct writer){root, root != NULL};
+}
+
+static void add_string(struct writer* w, const char* key, const char* value) {
+  w->ok = w->ok && cJSON_AddStringToObject(w->root, key, value) != NULL;
+}
+
+static void add_number(struct writer* w, const char* key, double value) {
+  w->ok = w->ok && cJSON_AddNumberToObject(w->root, key, value) != NULL;
+}
+
+static void add_bool(struct writer* w, const char* key, bool value) {
+  w->ok = w->ok && cJSON_AddBoolToObject(w->root, key, value) != NULL;
+}
+
+static void add_i32(struct writer* w, const char* key, int32_t value) {
+  if (value != HEARTH_UNSET_I32) add_number(w, key, value);
+}
+
+static void add_f32(struct writer* w, const char* key, float value) {
+  if (value != HEARTH_UNSET_F32) add_number(w, key, (double)value);
+}
+
+static void add_flag(struct writer* w, const char* key, int32_t value) {
+  if (value != HEARTH_UNSET_I32) add_bool(w, key, value == 1);
+}
+
+static void add_strings(struct writer* w, const char* key, const char* const* strings,
+                        size_t count) {
+  cJSON* array = w->ok ? cJSON_AddArrayToObject(w->root, key) : NULL;
+  w->ok = array != NULL;
+  for (size_t i = 0; i < count && w->ok; ++i) {
+    cJSON* item = cJSON_CreateString(strings[i]);
+    w->ok = item != NULL;
+    cJSON_AddItemToArray(array, item); /* does nothing for NULL, cannot fail otherwise */
+  }
+}
+
+static void add_token_flags(struct writer* w, uint32_t flags) {
+  if (flags & HEARTH_NO_SPECIAL) add_bool(w, "add_special", false);
+  if (flags & HEARTH_PARSE_SPECIAL) add_bool(w, "parse_special", true);
+}
+
+static char* finish(struct writer* w) {
+  char* json = w->ok ? cJSON_PrintUnformatted(w->root) : NULL;
+  cJSON_Delete(w->root);
+  return json;
+}
+
+char* json_hello(const char* client_name) {
+  struct writer w = begin();
+  add_number(&w, "protocol_min", HEARTH_PROTOCOL_MIN);
+  add_number(&w, "protocol_max", HEARTH_PROTOCOL_MAX);
+  add_string(&w, "client", client_name);
+  return finish(&w);
+}
+
+char* json_text_verb(const char* model, uint32_t token_flags) {
+  struct writer w = begin();
+  add_string(&w, "model", model);
+  add_token_flags(&w, token_flags);
+  return finish(&w);
+}
+
+char* json_generate(const hearth_generate_options* options, uint32_t credit) {
+  struct writer w = begin();
+  add_string(&w, "model", options->model);
+  add_string(&w, "prompt_kind", options->prompt_ids != NULL ? "tokens" : "text");
+  add_token_flags(&w, options->token_flags);
+  add_flag(&w, "raw", options->raw);
+  add_i32(&w, "max_tokens", options->max_tokens);
+  add_f32(&w, "temperature", options->temperature);
+  add_i32(&w, "top_k", options->top_k);
+  add_f32(&w, "top_p", options->top_p);
+  if (options->seed != HEARTH_UNSET_I64) add_number(&w, "seed", (double)options->seed);
+  if (options->stop_count > 0) add_strings(&w, "stop", options->stop, options->stop_count);
+  add_flag(&w, "ignore_eos", options->ignore_eos);
+  add_flag(&w, "logits", options->want_logits);
+  add_number(&w, "credit", credit);
+  return finish(&w);
+}
+
+char* json_eval(const hearth_eval_options* options, uint32_t credit) {
+  struct writer w = begin();
+  add_string(&w, "model", options->model);
+  add_flag(&w, "logits", options->want_logits);
+  add_number(&w, "credit", credit);
+  return finish(&w);
+}
+
+void json_free(char* json) {
+  cJSON_free(json);
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+/* An object being read; code stays at the first thing that was wrong. */
+struct reader {
+  cJSON* root;
+  int code;
+};
+
+static struct reader open_body(struct frame* frame) {
+  struct reader r = {NULL, HEARTH_EPROTOCOL};
+  const size_t size = frame->header.json_size;
+  if (size == 0) return r;
+  /* cJSON releases before 1.7.18 may read past a length that they were given, so it gets a NUL:
+   * in place of the payload's first byte, which comes back. */
+  const uint8_t kept = frame->body[size];
+  frame->body[size] = '\0';
+  const char* end = NULL;
+  /* cJSON says NULL for bad text and for exhausted memory alike; malloc() tells them apart. */
+  errno = 0;
+  r.root = cJSON_ParseWithOpts((const char*)frame->body, &end, /* require_null_terminated= */ 1);
+  const bool exhausted = r.root == NULL && errno == ENOMEM;
+  frame->body[size] = kept;
+  if (exhausted) {
+    r.code = HEARTH_EOUT_OF_MEMORY;
+  } else if (cJSON_IsObject(r.root) && end == (const char*)frame->body + size) {
+    r.code = HEARTH_OK;
+  }
+  return r;
+}
+
+static int close_body(struct reader* r) {
+  cJSON_Delete(r->root);
+  return r->code;
+}
+
+/* The value of a key of the right type; NULL when there is none, or null; else an error. */
+static const cJSON* get(struct reader* r, const cJSON* object, const char* key,
+                        cJSON_bool (*is_type)(const cJSON*)) {
+  const cJSON* item = cJSON_GetObjectItemCaseSensitive(object, key);
+  if (item == NULL || cJSON_IsNull(item)) return NULL;
+  if (is_type(item)) return item;
+  r->code = HEARTH_EPROTOCOL;
+  return NULL;
+}
+
+static void get_number(struct reader* r, const cJSON* object, const char* key, double* value) {
+  const cJSON* item = get(r, object, key, cJSON_IsNumber);
+  if (item == NULL) return;
+  if (!isfinite(item->valuedouble)) {
+    r->code = HEARTH_EPROTOCOL;
+    return;
+  }
+  *value = item->valuedouble;
+}
+
+/* Whole, not negative, and exact as a double. */
+static void get_count(struct reader* r, const cJSON* object, const char* key, int64_t* value) {
+  double number = (double)*value;
+  get_number(r, object, key, &number);
+  if (number >= 0 && number <= 9007199254740992.0 && number == floor(number)) {
+    *value = (int64_t)number;
+  } else {
+    r->code = HEARTH_EPROTOCOL;
+  }
+}
+
+int json_read_hello(struct frame* frame, int64_t* protocol, int64_t* payload_max) {
+  struct reader r = open_body(frame);
+  get_count(&r, r.root, "protocol", protocol);
+  const cJSON* limits = get(&r, r.root, "limits", cJSON_IsObject);
+  get_count(&r, limits, "payload_bytes", payload_max);
+  return close_body(&r);
+}
+
+int json_read_error(struct frame* frame, int* ret_code, char text[ERROR_TEXT_BYTES]) {
+  struct reader r = open_body(frame);
+  const cJSON* error = get(&r, r.root, "error", cJSON_IsObject);
+  const cJSON* code = get(&r, error, "code", cJSON_IsString);
+  const cJSON* message = get(&r, error, "message", cJSON_IsString);
+  if (code == NULL && r.code == HEARTH_OK) r.code = HEARTH_EPROTOCOL;
+  if (r.code == HEARTH_OK) {
+    *ret_code = error_from_name(code->valuestring);
+    fail(text, *ret_code, "%s", message != NULL ? message->valuestring : code->valuestring);
+  }
+  return close_body(&r);
+}
+
+int json_read_count(struct frame* frame, int64_t* count) {
+  struct reader r = open_body(frame);
+  get_count(&r, r.root, "count", count);
+  return close_body(&r);
+}
+
+int json_read_progress(struct frame* frame, hearth_event* event) {
+  struct reader r = open_body(frame);
+  const cJSON* state = get(&r, r.root, "state", cJSON_IsString);
+  get_number(&r, r.root, "progress", &event->progress);
+  if (state == NULL && r.code == HEARTH_OK) r.code = HEARTH_EPROTOCOL;
+  if (event->progress < 0 || event->progress > 1) r.code = HEARTH_EPROTOCOL;
+  if (r.code == HEARTH_OK) {
+    /* The text is no longer than the JSON that spelled it: the frame's body can hold it. */
+    memcpy(frame->body, state->valuestring, strlen(state->valuestring) + 1);
+    event->state = (const char*)frame->body;
+  }
+  return close_body(&r);
+}
+
+int json_read_result(struct frame* frame, hearth_result* result) {
+  struct reader r = open_body(frame);
+  const cJSON* usage = get(&r, r.root, "usage", cJSON_IsObject);
+  get_count(&r, usage, "prompt_tokens", &result->prompt_tokens);
+  get_count(&r, usage, "cached_tokens", &result->cached_tokens);
+  get_count(&r, usage, "completion_tokens", &result->completion_tokens);
+  const cJSON* timings = get(&r, r.root, "timings", cJSON_IsObject);
+  get_number(&r, timings, "ttft_ms", &result->ttft_ms);
+  get_number(&r, timings, "prefill_ms", &result->prefill_ms);
+  get_number(&r, timings, "decode_ms", &result->decode_ms);
+  get_number(&r, timings, "prefill_tps", &result->prefill_tps);
+  get_number(&r, timings, "decode_tps", &result->decode_tps);
+  get_count(&r, r.root, "seed", &result->seed);
+  get_number(&r, r.root, "mean_nll", &result->mean_nll);
+  const cJSON* reason = get(&r, r.root, "stop_reason", cJSON_IsString);
+  if (reason != NULL) result->stop_reason = stop_reason_from_name(reason->valuestring);
+  return close_body(&r);
+}

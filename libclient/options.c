@@ -1,0 +1,200 @@
+/* Option and result structs: defaults, the struct_size rule, ranges.
+ *
+ * The rule is that of the kernel's extensible structs.  A caller with an older header passes a
+ * shorter struct: the fields it lacks stay at "no opinion".  A caller with a newer one passes a
+ * longer struct: fine while the fields we do not know are 0, which is what our own init made them.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+
+/* Beyond this a struct_size is what happened to be in memory. */
+enum { STRUCT_SIZE_MAX = 4096 };
+
+static const hearth_connect_options connect_defaults = {
+    .struct_size = sizeof(hearth_connect_options),
+    .timeout_ms = HEARTH_UNSET_I32,
+};
+
+static const hearth_generate_options generate_defaults = {
+    .struct_size = sizeof(hearth_generate_options),
+    .raw = HEARTH_UNSET_I32,
+    .max_tokens = HEARTH_UNSET_I32,
+    .temperature = HEARTH_UNSET_F32,
+    .top_k = HEARTH_UNSET_I32,
+    .top_p = HEARTH_UNSET_F32,
+    .seed = HEARTH_UNSET_I64,
+    .ignore_eos = HEARTH_UNSET_I32,
+    .want_logits = HEARTH_UNSET_I32,
+    .credit = HEARTH_UNSET_I32,
+};
+
+static const hearth_eval_options eval_defaults = {
+    .struct_size = sizeof(hearth_eval_options),
+    .want_logits = HEARTH_UNSET_I32,
+};
+
+/* Sets what the caller's struct has room for: an older header's is shorter than ours. */
+static void init(void* ret, size_t struct_size, const void* ours, size_t ours_size) {
+  if (ret == NULL || struct_size < sizeof(size_t)) return;
+  memset(ret, 0, struct_size);
+  memcpy(ret, ours, struct_size < ours_size ? struct_size : ours_size);
+  memcpy(ret, &struct_size, sizeof(struct_size));
+}
+
+void hearth_connect_options_init_sized(hearth_connect_options* options, size_t struct_size) {
+  init(options, struct_size, &connect_defaults, sizeof(connect_defaults));
+}
+
+void hearth_generate_options_init_sized(hearth_generate_options* options, size_t struct_size) {
+  init(options, struct_size, &generate_defaults, sizeof(generate_defaults));
+}
+
+void hearth_eval_options_init_sized(hearth_eval_options* options, size_t struct_size) {
+  init(options, struct_size, &eval_defaults, sizeof(eval_defaults));
+}
+
+void hearth_result_init_sized(hearth_result* result, size_t struct_size) {
+  init(result, struct_size, &(hearth_result){0}, sizeof(hearth_result));
+}
+
+void hearth_event_init_sized(hearth_event* event, size_t struct_size) {
+  init(event, struct_size, &(hearth_event){0}, sizeof(hearth_event));
+}
+
+static int take_size(char text[ERROR_TEXT_BYTES], const char* name, const void* theirs,
+                     size_t* ret_size) {
+  if (theirs == NULL) return fail(text, HEARTH_EINVALID, "%s: NULL", name);
+  memcpy(ret_size, theirs, sizeof(*ret_size));
+  if (*ret_size >= sizeof(size_t) && *ret_size <= STRUCT_SIZE_MAX) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "%s.struct_size: %zu; call the struct's init first", name,
+              *ret_size);
+}
+
+int options_take(char text[ERROR_TEXT_BYTES], const char* name, const void* options, void* ours,
+                 size_t ours_size) {
+  size_t size = 0;
+  const int code = take_size(text, name, options, &size);
+  if (code != HEARTH_OK) return code;
+  const uint8_t* bytes = options;
+  for (size_t i = ours_size; i < size; ++i) {
+    if (bytes[i] == 0) continue;
+    return fail(text, HEARTH_EINVALID,
+                "%s.struct_size: %zu, and a field beyond the %zu bytes that libhearth %s knows is "
+                "set",
+                name, size, ours_size, HEARTH_VERSION_STRING);
+  }
+  memcpy(ours, options, size < ours_size ? size : ours_size);
+  return HEARTH_OK;
+}
+
+int output_check(char text[ERROR_TEXT_BYTES], const char* name, const void* ret) {
+  size_t size = 0;
+  return take_size(text, name, ret, &size);
+}
+
+void output_give(void* ret, const void* ours, size_t ours_size) {
+  size_t size = 0;
+  memcpy(&size, ret, sizeof(size));
+  init(ret, size, ours, ours_size);
+}
+
+int check_payload(hearth_client* client, const char* name, size_t count, size_t item_size) {
+  const size_t count_max = client->payload_max / item_size;
+  if (count <= count_max) return HEARTH_OK;
+  return fail(client->error, HEARTH_ELIMIT, "%s: %zu %s, a request may have %zu", name, count,
+              item_size == 1 ? "bytes" : "ids", count_max);
+}
+
+int check_model(char text[ERROR_TEXT_BYTES], const char* model) {
+  if (model == NULL || model[0] == '\0') return fail(text, HEARTH_EINVALID, "model: missing");
+  const size_t size = strlen(model);
+  if (size <= HEARTH_MODEL_ID_MAX) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "model: %zu characters, an id has at most %d", size,
+              HEARTH_MODEL_ID_MAX);
+}
+
+int check_token_flags(char text[ERROR_TEXT_BYTES], uint32_t flags, uint32_t known) {
+  if ((flags & ~known) == 0) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "flags: 0x%x has bits that mean nothing here", flags);
+}
+
+static int check_i32(char text[ERROR_TEXT_BYTES], const char* name, int32_t value, int32_t min,
+                     int32_t max) {
+  if (value == HEARTH_UNSET_I32 || (value >= min && value <= max)) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "%s: %d is not within %d .. %d", name, value, min, max);
+}
+
+static int check_f32(char text[ERROR_TEXT_BYTES], const char* name, float value, float max) {
+  /* Written so that a NaN fails. */
+  if (value == HEARTH_UNSET_F32 || (value >= 0 && value <= max)) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "%s: %g is not within 0 .. %g", name, (double)value,
+              (double)max);
+}
+
+static int check_prompt(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
+  if (options->prompt != NULL && options->prompt_ids != NULL) {
+    return fail(text, HEARTH_EINVALID, "prompt, prompt_ids: both are set");
+  }
+  if (options->prompt == NULL && options->prompt_ids == NULL) {
+    return fail(text, HEARTH_EINVALID, "prompt: missing");
+  }
+  if (options->prompt_ids != NULL && options->prompt_id_count == 0) {
+    return fail(text, HEARTH_EINVALID, "prompt_id_count: 0");
+  }
+  return check_token_flags(text, options->token_flags, HEARTH_NO_SPECIAL | HEARTH_PARSE_SPECIAL);
+}
+
+static int check_stop(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
+  if (options->stop_count > HEARTH_STOP_COUNT_MAX) {
+    return fail(text, HEARTH_EINVALID, "stop_count: %zu, at most %d", options->stop_count,
+                HEARTH_STOP_COUNT_MAX);
+  }
+  if (options->stop_count > 0 && options->stop == NULL) {
+    return fail(text, HEARTH_EINVALID, "stop: NULL with a stop_count of %zu", options->stop_count);
+  }
+  for (size_t i = 0; i < options->stop_count; ++i) {
+    if (options->stop[i] == NULL) return fail(text, HEARTH_EINVALID, "stop[%zu]: NULL", i);
+    const size_t size = strlen(options->stop[i]);
+    if (size >= 1 && size <= HEARTH_STOP_BYTES_MAX) continue;
+    return fail(text, HEARTH_EINVALID, "stop[%zu]: %zu bytes, 1 .. %d are allowed", i, size,
+                HEARTH_STOP_BYTES_MAX);
+  }
+  return HEARTH_OK;
+}
+
+int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
+  const struct {
+    const char* name;
+    int32_t value, min, max;
+  } ranges[] = {
+      {"raw", options->raw, 0, 1},
+      {"max_tokens", options->max_tokens, 1, INT32_MAX},
+      {"top_k", options->top_k, 0, INT32_MAX},
+      {"ignore_eos", options->ignore_eos, 0, 1},
+      {"want_logits", options->want_logits, 0, 1},
+      {"credit", options->credit, 1, HEARTH_CREDIT_MAX},
+  };
+  int code = check_model(text, options->model);
+  if (code == HEARTH_OK) code = check_prompt(text, options);
+  for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && code == HEARTH_OK; ++i) {
+    code = check_i32(text, ranges[i].name, ranges[i].value, ranges[i].min, ranges[i].max);
+  }
+  if (code == HEARTH_OK) code = check_f32(text, "temperature", options->temperature, 100);
+  if (code == HEARTH_OK) code = check_f32(text, "top_p", options->top_p, 1);
+  if (code == HEARTH_OK) code = check_stop(text, options);
+  if (code != HEARTH_OK) return code;
+  const int64_t seed = options->seed;
+  if (seed == HEARTH_UNSET_I64 || (seed >= 0 && seed <= UINT32_MAX)) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "seed: %lld is not within 0 .. 4294967295", (long long)seed);
+}
+
+int check_eval_options(char text[ERROR_TEXT_BYTES], const hearth_eval_options* options) {
+  const int code = check_model(text, options->model);
+  if (code != HEARTH_OK) return code;
+  if (options->ids == NULL) return fail(text, HEARTH_EINVALID, "ids: missing");
+  if (options->id_count == 0) return fail(text, HEARTH_EINVALID, "id_count: 0");
+  if (options->reserved != 0) return fail(text, HEARTH_EINVALID, "reserved: not 0");
+  return check_i32(text, "want_logits", options->want_logits, 0, 1);
+}

@@ -1,0 +1,390 @@
+/* Generation and evaluation: a request whose events are queued here until the caller reads them.
+ *
+ * Credit.  The daemon may send `granted` tokens (rows, of an evaluation) in all.  The window is
+ * what may be unread at a time; when half of it was read the daemon is granted as much again, so
+ * that it does not park while the caller keeps up.  A daemon that sends more than it was granted
+ * breaks the connection: so the queue is bounded whatever comes. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+
+static const size_t cancel_bytes = sizeof(struct hearth_frame_header);
+
+/* ---- opening ------------------------------------------------------------------------------ */
+
+static hearth_stream* create_stream(hearth_client* client, bool is_eval, bool logits,
+                                    int32_t credit) {
+  hearth_stream* stream = calloc(1, sizeof(*stream));
+  if (stream == NULL) return NULL;
+  stream->client = client;
+  stream->request.stream = stream;
+  stream->is_eval = is_eval;
+  stream->window_may_grow = logits && credit == HEARTH_UNSET_I32;
+  if (credit != HEARTH_UNSET_I32) {
+    stream->window = (uint32_t)credit;
+  } else {
+    stream->window = logits ? CREDIT_LOGITS_MIN : HEARTH_CREDIT_DEFAULT;
+  }
+  stream->granted = stream->window;
+  return stream;
+}
+
+/* Sends the request; the stream is the caller's only on HEARTH_OK.  json may be NULL: no memory. */
+static int start_stream(hearth_client* client, hearth_stream* stream, char* json,
+                        const void* payload, size_t payload_size, hearth_stream** ret_stream) {
+  const uint16_t verb = stream->is_eval ? HEARTH_VERB_EVAL : HEARTH_VERB_GENERATE;
+  int code = HEARTH_EOUT_OF_MEMORY;
+  request_open(client, &stream->request);
+  if (json != NULL) {
+    stream->may_cancel = true;
+    code = frame_send(client, verb, stream->request.id, json, payload, payload_size, cancel_bytes);
+    json_free(json);
+  }
+  if (code == HEARTH_OK) {
+    *ret_stream = stream;
+    return HEARTH_OK;
+  }
+  request_close(client, &stream->request);
+  stream_free(stream);
+  return out_of_memory(client->error);
+}
+
+int hearth_generate(hearth_client* client, const hearth_generate_options* options,
+                    hearth_stream** ret_stream) {
+  hearth_generate_options ours;
+  hearth_generate_options_init(&ours);
+  int code = client_enter_open(client);
+  if (code == HEARTH_OK) {
+    code = options_take(client->error, "hearth_generate_options", options, &ours, sizeof(ours));
+  }
+  if (code == HEARTH_OK) code = check_generate_options(client->error, &ours);
+  if (code != HEARTH_OK) return code;
+  if (ret_stream == NULL) return fail(client->error, HEARTH_EINVALID, "ret_stream: NULL");
+  const bool is_text = ours.prompt != NULL;
+  const size_t id_bytes = sizeof(*ours.prompt_ids);
+  code = is_text ? check_payload(client, "prompt", ours.prompt_size, 1)
+                 : check_payload(client, "prompt_ids", ours.prompt_id_count, id_bytes);
+  if (code != HEARTH_OK) return code;
+  hearth_stream* stream =
+      create_stream(client, /* is_eval= */ false, ours.want_logits == 1, ours.credit);
+  if (stream == NULL) return out_of_memory(client->error);
+  const void* payload = is_text ? (const void*)ours.prompt : ours.prompt_ids;
+  const size_t payload_size = is_text ? ours.prompt_size : ours.prompt_id_count * id_bytes;
+  return start_stream(client, stream, json_generate(&ours, stream->window), payload, payload_size,
+                      ret_stream);
+}
+
+int hearth_eval(hearth_client* client, const hearth_eval_options* options,
+                hearth_stream** ret_stream) {
+  hearth_eval_options ours;
+  hearth_eval_options_init(&ours);
+  int code = client_enter_open(client);
+  if (code == HEARTH_OK) {
+    code = options_take(client->error, "hearth_eval_options", options, &ours, sizeof(ours));
+  }
+  if (code == HEARTH_OK) code = check_eval_options(client->error, &ours);
+  if (code != HEARTH_OK) return code;
+  if (ret_stream == NULL) return fail(client->error, HEARTH_EINVALID, "ret_stream: NULL");
+  code = check_payload(client, "ids", ours.id_count, sizeof(*ours.ids));
+  if (code != HEARTH_OK) return code;
+  hearth_stream* stream =
+      create_stream(client, /* is_eval= */ true, ours.want_logits == 1, HEARTH_UNSET_I32);
+  if (stream == NULL) return out_of_memory(client->error);
+  return start_stream(client, stream, json_eval(&ours, stream->window), ours.ids,
+                      ours.id_count * sizeof(*ours.ids), ret_stream);
+}
+
+/* ---- what arrives ------------------------------------------------------------------------- */
+
+/* The payload at the front of the body, where it is aligned for ids and floats. */
+static size_t settle_payload(struct frame* frame) {
+  const size_t size = frame_payload_size(frame);
+  if (frame->header.json_size > 0) memmove(frame->body, frame_payload(frame), size + 1);
+  return size;
+}
+
+static int read_tokens(hearth_stream* stream, struct frame* frame) {
+  struct hearth_tokens_head head;
+  const size_t size = settle_payload(frame);
+  if (size < sizeof(head)) return HEARTH_EPROTOCOL;
+  memcpy(&head, frame->body, sizeof(head));
+  const uint64_t text_at = sizeof(head) + (uint64_t)head.id_count * sizeof(int32_t);
+  if (text_at + head.text_size != size) return HEARTH_EPROTOCOL;
+  stream->ids_arrived += head.id_count;
+  stream->tokens_queued_bytes += sizeof(*frame) + size;
+  if (stream->ids_arrived > stream->granted) return HEARTH_EPROTOCOL;
+  if (stream->tokens_queued_bytes > TOKENS_QUEUED_BYTES) return HEARTH_EPROTOCOL;
+  frame->event.kind = HEARTH_EVENT_TOKENS;
+  frame->event.ids = (const int32_t*)(const void*)(frame->body + sizeof(head));
+  frame->event.id_count = head.id_count;
+  frame->event.text = (const char*)frame->body + text_at;
+  frame->event.text_size = head.text_size;
+  return HEARTH_OK;
+}
+
+static int read_logits(hearth_stream* stream, struct frame* frame) {
+  struct hearth_logits_head head;
+  const size_t size = settle_payload(frame);
+  if (size < sizeof(head)) return HEARTH_EPROTOCOL;
+  memcpy(&head, frame->body, sizeof(head));
+  const uint64_t floats = (uint64_t)head.row_count * head.row_size; /* no overflow: 32 x 32 bits */
+  if (floats == 0 || floats != (size - sizeof(head)) / sizeof(float)) return HEARTH_EPROTOCOL;
+  if ((size - sizeof(head)) % sizeof(float) != 0) return HEARTH_EPROTOCOL;
+  if (head.position > (uint64_t)INT64_MAX - head.row_count) return HEARTH_EPROTOCOL;
+  stream->rows_arrived += head.row_count;
+  if (stream->rows_arrived > stream->granted) return HEARTH_EPROTOCOL;
+  frame->event.kind = HEARTH_EVENT_LOGITS;
+  frame->event.logits = (const float*)(const void*)(frame->body + sizeof(head));
+  frame->event.logits_rows = head.row_count;
+  frame->event.logits_cols = head.row_size;
+  frame->event.logits_position = (int64_t)head.position;
+  return HEARTH_OK;
+}
+
+static struct frame* pop(hearth_stream* stream) {
+  struct frame* frame = stream->progress;
+  if (frame != NULL) {
+    stream->progress = NULL;
+    return frame;
+  }
+  frame = stream->first;
+  if (frame == NULL) return NULL;
+  stream->first = frame->next;
+  if (stream->first == NULL) stream->last = NULL;
+  if (frame->event.kind == HEARTH_EVENT_TOKENS) {
+    stream->tokens_queued_bytes -= sizeof(*frame) + frame_payload_size(frame);
+  }
+  return frame;
+}
+
+static void push(hearth_stream* stream, struct frame* frame) {
+  if (frame->event.kind == HEARTH_EVENT_PROGRESS) {
+    free(stream->progress);
+    stream->progress = frame;
+  } else if (stream->last == NULL) {
+    stream->first = stream->last = frame;
+  } else {
+    stream->last->next = frame;
+    stream->last = frame;
+  }
+}
+
+static void take_event(hearth_stream* stream, struct frame* frame) {
+  int code;
+  const char* what;
+  switch (frame->header.verb) {
+    case HEARTH_VERB_TOKENS:
+      what = "a TOKENS frame";
+      code = read_tokens(stream, frame);
+      break;
+    case HEARTH_VERB_LOGITS:
+      what = "a LOGITS frame";
+      code = read_logits(stream, frame);
+      break;
+    case HEARTH_VERB_PROGRESS:
+      what = "a PROGRESS frame";
+      code = json_read_progress(frame, &frame->event);
+      frame->event.kind = HEARTH_EVENT_PROGRESS;
+      break;
+    default: free(frame); return; /* of a later version */
+  }
+  if (code == HEARTH_OK) {
+    push(stream, frame);
+  } else {
+    free(frame);
+    client_break_body(stream->client, code, what);
+  }
+}
+
+/* No CANCEL will be sent any more; true when one was. */
+static bool retire_cancel(hearth_stream* stream) {
+  pthread_mutex_lock(&stream->client->mutex);
+  if (stream->may_cancel) stream->client->out_reserved -= cancel_bytes;
+  stream->may_cancel = false;
+  const bool canceled = stream->canceled;
+  pthread_mutex_unlock(&stream->client->mutex);
+  return canceled;
+}
+
+static void take_reply(hearth_stream* stream, struct frame* frame) {
+  hearth_client* client = stream->client;
+  int code;
+  if ((frame->header.flags & HEARTH_FRAME_ERROR) != 0) {
+    code = json_read_error(frame, &stream->code, stream->text);
+  } else {
+    code = json_read_result(frame, &stream->result);
+  }
+  free(frame);
+  if (code != HEARTH_OK) {
+    client_break_body(client, code, "a reply");
+    return;
+  }
+  stream->over = true;
+  const bool canceled = retire_cancel(stream);
+  if (canceled && stream->code == HEARTH_ECANCELED) {
+    /* It had not begun.  For the caller, who asked for it, that is an end like the others. */
+    stream->code = HEARTH_OK;
+    stream->result.stop_reason = HEARTH_STOP_CANCELED;
+  }
+}
+
+void stream_take_frame(hearth_stream* stream, struct frame* frame) {
+  if (stream->over) {
+    free(frame);
+  } else if ((frame->header.flags & HEARTH_FRAME_REPLY) != 0) {
+    take_reply(stream, frame);
+  } else {
+    take_event(stream, frame);
+  }
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+/* Counts what the caller takes, and gives the daemon new credit when half of the window is read. */
+static void give_credit(hearth_stream* stream, const hearth_event* event) {
+  if (event->kind == HEARTH_EVENT_LOGITS && stream->window_may_grow) {
+    /* Now the size of a row is known.  Small ones need not wait for each other. */
+    const size_t rows = LOGITS_AHEAD_BYTES / sizeof(float) / event->logits_cols;
+    const size_t window = rows < CREDIT_LOGITS_MAX ? rows : CREDIT_LOGITS_MAX;
+    stream->window_may_grow = false;
+    if (window > stream->window) {
+      stream->read_count += (uint32_t)window - stream->window;
+      stream->window = (uint32_t)window;
+    }
+  }
+  stream->read_count += (uint32_t)(stream->is_eval ? event->logits_rows : event->id_count);
+  if (stream->over || 2 * (uint64_t)stream->read_count < stream->window) return;
+  hearth_client* client = stream->client;
+  if (client->broken != HEARTH_OK) return;
+  char json[32];
+  snprintf(json, sizeof(json), "{\"tokens\":%u}", stream->read_count);
+  if (frame_send(client, HEARTH_VERB_CREDIT, stream->request.id, json, NULL, 0, 0) != HEARTH_OK) {
+    client_break(client, HEARTH_EOUT_OF_MEMORY, "no memory for a frame of credit");
+  }
+  stream->granted += stream->read_count;
+  stream->read_count = 0;
+}
+
+/* HEARTH_EAGAIN when there is nothing yet. */
+static int next_event(hearth_stream* stream, hearth_event* event) {
+  hearth_client* client = stream->client;
+  struct frame* frame = pop(stream);
+  if (frame != NULL) {
+    free(stream->current);
+    stream->current = frame;
+    give_credit(stream, &frame->event);
+    *event = frame->event;
+    return HEARTH_OK;
+  }
+  if (stream->over && stream->code != HEARTH_OK) {
+    return fail(client->error, stream->code, "%s", stream->text);
+  }
+  if (stream->over) {
+    *event = (hearth_event){.kind = HEARTH_EVENT_DONE};
+    return HEARTH_OK;
+  }
+  return client->broken != HEARTH_OK ? client_fail_broken(client) : HEARTH_EAGAIN;
+}
+
+static int enter_stream(const hearth_stream* stream) {
+  return stream == NULL ? HEARTH_EINVALID : client_enter(stream->client);
+}
+
+int hearth_stream_read(hearth_stream* stream, hearth_event* ret_event, int timeout_ms) {
+  int code = enter_stream(stream);
+  if (code != HEARTH_OK) return code;
+  char* error = stream->client->error;
+  hearth_event event;
+  hearth_event_init(&event);
+  if (timeout_ms < -1) return fail(error, HEARTH_EINVALID, "timeout_ms: %d", timeout_ms);
+  /* Before an event is taken: one must not be lost for want of a place to put it. */
+  code = output_check(error, "hearth_event", ret_event);
+  if (code != HEARTH_OK) return code;
+  const int64_t deadline = deadline_after(timeout_ms);
+  int waited = HEARTH_OK;
+  for (;;) {
+    code = next_event(stream, &event);
+    if (code != HEARTH_EAGAIN) break;
+    if (waited == HEARTH_EAGAIN) return fail(error, code, "nothing new within %d ms", timeout_ms);
+    waited = client_wait(stream->client, deadline);
+  }
+  if (code == HEARTH_OK) output_give(ret_event, &event, sizeof(event));
+  return code;
+}
+
+int hearth_stream_result(const hearth_stream* stream, hearth_result* ret_result) {
+  int code = enter_stream(stream);
+  if (code != HEARTH_OK) return code;
+  char* error = stream->client->error;
+  code = output_check(error, "hearth_result", ret_result);
+  if (code != HEARTH_OK) return code;
+  if (!stream->over || stream->code != HEARTH_OK) {
+    return fail(error, HEARTH_EINVALID_OPERATION, "the stream has no result: it %s",
+                stream->over ? "failed" : "is not over");
+  }
+  output_give(ret_result, &stream->result, sizeof(stream->result));
+  return HEARTH_OK;
+}
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+int hearth_stream_cancel(hearth_stream* stream) {
+  if (stream == NULL) return HEARTH_EINVALID;
+  hearth_client* client = stream->client;
+  /* No client_enter(): its text belongs to the owner's thread. */
+  if (client->pid != getpid()) return HEARTH_EINVALID_OPERATION;
+  pthread_mutex_lock(&client->mutex);
+  const int code = client->broken;
+  if (stream->may_cancel && code == HEARTH_OK) {
+    stream->may_cancel = false;
+    stream->canceled = true;
+    frame_send_reserved(client, HEARTH_VERB_CANCEL, stream->request.id);
+  }
+  pthread_mutex_unlock(&client->mutex);
+  return code;
+}
+
+void stream_free(hearth_stream* stream) {
+  free(stream->current);
+  for (struct frame* frame = pop(stream); frame != NULL; frame = pop(stream)) free(frame);
+  free(stream);
+}
+
+hearth_stream* hearth_stream_close(hearth_stream* stream) {
+  if (stream == NULL) return NULL;
+  hearth_client* client = stream->client;
+  if (client->pid == getpid()) {
+    hearth_stream_cancel(stream);
+    retire_cancel(stream);
+  }
+  request_close(client, &stream->request);
+  stream_free(stream);
+  return NULL;
+}
+
+int hearth_generate_each(hearth_client* client, const hearth_generate_options* options,
+                         hearth_event_fn on_event, void* user, hearth_result* ret_result) {
+  int code = client_enter_open(client);
+  if (code == HEARTH_OK && ret_result != NULL) {
+    code = output_check(client->error, "hearth_result", ret_result);
+  }
+  if (code != HEARTH_OK) return code;
+  hearth_stream* stream = NULL;
+  code = hearth_generate(client, options, &stream);
+  if (code != HEARTH_OK) return code;
+  hearth_event event;
+  hearth_event_init(&event);
+  bool wanted = on_event != NULL;
+  do {
+    code = hearth_stream_read(stream, &event, /* timeout_ms= */ -1);
+    if (code != HEARTH_OK || event.kind == HEARTH_EVENT_DONE || !wanted) continue;
+    wanted = on_event(&event, user) != 0;
+    if (!wanted) hearth_stream_cancel(stream);
+  } while (code == HEARTH_EAGAIN || (code == HEARTH_OK && event.kind != HEARTH_EVENT_DONE));
+  if (code == HEARTH_OK && ret_result != NULL) code = hearth_stream_result(stream, ret_result);
+  hearth_stream_close(stream);
+  return code;
+}

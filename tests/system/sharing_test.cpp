@@ -1,0 +1,127 @@
+// Goal: processes of one user share what was computed, users share nothing.
+// Method: client processes of their own; what was computed is counted by the engine in rows, not
+// taken from the cache's word.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <random>
+
+#include "tests/daemon/daemon_process.hpp"
+#include "tests/system/client_process.hpp"
+
+namespace hearth {
+namespace {
+
+const std::string kModel = "qwen=" HEARTH_TEST_DATA "/models/qwen3.gguf";
+constexpr uid_t kNobody = 65534;
+constexpr std::int64_t kPageTokens = 32;
+
+std::vector<std::int32_t> random_prompt(unsigned seed, std::size_t size) {
+  std::mt19937 random(seed);
+  std::vector<std::int32_t> prompt;
+  for (std::size_t i = 0; i < size; ++i) prompt.push_back(static_cast<std::int32_t>(random() % 64));
+  return prompt;
+}
+
+double prompt_rows(const DaemonProcess& daemon) {
+  RawClient client(daemon.socket());
+  return number_at(parse_json(client.ask(kStats).payload).get(), "models.0.rows.prompt");
+}
+
+TEST(sharing, a_second_process_computes_only_what_the_first_has_not) {
+  DaemonProcess daemon({"--model", kModel, "--ctx", "1024", "--kv-bytes", "64M"});
+  const auto prompt = random_prompt(1, 200);
+  const ClientOutcome cold = ClientProcess(daemon.socket(), "qwen", prompt, 40).outcome();
+  ASSERT_EQ(cold.code, HEARTH_OK);
+  EXPECT_EQ(cold.cached_tokens, 0);
+  EXPECT_EQ(prompt_rows(daemon), 200);
+  const ClientOutcome warm = ClientProcess(daemon.socket(), "qwen", prompt, 40).outcome();
+  ASSERT_EQ(warm.code, HEARTH_OK);
+  EXPECT_GE(warm.cached_tokens, 200 / kPageTokens * kPageTokens);
+  EXPECT_EQ(prompt_rows(daemon), 200 + (200 - warm.cached_tokens));
+  EXPECT_EQ(warm.tokens, cold.tokens);
+  EXPECT_EQ(warm.tokens.size(), 40u);
+}
+
+TEST(sharing, processes_that_come_together_compute_their_prompt_once) {
+  DaemonProcess daemon({"--model", kModel, "--ctx", "1024", "--kv-bytes", "64M"});
+  const auto prompt = random_prompt(2, 320);
+  int gate[2];
+  ASSERT_EQ(pipe2(gate, O_CLOEXEC), 0);
+  std::vector<std::unique_ptr<ClientProcess>> clients;
+  for (int i = 0; i < 8; ++i) {
+    clients.push_back(std::make_unique<ClientProcess>(daemon.socket(), "qwen", prompt, 8, gate[0]));
+  }
+  ASSERT_EQ(write(gate[1], "gogogogo", 8), 8);
+  std::vector<ClientOutcome> outcomes;
+  for (const auto& client : clients) outcomes.push_back(client->outcome());
+  close(gate[0]);
+  close(gate[1]);
+  std::int64_t computed = 0;
+  for (const ClientOutcome& outcome : outcomes) {
+    EXPECT_EQ(outcome.code, HEARTH_OK);
+    EXPECT_EQ(outcome.tokens, outcomes.front().tokens);
+    computed += outcome.prompt_tokens - outcome.cached_tokens;
+  }
+  EXPECT_EQ(prompt_rows(daemon), static_cast<double>(computed));
+  // 320 once, and of each other at most the last page, which is never shared while it fills.
+  EXPECT_LE(computed, 320 + 7 * kPageTokens);
+}
+
+// The effective uid is what the kernel tells the daemon of a connection made meanwhile.
+class AsUser {
+ public:
+  explicit AsUser(uid_t uid) { EXPECT_EQ(seteuid(uid), 0); }
+  ~AsUser() { EXPECT_EQ(seteuid(0), 0); }
+};
+
+std::int64_t cached_tokens_of_a_run(RawClient& client, const std::string& payload) {
+  const RawFrame reply = client.ask(
+      kGenerate, R"({"model":"qwen","prompt_kind":"tokens","max_tokens":4,"temperature":0})",
+      payload);
+  EXPECT_EQ(error_code(reply), "");
+  const double cached = number_at(parse_json(reply.json).get(), "usage.cached_tokens");
+  return static_cast<std::int64_t>(cached);
+}
+
+TEST(sharing, another_user_finds_neither_pages_nor_requests_of_ours) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can be two users";
+  DaemonProcess daemon(
+      {"--model", kModel, "--ctx", "1024", "--kv-bytes", "64M", "--socket-mode", "0666"});
+  ASSERT_EQ(chmod(daemon.directory().c_str(), 0755), 0);
+  const std::string prompt = ids_payload(random_prompt(3, 128));
+  RawClient ours(daemon.socket());
+  EXPECT_EQ(cached_tokens_of_a_run(ours, prompt), 0);
+  EXPECT_GE(cached_tokens_of_a_run(ours, prompt), 96);
+
+  std::unique_ptr<RawClient> theirs;
+  {
+    const AsUser nobody(kNobody);
+    theirs = std::make_unique<RawClient>(daemon.socket());
+  }
+  ASSERT_TRUE(theirs->connected());
+  EXPECT_EQ(cached_tokens_of_a_run(*theirs, prompt), 0) << "a hit tells that somebody asked this";
+  EXPECT_GE(cached_tokens_of_a_run(*theirs, prompt), 96) << "their own is warm";
+
+  // A request of ours that waits for credit is running while they look.
+  ours.send(kGenerate, 900,
+            R"({"model":"qwen","prompt_kind":"tokens","max_tokens":4,"temperature":0,"credit":1})",
+            prompt);
+  const auto requests_seen_by = [](RawClient& client) {
+    const Json ps = parse_json(client.ask(kPs).payload);
+    return cJSON_GetArraySize(cJSON_GetObjectItem(ps.get(), "requests"));
+  };
+  RawClient root(daemon.socket());
+  EXPECT_TRUE(eventually([&] { return requests_seen_by(root) == 1; })) << "root sees all";
+  EXPECT_EQ(requests_seen_by(*theirs), 0);
+  // Their cancelling the same number reaches nothing of ours.
+  theirs->send(kCancel, 900, "");
+  EXPECT_EQ(error_code(theirs->ask(kModels)), "");
+  ours.send(kCredit, 900, R"({"tokens":10})");
+  const RawFrame reply = ours.read_reply(900);
+  EXPECT_EQ(string_at(parse_json(reply.json).get(), "stop_reason"), "length");
+}
+
+}  // namespace
+}  // namespace hearth
