@@ -1,0 +1,61 @@
+// The door to cJSON: what --json prints, and reading the daemon's documents.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+
+struct cJSON;
+
+namespace hearth::cli {
+
+struct CjsonDelete {
+  void operator()(cJSON* node) const;
+};
+
+// Builds one object.  Text that is not UTF-8 gets U+FFFD in place of what cannot be shown.
+class JsonObject {
+ public:
+  JsonObject();
+  JsonObject& add(const char* key, const std::string& value);
+  JsonObject& add(const char* key, double value);
+  JsonObject& add(const char* key, std::int64_t value);
+  JsonObject& add(const char* key, std::span<const std::int32_t> ids);
+  JsonObject& add(const char* key, JsonObject value);
+  std::string text() const;  // compact, one line
+
+ private:
+  std::unique_ptr<cJSON, CjsonDelete> root_;
+};
+
+// "[1,2,3]"
+std::string json_array(std::span<const std::int32_t> ids);
+
+// A document of the daemon, or a part of one.  What is not there reads as null, 0 or "".
+class JsonView {
+ public:
+  explicit JsonView(const cJSON* node) : node_(node) {}
+  bool known() const;  // there, and not null
+  JsonView operator[](const char* key) const;
+  double number() const;
+  bool boolean() const;
+  std::string string() const;
+  void each(const std::function<void(JsonView)>& visit) const;
+
+ private:
+  const cJSON* node_;
+};
+
+class JsonDocument {
+ public:
+  // A text that is no JSON reads as a document without anything in it.
+  explicit JsonDocument(const std::string& text);
+  JsonView view() const { return JsonView(root_.get()); }
+
+ private:
+  std::unique_ptr<cJSON, CjsonDelete> root_;
+};
+
+}  // namespace hearth::cli

@@ -1,0 +1,51 @@
+// What the user asked for on the command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hearth/hearth.h"
+
+namespace hearth::cli {
+
+enum class Command { run, models, ps, stats, tokenize, detokenize, eval };
+
+// Token ids or text, as one of several options gives it.
+struct Input {
+  std::string text;         // an argument of its own
+  std::string file;         // --file: text, byte for byte
+  std::string tokens;       // --tokens: ids
+  std::string tokens_file;  // --tokens-file: ids
+};
+
+struct Options {
+  Command command = Command::ps;
+  std::string socket;  // empty: libhearth's default
+  bool json = false;
+  std::string model;
+  Input input;
+  std::vector<std::string> ids;  // detokenize: ids as arguments
+
+  // run; what is unset is left to the daemon
+  std::int32_t max_tokens = HEARTH_UNSET_I32;
+  float temperature = HEARTH_UNSET_F32;
+  std::int32_t top_k = HEARTH_UNSET_I32;
+  float top_p = HEARTH_UNSET_F32;
+  std::int64_t seed = HEARTH_UNSET_I64;
+  std::vector<std::string> stop;
+  bool ignore_eos = false;
+  bool raw = false;
+
+  bool no_special = false;  // tokenize: add no BOS and no EOS
+  bool special = false;     // tokenize, detokenize: text that spells special tokens
+
+  std::string logits_out;  // eval
+};
+
+// The options, or nullopt when there is nothing to do: then ret_exit_code is 0 (help was shown) or
+// 2 (an error was).
+std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code);
+
+}  // namespace hearth::cli

@@ -1,0 +1,59 @@
+#include "cli/output_file.hpp"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <utility>
+
+namespace hearth::cli {
+
+Result<OutputFile> OutputFile::create(const std::string& path) {
+  OutputFile file;
+  file.path_ = path;
+  struct stat status = {};
+  if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+    file.fd_ = UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  } else {
+    std::string temporary = path + ".XXXXXX";
+    file.fd_ = UniqueFd(mkostemp(temporary.data(), O_CLOEXEC));
+    if (file.fd_) file.temporary_ = std::move(temporary);
+  }
+  if (!file.fd_) return from_errno("create " + path);
+  return file;
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, "")),
+      fd_(std::move(other.fd_)) {}
+
+OutputFile::~OutputFile() {
+  if (!temporary_.empty()) unlink(temporary_.c_str());
+}
+
+Status OutputFile::write(std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return from_errno("write " + path_);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Status OutputFile::commit() {
+  if (temporary_.empty()) return {};
+  // mkostemp() gives 0600; a new file should have what the user's mask allows.
+  const mode_t mask = umask(0);
+  umask(mask);
+  if (fchmod(fd_.get(), 0666 & ~mask) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return from_errno("create " + path_);
+  }
+  temporary_.clear();
+  return {};
+}
+
+}  // namespace hearth::cli

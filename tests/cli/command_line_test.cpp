@@ -1,0 +1,62 @@
+// Goal: wrong usage is told before anything is asked, and a missing daemon in one clear line.
+#include "tests/cli/program.hpp"
+
+namespace hearth {
+namespace {
+
+const std::string kNowhere = "/nonexistent/hearthd.sock";
+
+TEST(command_line, help_shows_every_command_and_ends_well) {
+  const Ran ran = run_hearth(kNowhere, {"--help"});
+  EXPECT_EQ(ran.status, 0);
+  for (const char* command :
+       {"run", "models", "ps", "stats", "tokenize", "detokenize", "eval", "Examples"}) {
+    EXPECT_NE(ran.out.find(command), std::string::npos) << command;
+  }
+  EXPECT_EQ(run_hearth(kNowhere, {"run", "--help"}).status, 0);
+  EXPECT_EQ(run_hearth(kNowhere, {"--version"}).out, "hearth 0.1.0\n");
+}
+
+TEST(command_line, wrong_usage_is_status_2_and_names_the_option) {
+  const struct {
+    std::vector<std::string> arguments;
+    const char* named;
+  } cases[] = {
+      {{}, "subcommand"},
+      {{"dance"}, "subcommand"},
+      {{"run", "m"}, "PROMPT"},
+      {{"run", "m", "a", "--tokens", "1"}, "PROMPT"},
+      {{"run", "m", "a", "-n", "-1"}, "max-tokens"},
+      {{"run", "m", "a", "-n", "0"}, "max-tokens"},
+      {{"run", "m", "a", "-n", "many"}, "max-tokens"},
+      {{"run", "m", "a", "-n", "99999999999"}, "max-tokens"},
+      {{"run", "m", "a", "--temp", "-0.5"}, "temp"},
+      {{"run", "m", "a", "--top-k", "-3"}, "top-k"},
+      {{"run", "m", "a", "--top-p", "1.5"}, "top-p"},
+      {{"run", "m", "a", "--seed", "-1"}, "seed"},
+      {{"run", "m", "a", "--speed", "9"}, "speed"},
+      {{"tokenize", "m"}, "TEXT"},
+      {{"eval", "m"}, "tokens"},
+      {{"eval"}, "MODEL"},
+  };
+  for (const auto& one : cases) {
+    const Ran ran = run_hearth(kNowhere, one.arguments);
+    EXPECT_EQ(ran.status, 2) << one.named << ": " << ran.err;
+    EXPECT_EQ(ran.out, "") << one.named;
+    EXPECT_NE(ran.err.find(one.named), std::string::npos) << ran.err;
+  }
+}
+
+TEST(command_line, nobody_listening_is_one_line_that_names_the_socket) {
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"ps"}, {"--json", "ps"}, {"run", "m", "hello"}}) {
+    const Ran ran = run_hearth(kNowhere, arguments);
+    EXPECT_EQ(ran.status, 1);
+    EXPECT_EQ(ran.out, "");
+    EXPECT_NE(ran.err.find(kNowhere), std::string::npos) << ran.err;
+    EXPECT_EQ(std::ranges::count(ran.err, '\n'), 1) << ran.err;
+  }
+}
+
+}  // namespace
+}  // namespace hearth

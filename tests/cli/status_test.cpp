@@ -1,0 +1,48 @@
+// Goal: models, ps and stats show what the daemon says, as a table and as its document.
+#include "tests/cli/program.hpp"
+
+namespace hearth {
+namespace {
+
+class CliStatus : public testing::Test {
+ protected:
+  DaemonProcess daemon_{{"--model", "qwen=" HEARTH_TEST_DATA "/models/qwen3.gguf", "--model",
+                         "broken=/nonexistent.gguf"}};
+};
+
+TEST_F(CliStatus, models_lists_each_with_its_state_and_why_one_failed) {
+  const auto listing = [&] { return run_hearth(daemon_, {"models"}).out; };
+  EXPECT_TRUE(eventually([&] {
+    return listing().find("ready") != std::string::npos &&
+           listing().find("failed") != std::string::npos;
+  })) << listing();
+  EXPECT_NE(listing().find("qwen3"), std::string::npos);
+  EXPECT_NE(listing().find("broken: "), std::string::npos) << listing();
+  EXPECT_NE(listing().find("/nonexistent.gguf"), std::string::npos);
+}
+
+TEST_F(CliStatus, ps_succeeds_as_soon_as_the_daemon_answers) {
+  const Ran ran = run_hearth(daemon_, {"ps"});
+  EXPECT_EQ(ran.status, 0);
+  EXPECT_NE(ran.out.find("pid " + std::to_string(daemon_.pid())), std::string::npos) << ran.out;
+}
+
+TEST_F(CliStatus, json_is_one_document_on_one_line) {
+  for (const auto& [command, key] :
+       {std::pair("models", "models"), {"ps", "requests"}, {"stats", "daemon"}}) {
+    const Ran ran = run_hearth(daemon_, {command, "--json"});
+    EXPECT_EQ(ran.status, 0);
+    EXPECT_EQ(std::ranges::count(ran.out, '\n'), 1);
+    EXPECT_NE(cJSON_GetObjectItem(parse_json(ran.out).get(), key), nullptr) << ran.out;
+  }
+}
+
+TEST_F(CliStatus, stats_counts_what_was_computed) {
+  EXPECT_EQ(run_hearth(daemon_, {"run", "qwen", "--tokens", "1,2,3", "-n", "5"}).status, 0);
+  const Json stats = parse_json(run_hearth(daemon_, {"--json", "stats"}).out);
+  EXPECT_EQ(number_at(stats.get(), "models.0.rows.prompt"), 3);
+  EXPECT_NE(run_hearth(daemon_, {"stats"}).out.find("PROMPT ROWS"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hearth
