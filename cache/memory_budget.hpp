@@ -1,11 +1,17 @@
-// One budget of bytes for all segments of the daemon.  Any thread.
+// One budget of bytes for all segments of the daemon, and what each of them holds of it.
+//
+// A model whose cache fills up takes what others leave.  What is set aside for a model is never
+// left to others, so that the first to be busy cannot keep the rest from working.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <utility>
 
 namespace hearth::cache {
 
+// Any thread.
 class MemoryBudget {
  public:
   explicit MemoryBudget(std::uint64_t limit) : limit_(limit) {}
@@ -26,6 +32,49 @@ class MemoryBudget {
  private:
   const std::uint64_t limit_;           // bytes
   std::atomic<std::uint64_t> used_{0};  // bytes, never above limit_
+};
+
+// One thread at a time.  Everything goes back to the budget in the end.
+class BudgetShare {
+ public:
+  explicit BudgetShare(MemoryBudget* budget) : budget_(budget) {}
+  BudgetShare(BudgetShare&& other) noexcept
+      : budget_(other.budget_),
+        taken_(std::exchange(other.taken_, 0)),
+        aside_(std::exchange(other.aside_, 0)) {}
+  BudgetShare& operator=(BudgetShare&&) = delete;
+  ~BudgetShare() { budget_->give_back(taken_ + aside_); }
+
+  // Set bytes aside for take(), in place of what was set aside before.  False when the budget does
+  // not have them; then nothing changes.
+  bool set_aside(std::uint64_t bytes) {
+    if (bytes > aside_ && !budget_->reserve(bytes - aside_)) return false;
+    if (bytes < aside_) budget_->give_back(aside_ - bytes);
+    aside_ = bytes;
+    return true;
+  }
+  std::uint64_t aside() const { return aside_; }
+
+  // Take bytes, first what is set aside; or return false and take nothing.
+  bool take(std::uint64_t bytes) {
+    const std::uint64_t own = std::min(bytes, aside_);
+    if (!budget_->reserve(bytes - own)) return false;
+    aside_ -= own;
+    taken_ += bytes;
+    return true;
+  }
+  // What was taken last was not needed after all: it is set aside again.
+  void put_back(std::uint64_t bytes) {
+    taken_ -= bytes;
+    aside_ += bytes;
+  }
+
+  std::uint64_t limit() const { return budget_->limit(); }  // of the whole budget
+
+ private:
+  MemoryBudget* budget_;     // outlives us
+  std::uint64_t taken_ = 0;  // bytes
+  std::uint64_t aside_ = 0;  // bytes
 };
 
 }  // namespace hearth::cache

@@ -59,13 +59,13 @@ struct Segment::Mapping {
   bip::mapped_region region;
 };
 
-Segment::Segment(const SegmentGeometry& geometry, MemoryBudget* budget)
-    : geometry_(geometry), budget_(budget) {}
+Segment::Segment(const SegmentGeometry& geometry, BudgetShare share)
+    : geometry_(geometry), share_(std::move(share)) {}
 
 Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, const std::string& name,
                                                  const SegmentGeometry& geometry,
-                                                 MemoryBudget* budget) {
-  std::unique_ptr<Segment> segment(new Segment(geometry, budget));
+                                                 BudgetShare share) {
+  std::unique_ptr<Segment> segment(new Segment(geometry, std::move(share)));
   const std::uint64_t tokens_bytes = geometry.page_tokens * sizeof(std::int32_t);
   segment->header_bytes_ = align_up<std::uint64_t>(sizeof(ObjectHeader) + tokens_bytes, 64);
   const auto object = checked_add(segment->header_bytes_, geometry.payload_bytes);
@@ -73,7 +73,12 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
   if (!stride) return Error{Code::INVALID, "a KV page of this model is too large to address"};
   segment->object_stride_ = *stride;
 
-  const std::uint64_t slots = geometry.capacity_bytes / (*stride + sizeof(Record));
+  // Superblocks and the rounding of the table count too: the last slot must have memory.
+  constexpr std::uint64_t kFixedBytes = kTableOffset + kDataAlignment;
+  const std::uint64_t slots =
+      geometry.capacity_bytes < kFixedBytes
+          ? 0
+          : (geometry.capacity_bytes - kFixedBytes) / (*stride + sizeof(Record));
   if (slots == 0 || slots > kSlotCountMax) {
     return Error{Code::INVALID,
                  fmt::format("kv-bytes: {} bytes hold {} pages of {} bytes; 1 to {} are possible",
@@ -83,8 +88,7 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
   segment->table_bytes_ =
       align_up<std::uint64_t>(kTableOffset + slots * sizeof(Record), kDataAlignment);
   segment->data_offset_ = segment->table_bytes_;
-  if (!budget->reserve(segment->table_bytes_)) {
-    segment->table_bytes_ = 0;
+  if (!segment->share_.take(segment->table_bytes_)) {
     return Error{Code::LIMIT,
                  "kv-bytes: nothing is left of the budget for this model's page table"};
   }
@@ -94,9 +98,7 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
   return segment;
 }
 
-Segment::~Segment() {
-  budget_->give_back(table_bytes_ + backed_slots_ * object_stride_);
-}
+Segment::~Segment() = default;
 
 Status Segment::map(UniqueFd fd) {
   if (const int failed = posix_fallocate(fd.get(), 0, static_cast<off_t>(table_bytes_))) {
@@ -138,14 +140,14 @@ void Segment::write_superblock() {
 Result<std::uint32_t> Segment::grow() {
   const std::uint64_t wanted = std::max<std::uint64_t>(1, kGrowBytes / object_stride_);
   std::uint64_t count = std::min<std::uint64_t>(wanted, slot_count_ - backed_slots_);
-  while (count > 0 && !budget_->reserve(count * object_stride_)) count /= 2;
+  while (count > 0 && !share_.take(count * object_stride_)) count /= 2;
   if (count == 0) return 0u;
   // With memory behind every page that is touched, a full /dev/shm is an error here and never a
   // SIGBUS.
   const std::uint64_t offset = data_offset_ + backed_slots_ * object_stride_;
   if (const int failed = posix_fallocate(fd_.get(), static_cast<off_t>(offset),
                                          static_cast<off_t>(count * object_stride_))) {
-    budget_->give_back(count * object_stride_);
+    share_.put_back(count * object_stride_);
     return from_errno(fmt::format("take {} bytes of shared memory", count * object_stride_),
                       failed);
   }

@@ -50,12 +50,15 @@ class Segment {
   // Errors: INVALID when the capacity holds no object or too many; IO, STORAGE.
   static Result<std::unique_ptr<Segment>> create(const SegmentStore& store, const std::string& name,
                                                  const SegmentGeometry& geometry,
-                                                 MemoryBudget* budget);
+                                                 BudgetShare share);
   ~Segment();  // gives the budget back; the file stays
 
   // Put memory behind more slots, within budget and capacity.  Returns how many were added: 0 when
   // there is no room, which is not an error.  Errors: IO when the kernel has no memory.
   Result<std::uint32_t> grow();
+
+  // Keep at most this much of the budget set aside, bytes that memory was not taken for yet.
+  void keep_aside(std::uint64_t bytes) { share_.set_aside(std::min(bytes, share_.aside())); }
 
   std::uint32_t backed_slots() const { return backed_slots_; }  // slots [0, backed) have memory
   std::uint32_t slot_count() const { return slot_count_; }
@@ -81,14 +84,14 @@ class Segment {
 
  private:
   struct Mapping;  // the Boost.Interprocess objects
-  Segment(const SegmentGeometry& geometry, MemoryBudget* budget);
+  Segment(const SegmentGeometry& geometry, BudgetShare share);
   Status map(UniqueFd fd);
   void write_superblock();
   Record& mutable_record(SlotId slot) const;
   ObjectHeader& header(SlotId slot) const;
 
   const SegmentGeometry geometry_;
-  MemoryBudget* const budget_;  // outlives us
+  BudgetShare share_;
   std::uint64_t header_bytes_ = 0;
   std::uint64_t object_stride_ = 0;
   std::uint64_t data_offset_ = 0;

@@ -24,8 +24,9 @@ const char* model_state_name(ModelState state) {
   return "failed";
 }
 
-ServedModel::ServedModel(ModelConfig config, uv_loop_t* loop, ModelOwner* owner)
-    : config_(std::move(config)), loop_(loop), owner_(owner) {}
+ServedModel::ServedModel(ModelConfig config, uv_loop_t* loop, ModelOwner* owner,
+                         cache::BudgetShare share)
+    : config_(std::move(config)), loop_(loop), owner_(owner), share_(std::move(share)) {}
 
 ServedModel::~ServedModel() {
   assert(notices_poll_ == nullptr);
@@ -34,6 +35,7 @@ ServedModel::~ServedModel() {
 void ServedModel::fail(Error error) {
   log_error("model {}: {}", id(), error.message);
   state_ = ModelState::failed;
+  share_.reset();
   error_ = std::move(error);
   owner_->on_model_changed(*this);
 }
@@ -43,6 +45,7 @@ void ServedModel::take_catalog(Result<Catalog> catalog, const EngineParts& parts
   catalog_ = *std::move(catalog);
   has_catalog_ = true;
   if (!facts().has_tensors) {
+    share_.reset();
     state_ = ModelState::vocabulary;
     log_info("model {}: vocabulary only, {} tokens", id(), facts().vocab);
     return owner_->on_model_changed(*this);
@@ -51,7 +54,8 @@ void ServedModel::take_catalog(Result<Catalog> catalog, const EngineParts& parts
   options.model_path = config_.path;
   options.segment_name = "kv-" + segment_name_of(id());
   engine_ = std::make_unique<Engine>(std::move(options), tokenizer(), parts.pool, parts.store,
-                                     parts.budget);
+                                     *std::move(share_));
+  share_.reset();
   notices_poll_ = new uv_poll_t;
   uv_poll_init(loop_, notices_poll_, engine_->notices().readable().fd());
   notices_poll_->data = this;

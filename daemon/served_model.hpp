@@ -7,6 +7,7 @@
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,7 +36,8 @@ class ModelOwner {
 
 class ServedModel {
  public:
-  ServedModel(ModelConfig config, uv_loop_t* loop, ModelOwner* owner);
+  // share: what may be used of the budget for caches, once there is an engine.
+  ServedModel(ModelConfig config, uv_loop_t* loop, ModelOwner* owner, cache::BudgetShare share);
   ~ServedModel();
   ServedModel(const ServedModel&) = delete;
   ServedModel& operator=(const ServedModel&) = delete;
@@ -45,7 +47,6 @@ class ServedModel {
     EngineOptions options;  // model_path and segment_name are filled in here
     WorkerPool* pool;
     const cache::SegmentStore* store;
-    cache::MemoryBudget* budget;
   };
   void take_catalog(Result<Catalog> catalog, const EngineParts& parts);
 
@@ -80,6 +81,7 @@ class ServedModel {
   Catalog catalog_;
   LoadedNotice loaded_ = {};
   double progress_ = 0;
+  std::optional<cache::BudgetShare> share_;  // until the engine has it
   std::unique_ptr<Engine> engine_;
   uv_poll_t* notices_poll_ = nullptr;  // freed in its close callback
   std::vector<std::byte> message_;     // the notice being handled

@@ -110,7 +110,10 @@ Status Server::start_workers() {
 // Read every model's file on a text thread, then load its weights on its engine.
 void Server::start_models() {
   for (const ModelConfig& model_config : config_.models) {
-    models_.push_back(std::make_unique<ServedModel>(model_config, &loop_, &dispatcher_));
+    cache::BudgetShare share(&budget_);
+    share.set_aside(budget_.limit() / config_.models.size());
+    models_.push_back(
+        std::make_unique<ServedModel>(model_config, &loop_, &dispatcher_, std::move(share)));
     ServedModel* model = models_.back().get();
     const auto catalog = std::make_shared<std::optional<Result<Catalog>>>();
     dispatcher_.jobs().run(
@@ -122,7 +125,7 @@ void Server::start_models() {
           options.kv_type = kv_type_of(config_.kv_type);
           options.cpu_features = features_of_tier(config_.cpu_tier);
           options.master_secret = master_secret_;
-          model->take_catalog(std::move(**catalog), {options, pool_.get(), store_.get(), &budget_});
+          model->take_catalog(std::move(**catalog), {options, pool_.get(), store_.get()});
         });
   }
 }

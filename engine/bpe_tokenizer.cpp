@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <string>
-#include <unordered_map>
 
 #include "engine/utf8.hpp"
 
@@ -84,7 +84,7 @@ class BpeTokenizer::SymbolNames {
 
  private:
   TokenIndex tokens_;
-  std::unordered_map<std::string, std::uint32_t> others_;
+  std::map<std::string, std::uint32_t> others_;
   std::uint32_t next_;
 };
 

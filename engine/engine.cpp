@@ -40,18 +40,21 @@ kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
                                                               : kernels::KvFormat::f16;
 }
 
-// The segment of a model's pages, the whole of its budget: it must hold one context.
+// The segment of a model's pages: it may grow to the whole budget and must hold one context.  What
+// is set aside for the model and is more than one context goes back to the others.
 Result<std::unique_ptr<cache::Segment>> create_segment(
-    const EngineOptions& options, const cache::SegmentStore& store, cache::MemoryBudget* budget,
+    const EngineOptions& options, const cache::SegmentStore& store, cache::BudgetShare share,
     const cache::Digest& fingerprint, const KvGeometry& kv, std::uint32_t context) {
+  const std::uint64_t limit = share.limit();
   const cache::SegmentGeometry geometry = {
       .fingerprint = fingerprint,
       .kv_format = static_cast<std::uint32_t>(kv.format),
       .page_tokens = options.page_tokens,
       .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
-      .capacity_bytes = budget->limit(),
+      .capacity_bytes = limit,
   };
-  HEARTH_TRY(auto segment, cache::Segment::create(store, options.segment_name, geometry, budget));
+  HEARTH_TRY(auto segment,
+             cache::Segment::create(store, options.segment_name, geometry, std::move(share)));
   const std::uint64_t room = std::uint64_t{segment->slot_count()} * options.page_tokens;
   if (room < context) {
     const std::uint64_t needed =
@@ -59,8 +62,9 @@ Result<std::unique_ptr<cache::Segment>> create_segment(
     return Error{Code::CONFIG,
                  fmt::format("kv-bytes: {} bytes hold {} tokens of this model, the context is {}: "
                              "raise kv-bytes to {} or lower ctx",
-                             budget->limit(), room, context, needed)};
+                             limit, room, context, needed)};
   }
+  segment->keep_aside((context / options.page_tokens + 1) * segment->object_stride());
   return segment;
 }
 
@@ -76,12 +80,12 @@ struct Engine::Loaded {
 };
 
 Engine::Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* pool,
-               const cache::SegmentStore* store, cache::MemoryBudget* budget)
+               const cache::SegmentStore* store, cache::BudgetShare share)
     : options_(std::move(options)),
       tokenizer_(tokenizer),
       pool_(pool),
       store_(store),
-      budget_(budget),
+      share_(std::move(share)),
       commands_(kCommandRingBytes),
       notices_(kNoticeRingBytes),
       writer_(&notices_),
@@ -89,6 +93,7 @@ Engine::Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* po
 
 Engine::~Engine() {
   stop_ = true;
+  hurry_ = true;
   writer_.abandon();
   commands_.readable().set();
   thread_.join();
@@ -117,7 +122,11 @@ bool Engine::grant(RequestId request, std::uint32_t tokens) {
 
 bool Engine::cancel(RequestId request) {
   const CancelCommand command = {request};
-  return commands_.push(static_cast<std::uint32_t>(Command::cancel), {bytes_of(command)});
+  if (!commands_.push(static_cast<std::uint32_t>(Command::cancel), {bytes_of(command)})) {
+    return false;
+  }
+  hurry_ = true;
+  return true;
 }
 
 bool Engine::ask_stats() {
@@ -128,12 +137,17 @@ void Engine::run() {
   prctl(PR_SET_NAME, "hearth-engine");
   std::unique_ptr<Loaded> loaded;
   if (const Status status = load(loaded); !status) {
+    share_.reset();
     writer_.fail(Notice::load_failed, 0, status.error());
     return;
   }
-  while (!stop_) {
+  for (;;) {
+    // A step of a large model takes long: what was cancelled must let go of its pages before it
+    // ends.
+    hurry_ = false;
+    if (stop_) return;
     const bool told = handle_commands(*loaded);
-    const bool computed = loaded->scheduler->step();
+    const bool computed = loaded->scheduler->step(&hurry_);
     if (!told && !computed) wait_for_command();
   }
 }
@@ -172,8 +186,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
 
   Plan plan = compile_plan(table, choose_kv_format(options_.kv_type, table), options_.page_tokens);
   const KvGeometry kv = plan.kv;
-  HEARTH_TRY(auto segment,
-             create_segment(options_, *store_, budget_, fingerprint, kv, loaded->context));
+  HEARTH_TRY(auto segment, create_segment(options_, *store_, *std::move(share_), fingerprint, kv,
+                                          loaded->context));
   loaded->cache = std::make_unique<cache::PageCache>(std::move(segment), options_.master_secret);
 
   const Executor::Limits limits = {.rows_max = kRowsMax,

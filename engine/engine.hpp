@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <thread>
@@ -43,7 +44,7 @@ class Engine {
   // Start the thread; it loads the model and then serves.  What is passed by pointer outlives the
   // engine; tokenizer may be null.
   Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* pool,
-         const cache::SegmentStore* store, cache::MemoryBudget* budget);
+         const cache::SegmentStore* store, cache::BudgetShare share);
   // Stops the thread after its current step; requests under way are dropped without a notice.
   ~Engine();
   Engine(const Engine&) = delete;
@@ -72,11 +73,12 @@ class Engine {
   const Tokenizer* const tokenizer_;
   WorkerPool* const pool_;
   const cache::SegmentStore* const store_;
-  cache::MemoryBudget* const budget_;
+  std::optional<cache::BudgetShare> share_;  // until the segment has it
   MessageRing commands_;
   MessageRing notices_;
   NoticeWriter writer_;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> hurry_{false};  // a step under way is not worth finishing: see run()
   std::vector<std::byte> message_;  // the command being read
   std::thread thread_;              // last: it uses what is above
 };

@@ -48,7 +48,7 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
   logit_rows_.reserve(static_cast<std::size_t>(limits_.logit_rows_max));
 }
 
-void Executor::forward(std::span<const BatchRow> rows) {
+bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up) {
   assert(!rows.empty() && std::ssize(rows) <= limits_.rows_max);
   rows_ = rows;
   logit_rows_.clear();
@@ -57,8 +57,12 @@ void Executor::forward(std::span<const BatchRow> rows) {
   }
   assert(std::ssize(logit_rows_) <= limits_.logit_rows_max);
   for (std::atomic<std::int64_t>& next : next_item_) next.store(0, std::memory_order_relaxed);
+  give_up_ = give_up;
+  given_up_at_.store(plan_.ops.size(), std::memory_order_relaxed);
   pool_->run(work_);
+  if (given_up_at_.load(std::memory_order_relaxed) != plan_.ops.size()) return false;
   rows_forwarded_ += rows.size();
+  return true;
 }
 
 std::span<const float> Executor::logits(std::int64_t i) const {
@@ -70,14 +74,21 @@ float* Executor::row_of(Buffer buffer, std::int64_t row) {
   return buffers_[static_cast<std::size_t>(buffer)].data() + row * width(buffer);
 }
 
+// Workers agree at a barrier whether they go on: the one who saw give_up names the operation, and
+// nobody can be beyond it.
 void Executor::walk(int worker) {
   for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
     const std::int64_t count = items(plan_.ops[i]);
     for (std::int64_t item;
          (item = next_item_[i].fetch_add(1, std::memory_order_relaxed)) < count;) {
+      if (give_up_ != nullptr && give_up_->load(std::memory_order_relaxed)) {
+        given_up_at_.store(i, std::memory_order_relaxed);
+        break;
+      }
       compute(plan_.ops[i], item, worker);
     }
     pool_->barrier();
+    if (given_up_at_.load(std::memory_order_relaxed) <= i) return;
   }
 }
 

@@ -39,8 +39,10 @@ class Executor {
   Executor(const LayerTable* table, Plan plan, WorkerPool* pool, const kernels::KernelSet& kernels,
            const Limits& limits);
 
-  // Compute the batch: keys and values go to the pages, logits to logits().
-  void forward(std::span<const BatchRow> rows);
+  // Compute the batch: keys and values go to the pages, logits to logits().  False when give_up
+  // (which may be null) became true before the end: there are no logits then, and the same rows may
+  // be computed again.
+  bool forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up = nullptr);
 
   // Logits of the i-th row that wanted them, [vocab]; valid until the next forward().
   std::span<const float> logits(std::int64_t i) const;
@@ -82,6 +84,8 @@ class Executor {
   std::vector<std::int64_t> logit_rows_;              // rows of the batch that want logits
   std::vector<std::atomic<std::int64_t>> next_item_;  // per op: the item to compute next
   std::span<const BatchRow> rows_;                    // of the current batch
+  const std::atomic<bool>* give_up_ = nullptr;        // the caller's, for the current batch
+  std::atomic<std::size_t> given_up_at_{0};           // op; the number of ops: not given up
   std::uint64_t rows_forwarded_ = 0;
   std::uint64_t buffer_bytes_ = 0;
 };

@@ -170,8 +170,11 @@ Result<std::optional<std::vector<std::string_view>>> GgufFile::string_array(
   strings.reserve(value->count);
   std::span<const std::byte> left = value->bytes;
   for (std::uint64_t i = 0; i < value->count; ++i) {
-    const std::uint64_t size = left.size() < 8 ? UINT64_MAX : load<std::uint64_t>(left.data());
-    if (size > left.size() - 8) return wrong_type(*this, key, "what it was: the file has changed");
+    const bool has_size = left.size() >= 8;
+    const std::uint64_t size = has_size ? load<std::uint64_t>(left.data()) : 0;
+    if (!has_size || size > left.size() - 8) {
+      return wrong_type(*this, key, "what it was: the file has changed");
+    }
     strings.emplace_back(reinterpret_cast<const char*>(left.data()) + 8, size);
     left = left.subspan(8 + size);
   }

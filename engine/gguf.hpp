@@ -8,11 +8,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "common/result.hpp"
@@ -96,9 +96,9 @@ class GgufFile {
   Status open_parts(const std::string& first_path);
 
   std::vector<MappedFile> files_;
-  std::unordered_map<std::string_view, GgufValue> values_;
+  std::map<std::string_view, GgufValue> values_;
   std::vector<GgufTensor> tensors_;
-  std::unordered_map<std::string_view, std::size_t> tensor_index_;  // name -> index in tensors_
+  std::map<std::string_view, std::size_t> tensor_index_;  // name -> index in tensors_
 };
 
 }  // namespace hearth

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 
@@ -14,7 +15,8 @@ constexpr std::uint64_t kKeyBytesMax = 65535;  // the specification's limit
 constexpr std::uint64_t kTensorNameBytesMax =
     256;  // the specification says 64; some tools exceed it
 constexpr std::uint64_t kAlignmentMax = 1u << 20;
-constexpr int kArrayDepthMax = 4;  // arrays of arrays are legal and unused
+constexpr std::uint64_t kCountMax = 1u << 17;  // of keys, of tensors: the largest files have 10^4
+constexpr int kArrayDepthMax = 4;              // arrays of arrays are legal and unused
 
 // The tensor formats the field has numbered: name, weights per block, bytes per block.  Only their
 // sizes matter here: which of them can be computed with is the kernels' business.
@@ -109,8 +111,12 @@ Status GgufParser::parse_header() {
   }
   HEARTH_TRY(tensor_count_, take<std::uint64_t>("the tensor count"));
   HEARTH_TRY(value_count_, take<std::uint64_t>("the metadata count"));
-  // The smallest value takes 13 bytes and the smallest tensor entry 32: counts that cannot fit are
-  // refused here, before anything is sized by them.
+  // Counts that make no sense are refused here, before anything is sized by them.  The smallest
+  // value takes 13 bytes and the smallest tensor entry 32.
+  if (value_count_ > kCountMax || tensor_count_ > kCountMax) {
+    return fail(fmt::format("{} metadata values and {} tensors; at most {} of each are possible",
+                            value_count_, tensor_count_, kCountMax));
+  }
   const std::uint64_t left = data_.size() - offset_;
   if (value_count_ > left / 13) {
     return fail(fmt::format("{} metadata values cannot fit in {} bytes", value_count_, left));
@@ -181,9 +187,8 @@ Result<GgufValue> GgufParser::parse_value(GgufType type) {
 }
 
 Status GgufParser::parse_values(std::size_t part_index) {
-  std::unordered_map<std::string_view, GgufValue> later_part;
+  std::map<std::string_view, GgufValue> later_part;
   auto& values = part_index == 0 ? into_.values_ : later_part;
-  values.reserve(value_count_);
   for (std::uint64_t i = 0; i < value_count_; ++i) {
     HEARTH_TRY(const std::string_view key, parse_string("a metadata key", kKeyBytesMax));
     HEARTH_TRY(const GgufType type, parse_type());
@@ -261,6 +266,23 @@ Status GgufParser::place_tensors(std::size_t first_tensor,
                               tensor.name, *size, offsets[i], data_.size()));
     }
     tensor.data = data_.subspan(*begin, *size);
+  }
+  return check_overlaps(first_tensor);
+}
+
+// Tensors that lie over each other would let a small file ask for any amount of memory.
+Status GgufParser::check_overlaps(std::size_t first_tensor) const {
+  std::vector<const GgufTensor*> by_place;
+  for (std::size_t i = first_tensor; i < into_.tensors_.size(); ++i) {
+    if (!into_.tensors_[i].data.empty()) by_place.push_back(&into_.tensors_[i]);
+  }
+  const auto begin_of = [](const GgufTensor* tensor) { return tensor->data.data(); };
+  std::ranges::sort(by_place, {}, begin_of);
+  for (std::size_t i = 1; i < by_place.size(); ++i) {
+    if (begin_of(by_place[i]) < begin_of(by_place[i - 1]) + by_place[i - 1]->data.size()) {
+      return fail(
+          fmt::format("tensor {} overlaps tensor {}", by_place[i]->name, by_place[i - 1]->name));
+    }
   }
   return {};
 }

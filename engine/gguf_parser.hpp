@@ -25,6 +25,7 @@ class GgufParser {
   Status parse_values(std::size_t part_index);
   Status parse_tensors();
   Status place_tensors(std::size_t first_tensor, const std::vector<std::uint64_t>& offsets);
+  Status check_overlaps(std::size_t first_tensor) const;
   Result<GgufValue> parse_value(GgufType type);
   Status skip_elements(GgufType type, std::uint64_t count, int depth);
   Result<GgufType> parse_type();

@@ -12,11 +12,14 @@
 #include "common/message_ring.hpp"
 #include "common/result.hpp"
 #include "engine/messages.hpp"
+#include "engine/utf8.hpp"
 
 namespace hearth {
 
 class NoticeWriter {
  public:
+  static constexpr std::size_t kErrorBytesMax = 4096;  // of a message
+
   explicit NoticeWriter(MessageRing* ring) : ring_(ring) {}
 
   // Any thread: from now on notices are dropped instead of waited for.
@@ -38,7 +41,12 @@ class NoticeWriter {
   }
 
   void fail(Notice notice, RequestId request, const Error& error) {
-    const std::string_view text = error.message;
+    // A file may put megabytes into a message: only so much is of use, and a ring has an end.
+    std::string_view text = error.message;
+    if (text.size() > kErrorBytesMax) {
+      text = text.substr(0, kErrorBytesMax);
+      text.remove_suffix(utf8_unfinished_bytes(text));
+    }
     const FailedNotice head = {request, static_cast<std::int32_t>(error.code),
                                static_cast<std::uint32_t>(text.size())};
     send(notice, head, std::as_bytes(std::span(text)));

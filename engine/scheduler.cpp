@@ -58,7 +58,7 @@ void Scheduler::cancel(RequestId request) {
   if (Sequence* sequence = find(request)) finish(*sequence, HEARTH_STOP_CANCELED);
 }
 
-bool Scheduler::step() {
+bool Scheduler::step(const std::atomic<bool>* give_up) {
   wake_waiting();
   admit();
   shares_.clear();
@@ -69,7 +69,8 @@ bool Scheduler::step() {
   build_rows();
 
   const std::int64_t begin_ns = now_ns();
-  executor_->forward(rows_);
+  gave_up_ = !executor_->forward(rows_, gave_up_ ? nullptr : give_up);
+  if (gave_up_) return true;
   const std::int64_t end_ns = now_ns();
   pacer_.measured(generated_rows_, row_count_ - generated_rows_, end_ns - begin_ns);
   ++stats_.steps;
@@ -121,8 +122,8 @@ void Scheduler::share_prompt_rows() {
     const std::int64_t before = row_count_;
     share_rows(*sequence, budget);
     budget -= std::clamp<std::int64_t>(row_count_ - before, 0, budget);
-    ++prefill_turn_;
   }
+  ++prefill_turn_;
 }
 
 // Give a sequence up to count rows, as far as credit, rows of logits and pages allow.

@@ -9,6 +9,7 @@
 // stay in the cache.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -38,8 +39,10 @@ class Scheduler {
   void grant(const CreditCommand& command);
   void cancel(RequestId request);
 
-  // Compute one step.  False when there is nothing to compute now.
-  bool step();
+  // Compute one step.  False when there is nothing to compute now.  A step ends without results as
+  // soon as give_up (which may be null) is true, but never two in a row: whoever cancels requests
+  // cannot keep others from theirs.
+  bool step(const std::atomic<bool>* give_up = nullptr);
 
   StatsNotice stats() const;
   bool empty() const { return queue_.empty() && running_.empty(); }
@@ -91,6 +94,7 @@ class Scheduler {
   std::deque<std::unique_ptr<Sequence>> queue_;     // in order of arrival
   std::vector<std::unique_ptr<Sequence>> running_;  // admitted, in order of admission
   std::uint64_t admissions_ = 0;
+  bool gave_up_ = false;           // the last step did
   bool admission_closed_ = false;  // after a preemption, until pages come free
   std::size_t prefill_turn_ = 0;   // rotates who prefills first
   std::size_t decode_turn_ = 0;    // rotates who generates first when not all fit

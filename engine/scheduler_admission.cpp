@@ -16,14 +16,21 @@ std::uint32_t common_prefix(const std::vector<TokenId>& a, const std::vector<Tok
 
 }  // namespace
 
-// Admit in order of arrival, passing over sequences that could not compute anything anyway.
+// Admit in order of arrival, passing over sequences that could not compute anything anyway.  Who
+// does not read keeps nobody out: parked sequences give their place to those that can go on.
 void Scheduler::admit() {
-  if (running_.empty()) admission_closed_ = false;
+  const auto is_parked = [](const auto& sequence) { return sequence->parked(); };
+  if (std::ranges::all_of(running_, is_parked)) admission_closed_ = false;
   for (std::size_t i = 0; i < queue_.size() && !admission_closed_;) {
-    if (running_.size() >= limits_.sequences_max) return;
     if (queue_[i]->parked()) {
       ++i;
       continue;
+    }
+    if (running_.size() >= limits_.sequences_max) {
+      Sequence* victim = find_victim(*queue_[i], /*parked_only=*/true);
+      if (victim == nullptr) return;
+      preempt(*victim);  // to the front of the queue
+      ++i;
     }
     running_.push_back(std::move(queue_[i]));
     queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));

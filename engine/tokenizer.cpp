@@ -84,14 +84,17 @@ Result<TokenId> Tokenizer::token_without(char byte) const {
                                                static_cast<unsigned char>(byte))};
 }
 
-bool Tokenizer::is_hidden(TokenId id) const {
-  assert(id >= 0 && static_cast<std::size_t>(id) < pieces_.size());
-  const TokenType type = vocabulary_.types[static_cast<std::size_t>(id)];
-  return type == TokenType::control || type == TokenType::unknown;
+// Embeddings are padded to round sizes: a model may give an id that its vocabulary does not have.
+TokenType Tokenizer::type_of(TokenId id) const {
+  assert(id >= 0);
+  const auto index = static_cast<std::size_t>(id);
+  return index < vocabulary_.size() ? vocabulary_.types[index] : TokenType::unused;
 }
 
 std::string_view Tokenizer::piece(TokenId id, bool spell_special) const {
-  if (is_hidden(id) && !spell_special) return {};
+  const TokenType type = type_of(id);
+  const bool hidden = type == TokenType::control || type == TokenType::unknown;
+  if ((hidden && !spell_special) || static_cast<std::size_t>(id) >= pieces_.size()) return {};
   return pieces_[static_cast<std::size_t>(id)];
 }
 
@@ -100,7 +103,7 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool spell_special) 
   bool after_special = true;
   for (const TokenId id : ids) {
     std::string_view bytes = piece(id, spell_special);
-    const TokenType type = vocabulary_.types[static_cast<std::size_t>(id)];
+    const TokenType type = type_of(id);
     const bool is_special = type == TokenType::control || type == TokenType::user_defined;
     const bool has_prefix = vocabulary_.add_space_prefix && after_special && !is_special;
     if (has_prefix && bytes.starts_with(' ')) bytes.remove_prefix(1);

@@ -39,12 +39,12 @@ class Tokenizer {
   // control token; LIMIT for a text beyond kTextBytesMax.
   Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options) const;
 
-  // The bytes of one token.  Control tokens give none, or their spelling when spell_special.
-  // id must be inside the vocabulary.
+  // The bytes of one token.  Control tokens give none, or their spelling when spell_special; ids
+  // beyond the vocabulary, which padded models give, none.
   std::string_view piece(TokenId id, bool spell_special) const;
 
   // Ids to text, as a whole: the spaces that encode() put at the text's begin and behind special
-  // tokens are taken off again.  Ids must be inside the vocabulary.
+  // tokens are taken off again.
   std::string decode(std::span<const TokenId> ids, bool spell_special) const;
 
   bool is_end(TokenId id) const;  // ends generation
@@ -65,7 +65,7 @@ class Tokenizer {
                                      // unknown and user-defined ones
 
  private:
-  bool is_hidden(TokenId id) const;  // gives no text unless it is spelled
+  TokenType type_of(TokenId id) const;
 
   SpecialTokens special_tokens_;  // views into vocabulary_
 };

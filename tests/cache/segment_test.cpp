@@ -63,7 +63,7 @@ TEST(segment, memory_is_taken_from_the_budget_and_given_back) {
                                     .payload_bytes = 100000,
                                     .capacity_bytes = 8 << 20};
   {
-    auto segment = Segment::create(*store, "s", geometry, &budget);
+    auto segment = Segment::create(*store, "s", geometry, BudgetShare(&budget));
     ASSERT_TRUE(segment) << segment.error().message;
     const std::uint64_t table = budget.used();
     EXPECT_GT(table, 0u);
@@ -88,7 +88,7 @@ TEST(segment, a_budget_for_no_page_is_an_error_that_names_the_setting) {
                                     .page_tokens = 8,
                                     .payload_bytes = 100000,
                                     .capacity_bytes = 1000};
-  const auto segment = Segment::create(*store, "s", geometry, &budget);
+  const auto segment = Segment::create(*store, "s", geometry, BudgetShare(&budget));
   ASSERT_FALSE(segment);
   EXPECT_NE(segment.error().message.find("kv-bytes"), std::string::npos);
 }
@@ -103,7 +103,7 @@ TEST(segment, impossible_geometry_is_an_error_not_an_overflow) {
                                     .page_tokens = 8,
                                     .payload_bytes = UINT64_MAX - 100,
                                     .capacity_bytes = UINT64_MAX};
-  EXPECT_FALSE(Segment::create(*store, "s", geometry, &budget));
+  EXPECT_FALSE(Segment::create(*store, "s", geometry, BudgetShare(&budget)));
 }
 
 }  // namespace

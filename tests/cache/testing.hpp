@@ -24,12 +24,13 @@ class SmallCache {
     EXPECT_TRUE(store) << store.error().message;
     store_ = std::make_unique<SegmentStore>(*std::move(store));
     const std::uint64_t stride = 4096;  // header and payload, rounded up
-    const SegmentGeometry geometry = {.fingerprint = {1, 2, 3},
-                                      .kv_format = 0,
-                                      .page_tokens = kPageTokens,
-                                      .payload_bytes = kPayloadBytes,
-                                      .capacity_bytes = pages * (stride + sizeof(Record))};
-    auto segment = Segment::create(*store_, "test", geometry, &budget_);
+    const SegmentGeometry geometry = {
+        .fingerprint = {1, 2, 3},
+        .kv_format = 0,
+        .page_tokens = kPageTokens,
+        .payload_bytes = kPayloadBytes,
+        .capacity_bytes = kTableOffset + kDataAlignment + pages * (stride + sizeof(Record))};
+    auto segment = Segment::create(*store_, "test", geometry, BudgetShare(&budget_));
     EXPECT_TRUE(segment) << segment.error().message;
     segment_ = segment->get();
     cache_ = std::make_unique<PageCache>(*std::move(segment), Digest{9});

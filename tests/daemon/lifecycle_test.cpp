@@ -202,7 +202,7 @@ TEST(lifecycle, bad_model_files_are_errors_of_their_models_alone) {
       {"cut", "beyond the file"},
       {"text", "not a GGUF file"},
       {"empty", "empty"},
-      {"hostile", "cannot fit"},
+      {"hostile", "at most"},
       {"foreign", "\"flux\" is not supported"},
       {"hollow", "llama.embedding_length is missing"}};
   for (const auto& [name, word] : bad) {

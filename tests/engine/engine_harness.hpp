@@ -37,6 +37,8 @@ class EngineHarness {
     std::uint32_t sequences_max = 64;
     int threads = 2;
     bool with_tokenizer = true;
+    cache::MemoryBudget* budget = nullptr;  // instead of one of its own; outlives the harness
+    std::uint64_t aside_bytes = 0;          // of the budget
   };
 
   EngineHarness(const std::string& path, const Settings& settings)
@@ -53,13 +55,16 @@ class EngineHarness {
         }
       }
     }
+    cache::BudgetShare share(settings.budget != nullptr ? settings.budget : &budget_);
+    EXPECT_TRUE(share.set_aside(settings.aside_bytes));
     EngineOptions options;
     options.model_path = path;
     options.segment_name = "test";
     options.context = settings.context;
     options.sequences_max = settings.sequences_max;
     options.cpu_features = kernels::cpu_features();
-    engine_ = std::make_unique<Engine>(options, tokenizer_.get(), &pool_, store_.get(), &budget_);
+    engine_ =
+        std::make_unique<Engine>(options, tokenizer_.get(), &pool_, store_.get(), std::move(share));
     while (!loaded_ && !load_error_) take_notices();
   }
 

@@ -3,7 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <fstream>
+#include <random>
+#include <thread>
 
 #include "tests/engine/fixtures.hpp"
 #include "tests/engine/forward_testing.hpp"
@@ -65,13 +69,49 @@ TEST(forward, company_in_the_batch_changes_nothing) {
         rows.push_back({static_cast<TokenId>((7 * i) % fixture.vocab()), extra,
                         other.payloads.data(), extra % 2 == 0});
       }
-      model.executor().forward(rows);
+      ASSERT_TRUE(model.executor().forward(rows));
       const auto row = model.executor().logits(0);
       ASSERT_TRUE(std::equal(row.begin(), row.end(),
                              alone.begin() + static_cast<std::ptrdiff_t>(i * fixture.vocab())))
           << "position " << i;
     }
   }
+}
+
+// Whenever another thread says so; what was given up can be computed again.
+TEST(forward, a_step_can_be_given_up_anywhere) {
+  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
+  WorkerPool pool(3, nullptr);
+  ForwardModel model(fixture.path, kernels::cpu_features(), &pool);
+  const std::vector<float> expected = model.logits(fixture.tokens, {96});
+  ForwardModel::Pages pages = model.make_pages();
+  std::vector<BatchRow> rows;
+  for (std::size_t i = 0; i < std::min<std::size_t>(fixture.tokens.size(), 64); ++i) {
+    rows.push_back(
+        {fixture.tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(), i % 8 == 7});
+  }
+  std::atomic<bool> give_up = true, end = false;
+  EXPECT_FALSE(model.executor().forward(rows, &give_up));
+  std::thread other([&] {
+    std::mt19937 random(1);
+    while (!end) {
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % 1000));
+      give_up = !give_up;
+    }
+  });
+  int finished = 0, given_up = 0;
+  while (finished < 20 || given_up < 20) {
+    if (!model.executor().forward(rows, &give_up)) {
+      ++given_up;
+      continue;
+    }
+    ++finished;
+    const auto row = model.executor().logits(3);
+    ASSERT_TRUE(std::equal(row.begin(), row.end(),
+                           expected.begin() + static_cast<std::ptrdiff_t>(31 * fixture.vocab())));
+  }
+  end = true;
+  other.join();
 }
 
 TEST(forward, half_precision_kv_stays_close) {

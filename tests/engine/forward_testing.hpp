@@ -56,7 +56,7 @@ class ForwardModel {
       for (std::size_t i = begin; i < std::min(begin + size, tokens.size()); ++i) {
         rows.push_back({tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(), true});
       }
-      executor_->forward(rows);
+      EXPECT_TRUE(executor_->forward(rows));
       for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto row = executor_->logits(static_cast<std::int64_t>(i));
         all.insert(all.end(), row.begin(), row.end());

@@ -128,13 +128,50 @@ TEST_F(Gguf, bad_heads_are_refused) {
   expect_error(builder.bytes(), "big-endian");
 }
 
-TEST_F(Gguf, counts_that_cannot_fit_are_refused_before_memory_is_taken) {
+TEST_F(Gguf, counts_that_cannot_be_are_refused_before_memory_is_taken) {
   GgufBuilder builder;
   builder.value_count_lie = 1ull << 60;
-  expect_error(builder.bytes(), "cannot fit");
+  expect_error(builder.bytes(), "at most");
   builder.value_count_lie = 0;
   builder.tensor_count_lie = UINT64_MAX / 2;
+  expect_error(builder.bytes(), "at most");
+  builder.tensor_count_lie = 100;
   expect_error(builder.bytes(), "cannot fit");
+  // A file may be as long as it likes without taking any room.
+  builder.tensor_count_lie = 30'000'000'000;
+  const std::string path = write_file(directory_.path() + "/sparse.gguf", builder.bytes());
+  ASSERT_EQ(truncate(path.c_str(), std::int64_t{1} << 40), 0);
+  EXPECT_EQ(GgufFile::open(path).error().code, Code::MODEL);
+}
+
+TEST_F(Gguf, tensors_that_lie_over_each_other_are_refused) {
+  const std::string eight = B::floats({1, 2, 3, 4, 5, 6, 7, 8});
+  expect_error(GgufBuilder()
+                   .tensor("first", {8}, 0, eight)
+                   .tensor("apart", {8}, 0, eight)
+                   .tensor_at("second", {4}, 0, 0, "")
+                   .bytes(),
+               "overlaps");
+}
+
+TEST_F(Gguf, a_string_array_that_changes_after_it_was_checked_is_an_error) {
+  const auto file = open(GgufBuilder().strings("k", {"aaaaaaaa", "bbbbbbb"}).bytes());
+  ASSERT_TRUE(file) << file.error().message;
+  const std::string path = file->path();
+  std::ifstream stream(path, std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(stream)), {});
+  // The first string grows until 0 .. 8 bytes are left for the second one's length.
+  const auto at = static_cast<std::streamoff>(bytes.find("aaaaaaaa") - 8);
+  for (std::uint64_t left = 0; left <= 8; ++left) {
+    const std::string size = B::number<std::uint64_t>(8 + 8 + 7 - left);
+    std::fstream(path, std::ios::binary | std::ios::in | std::ios::out).seekp(at) << size;
+    const auto strings = file->string_array("k");
+    if (!strings) {
+      EXPECT_NE(strings.error().message.find("changed"), std::string::npos);
+    } else {
+      EXPECT_LE((**strings)[1].size(), 8u);
+    }
+  }
 }
 
 TEST_F(Gguf, lengths_beyond_the_file_are_refused) {
