@@ -1,19 +1,20 @@
-// The commands.  Each returns the exit status of the program, or the error to tell.
+// The commands, one file each.
+//
+// Each reads what it was given, then asks the daemon, and returns the exit status of the program or
+// the error to tell.  CONFIG is an error of the command line and of what it names; CANCELED is a
+// signal, about which nothing is said.
 #pragma once
 
-#include "cli/connection.hpp"
 #include "cli/options.hpp"
 #include "common/result.hpp"
 
 namespace hearth::cli {
 
-inline constexpr int kExitInterrupted = 130;
-
-Result<int> run_generate(Connection& connection, const Options& options);
-Result<int> run_eval(Connection& connection, const Options& options);
-Result<int> run_tokenize(Connection& connection, const Options& options);
-Result<int> run_detokenize(Connection& connection, const Options& options);
+Result<int> run_generate(const Options& options);
+Result<int> run_eval(const Options& options);
+Result<int> run_tokenize(const Options& options);
+Result<int> run_detokenize(const Options& options);
 // models, ps and stats
-Result<int> run_status(Connection& connection, const Options& options);
+Result<int> run_status(const Options& options);
 
 }  // namespace hearth::cli

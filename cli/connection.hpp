@@ -1,8 +1,13 @@
 // A connection to the daemon and its streams, closed when they go; libhearth's codes as Results.
+//
+// One thread.  The objects that libhearth hands over are freed by Owned and Stream.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 #include "hearth/hearth.h"
@@ -26,19 +31,29 @@ class Connection {
   // socket may be empty: the default.
   static Result<Connection> open(const std::string& socket);
 
-  hearth_client* client() const { return client_.get(); }
-  // The outcome of a call on this client.
-  Status check(int code) const;
   // The document of a HEARTH_QUERY_*.
   Result<std::string> query(int kind) const;
+  Result<std::vector<std::int32_t>> tokenize(const std::string& model, const std::string& text,
+                                             std::uint32_t flags) const;
+  Result<std::string> detokenize(const std::string& model, std::span<const std::int32_t> ids,
+                                 std::uint32_t flags) const;
 
-  // Wait for the next event of a stream; false when a signal came first.
+  Result<Stream> generate(const hearth_generate_options& options) const;
+  Result<Stream> evaluate(const hearth_eval_options& options) const;
+
+  // Wait for the next event of a stream; false when a signal was noted, see interrupt.hpp.
   Result<bool> next(const Stream& stream, hearth_event& ret_event) const;
+  Status cancel(const Stream& stream) const;
+  // The numbers of a stream whose HEARTH_EVENT_DONE was read.
+  Result<hearth_result> result_of(const Stream& stream) const;
 
  private:
   struct Close {
     void operator()(hearth_client* client) const { hearth_close(client); }
   };
+  // The outcome of a call on this client.
+  Status check(int code) const;
+
   std::unique_ptr<hearth_client, Close> client_;
 };
 

@@ -1,14 +1,20 @@
 // hearth eval: the likelihood of given tokens, and the logits of every position.
+//
+// Logits go row by row into a file that gets its name only when it is whole.
 #include <fmt/format.h>
 
 #include <bit>
 #include <cmath>
+#include <cstdio>
+#include <optional>
 
 #include "cli/commands.hpp"
+#include "cli/connection.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/json.hpp"
 #include "cli/output_file.hpp"
 #include "cli/progress_bar.hpp"
+#include "cli/standard_output.hpp"
 #include "cli/token_file.hpp"
 
 namespace hearth::cli {
@@ -17,19 +23,18 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "logits are written as they are");
 
 // Reads the stream to its end; rows of logits go to the file, where there is one.
-Status follow(Connection& connection, const Stream& stream, std::optional<OutputFile>& file) {
+Result<std::int64_t> follow(const Connection& connection, const Stream& stream,
+                            std::optional<OutputFile>& file) {
   ProgressBar bar;
   hearth_event event;
   hearth_event_init(&event);
   std::int64_t rows = 0;
   for (;;) {
     HEARTH_TRY(const bool came, connection.next(stream, event));
-    if (interrupted()) return Error{Code::CANCELED, "interrupted"};
-    if (!came) continue;
-    if (event.kind == HEARTH_EVENT_DONE) return {};
+    if (!came) return Error{Code::CANCELED, "interrupted"};
+    if (event.kind == HEARTH_EVENT_DONE) return rows;
     if (event.kind == HEARTH_EVENT_PROGRESS) bar.show(event.state, event.progress);
     if (event.kind != HEARTH_EVENT_LOGITS || !file) continue;
-    bar.erase();
     if (event.logits_position != rows) {
       return Error{Code::PROTOCOL, fmt::format("logits of position {} came, {} was next",
                                                event.logits_position, rows)};
@@ -40,10 +45,34 @@ Status follow(Connection& connection, const Stream& stream, std::optional<Output
   }
 }
 
+Status tell(const hearth_result& result, bool json) {
+  const double perplexity = std::exp(result.mean_nll);
+  if (!json) {
+    std::fputs(fmt::format("cached {} of {} prompt tokens; prefill {:.1f} tokens/s\n",
+                           result.cached_tokens, result.prompt_tokens, result.prefill_tps)
+                   .c_str(),
+               stderr);
+    return write_output(
+        fmt::format("mean NLL {:.6f}\nperplexity {:.6f}\n", result.mean_nll, perplexity));
+  }
+  JsonObject usage;
+  usage.add("prompt_tokens", result.prompt_tokens)
+      .add("cached_tokens", result.cached_tokens)
+      .add("completion_tokens", result.completion_tokens);
+  JsonObject object;
+  object.add("mean_nll", result.mean_nll)
+      .add("perplexity", perplexity)
+      .add("tokens", result.prompt_tokens)
+      .add("usage", std::move(usage));
+  return write_output(object.text() + '\n');
+}
+
 }  // namespace
 
-Result<int> run_eval(Connection& connection, const Options& options) {
-  HEARTH_TRY(const std::vector<std::int32_t> ids, read_tokens(options.input));
+Result<int> run_eval(const Options& options) {
+  HEARTH_TRY(const std::vector<std::int32_t> ids, read_prompt_tokens(options.input));
+  HEARTH_TRY(const Connection connection, Connection::open(options.socket));
+  const SignalHold hold;  // from here a file may have to be removed
   std::optional<OutputFile> file;
   if (!options.logits_out.empty()) {
     HEARTH_TRY(OutputFile created, OutputFile::create(options.logits_out));
@@ -54,31 +83,21 @@ Result<int> run_eval(Connection& connection, const Options& options) {
   request.model = options.model.c_str();
   request.ids = ids.data();
   request.id_count = ids.size();
-  request.want_logits = file ? 1 : 0;
-  watch_for_interrupt();
-  hearth_stream* raw = nullptr;
-  HEARTH_CHECK(connection.check(hearth_eval(connection.client(), &request, &raw)));
-  const Stream stream(raw);
-  const Status followed = follow(connection, stream, file);
-  if (!followed && followed.error().code == Code::CANCELED) return kExitInterrupted;
-  HEARTH_CHECK(followed);
-  if (file) HEARTH_CHECK(file->commit());
-
-  hearth_result result;
-  hearth_result_init(&result);
-  HEARTH_CHECK(connection.check(hearth_stream_result(stream.get(), &result)));
-  const double perplexity = std::exp(result.mean_nll);
-  if (options.json) {
-    JsonObject json;
-    json.add("tokens", result.prompt_tokens)
-        .add("cached_tokens", result.cached_tokens)
-        .add("mean_nll", result.mean_nll)
-        .add("perplexity", perplexity);
-    fmt::print("{}\n", json.text());
-  } else {
-    fmt::print("mean NLL {:.6f} nats over {} predictions, perplexity {:.4f}\n", result.mean_nll,
-               result.prompt_tokens - 1, perplexity);
+  if (file) request.want_logits = 1;
+  HEARTH_TRY(const Stream stream, connection.evaluate(request));
+  HEARTH_TRY(const std::int64_t rows, follow(connection, stream, file));
+  HEARTH_TRY(const hearth_result result, connection.result_of(stream));
+  if (result.stop_reason == HEARTH_STOP_CANCELED) {
+    return Error{Code::CANCELED, "the daemon canceled the evaluation"};
   }
+  if (file) {
+    if (rows != static_cast<std::int64_t>(ids.size())) {
+      return Error{Code::PROTOCOL,
+                   fmt::format("logits of {} positions came, not of {}", rows, ids.size())};
+    }
+    HEARTH_CHECK(file->commit());
+  }
+  HEARTH_CHECK(tell(result, options.json));
   return 0;
 }
 

@@ -1,6 +1,8 @@
+// See json.hpp.
 #include "cli/json.hpp"
 
 #include <cjson/cJSON.h>
+#include <fmt/format.h>
 
 #include <new>
 
@@ -11,31 +13,28 @@ void require(bool done) {
   if (!done) throw std::bad_alloc();  // as every other allocation of this program
 }
 
-// The length of the UTF-8 character at the front, 0 when there is none.
-std::size_t character_size(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return 0;
-  for (std::size_t i = 1; i < size; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // Overlong forms, surrogates and what lies beyond Unicode.
-  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f)) return 0;
-  if ((lead == 0xf0 && byte(1) < 0x90) || (lead == 0xf4 && byte(1) > 0x8f)) return 0;
-  return size;
-}
+// The character, or the part of one, at the front of a text.
+struct Character {
+  std::size_t size;  // bytes, at least 1
+  bool whole;
+};
 
-// cJSON ends strings at a NUL, and prints bytes as they are.
-std::string printable(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t size = text[0] == '\0' ? 0 : character_size(text);
-    out += size == 0 ? "\xef\xbf\xbd" : text.substr(0, size);
-    text.remove_prefix(size == 0 ? 1 : size);
+Character first_character(std::string_view text) {
+  const auto lead = static_cast<unsigned char>(text[0]);
+  if (lead < 0x80) return {1, true};
+  if (lead < 0xc2 || lead > 0xf4) return {1, false};
+  const std::size_t wanted = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  // What may follow the lead at once: no overlong forms, surrogates or values beyond Unicode.
+  unsigned char low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+  unsigned char high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+  std::size_t size = 1;
+  for (; size < wanted && size < text.size(); ++size) {
+    const auto byte = static_cast<unsigned char>(text[size]);
+    if (byte < low || byte > high) break;
+    low = 0x80;
+    high = 0xbf;
   }
-  return out;
+  return {size, size == wanted};
 }
 
 std::string print(const cJSON* node) {
@@ -47,12 +46,35 @@ std::string print(const cJSON* node) {
 }
 
 cJSON* array_of(std::span<const std::int32_t> ids) {
-  cJSON* array = cJSON_CreateIntArray(ids.data(), static_cast<int>(ids.size()));
+  // cJSON takes no null pointer, not even for nothing.
+  cJSON* array = ids.empty() ? cJSON_CreateArray()
+                             : cJSON_CreateIntArray(ids.data(), static_cast<int>(ids.size()));
   require(array != nullptr);
   return array;
 }
 
 }  // namespace
+
+std::string json_string(std::string_view bytes) {
+  std::string out = "\"";
+  while (!bytes.empty()) {
+    const Character character = first_character(bytes);
+    const auto byte = static_cast<unsigned char>(bytes[0]);
+    if (!character.whole) {
+      out += "\xef\xbf\xbd";
+    } else if (byte == '"' || byte == '\\') {
+      out.append({'\\', bytes[0]});
+    } else if (byte == '\n') {
+      out += "\\n";
+    } else if (byte < 0x20 || byte == 0x7f) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += bytes.substr(0, character.size);
+    }
+    bytes.remove_prefix(character.size);
+  }
+  return out + '"';
+}
 
 void CjsonDelete::operator()(cJSON* node) const {
   cJSON_Delete(node);
@@ -63,7 +85,8 @@ JsonObject::JsonObject() : root_(cJSON_CreateObject()) {
 }
 
 JsonObject& JsonObject::add(const char* key, const std::string& value) {
-  require(cJSON_AddStringToObject(root_.get(), key, printable(value).c_str()) != nullptr);
+  // Raw, because cJSON's own strings end at a NUL.
+  require(cJSON_AddRawToObject(root_.get(), key, json_string(value).c_str()) != nullptr);
   return *this;
 }
 

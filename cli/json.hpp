@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 
 struct cJSON;
 
@@ -15,7 +16,11 @@ struct CjsonDelete {
   void operator()(cJSON* node) const;
 };
 
-// Builds one object.  Text that is not UTF-8 gets U+FFFD in place of what cannot be shown.
+// A JSON string, quotes included.  Each longest part that could have begun a character of UTF-8 but
+// is none becomes one U+FFFD, as Unicode recommends.
+std::string json_string(std::string_view bytes);
+
+// Builds one object.
 class JsonObject {
  public:
   JsonObject();
@@ -50,8 +55,8 @@ class JsonView {
 
 class JsonDocument {
  public:
-  // A text that is no JSON reads as a document without anything in it.
   explicit JsonDocument(const std::string& text);
+  bool valid() const { return root_ != nullptr; }
   JsonView view() const { return JsonView(root_.get()); }
 
  private:

@@ -1,36 +1,58 @@
 // hearth: ask the daemon from a shell.
+//
+// One thread; everything it holds is freed when a command returns, and every failure is told here,
+// once, as one line.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstdio>
 
 #include "cli/commands.hpp"
+#include "cli/interrupt.hpp"
+#include "cli/table.hpp"
 
 namespace hearth::cli {
 namespace {
 
+// A caller may have closed a standard descriptor.  The connection must not get its number, or text
+// would be sent to the daemon.  One that cannot be written to lets writing fail as it should.
+void occupy_standard_descriptors() {
+  while (true) {
+    const int fd = open("/dev/null", O_RDONLY);
+    if (fd > STDERR_FILENO || fd < 0) {
+      if (fd >= 0) close(fd);
+      return;
+    }
+  }
+}
+
 Result<int> run(const Options& options) {
-  HEARTH_TRY(Connection connection, Connection::open(options.socket));
   switch (options.command) {
-    case Command::run: return run_generate(connection, options);
-    case Command::eval: return run_eval(connection, options);
-    case Command::tokenize: return run_tokenize(connection, options);
-    case Command::detokenize: return run_detokenize(connection, options);
+    case Command::run: return run_generate(options);
+    case Command::eval: return run_eval(options);
+    case Command::tokenize: return run_tokenize(options);
+    case Command::detokenize: return run_detokenize(options);
     case Command::models:
     case Command::ps:
-    case Command::stats: return run_status(connection, options);
+    case Command::stats: return run_status(options);
   }
   return 1;
 }
 
 int main(int argc, char** argv) {
+  occupy_standard_descriptors();
   int exit_code = 0;
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
+  catch_signals();
   const Result<int> result = run(*options);
-  if (result && std::fflush(stdout) == 0) return *result;
-  fmt::print(stderr, "hearth: {}\n",
-             result ? from_errno("write to standard output").message : result.error().message);
-  return 1;
+  if (result) return *result;
+  const Error& error = result.error();
+  if (error.code == Code::CANCELED && caught_signal() != 0) return 128 + caught_signal();
+  const std::string line = fmt::format("hearth: {}\n", printable(error.message));
+  std::fputs(line.c_str(), stderr);
+  return error.code == Code::CONFIG ? 2 : 1;
 }
 
 }  // namespace

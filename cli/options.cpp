@@ -1,23 +1,81 @@
+// See options.hpp.  Numbers are read here and not by CLI11, which takes "0x10", "010" and "nan".
 #include "cli/options.hpp"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
 #include <limits>
+
+#include "cli/table.hpp"
+#include "common/limits.h"
 
 namespace hearth::cli {
 namespace {
 
 constexpr std::int32_t kInt32Max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kUint32Max = std::numeric_limits<std::uint32_t>::max();
 
-constexpr const char* kExamples = R"(Examples:
-  hearth run ember "Once upon a time" --raw -n 100
-  hearth run ember "What is the opposite of big?" --temp 0 --json
-  hearth models
-  hearth tokenize ember "Once upon a time" --json
-  hearth eval ember --tokens-file ids.txt --logits-out logits.f32
-
+constexpr const char* kAbout = R"(
 The daemon is found at --socket, else $HEARTH_SOCKET, else
 $XDG_RUNTIME_DIR/hearth/hearthd.sock, else /run/hearth/hearthd.sock.
-Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.)";
+
+Exit status: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+Examples: hearth COMMAND --help.  All of it: man hearth.)";
+
+constexpr const char* kRunExamples = R"(
+The text goes to standard output as it comes, the numbers to standard error.
+
+  hearth run stories "Once upon a time" --raw -n 200 --temp 0
+  hearth run stories - --raw --stop "The end" <story.txt
+  hearth run llama --tokens 1,2,3 -n 20 --json)";
+
+constexpr const char* kTokenizeExamples = R"(
+  hearth tokenize stories "Once upon a time"
+  hearth tokenize stories --file story.txt --no-special --json
+  hearth tokenize stories - <story.txt >ids.txt)";
+
+constexpr const char* kDetokenizeExamples = R"(
+  hearth detokenize stories 403 407 261 378
+  hearth detokenize stories --tokens-file ids.txt --special)";
+
+constexpr const char* kEvalExamples = R"(
+  hearth eval stories --tokens 1,403,407,261,378
+  hearth tokenize stories --file story.txt | hearth eval stories --tokens-file -
+  hearth eval stories --tokens-file ids.txt --logits-out logits.f32 --json)";
+
+[[noreturn]] void refuse(const std::string& option, const std::string& why) {
+  throw CLI::ValidationError(option, why);
+}
+
+// An option whose value is a number from min to max.
+template <class T>
+void add_number(CLI::App* sub, const std::string& names, T& field, T min, T max,
+                const std::string& help) {
+  const std::string name = names.substr(0, names.find(','));
+  const auto read = [&field, min, max, name](const std::string& text) {
+    T value = 0;
+    const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    // Written so that a NaN fails.
+    if (error != std::errc() || stop != text.data() + text.size() || !(value >= min) ||
+        !(value <= max)) {
+      refuse(name, fmt::format("\"{}\" is not a {} from {} to {}", text,
+                               std::is_integral_v<T> ? "whole number" : "number", min, max));
+    }
+    field = value;
+  };
+  sub->add_option_function<std::string>(names, read, help)->type_name("");
+}
+
+// An option or argument that may be given once and may be empty.
+CLI::Option* add_text(CLI::App* sub, const std::string& name, std::optional<std::string>& field,
+                      const std::string& help) {
+  return sub
+      ->add_option_function<std::string>(
+          name, [&field](const std::string& text) { field = text; }, help)
+      ->type_name("");
+}
 
 CLI::App* add_command(CLI::App& app, Options& options, Command command, const char* name,
                       const char* help) {
@@ -28,95 +86,135 @@ CLI::App* add_command(CLI::App& app, Options& options, Command command, const ch
 }
 
 void add_model(CLI::App* sub, Options& options) {
-  sub->add_option("MODEL", options.model, "id of a model: see hearth models")->required();
+  sub->add_option("MODEL", options.model, "id of a model: see hearth models")
+      ->required()
+      ->type_name("");
 }
 
-CLI::Option_group* add_token_input(CLI::App* sub, Options& options) {
-  CLI::Option_group* group = sub->add_option_group("input");
-  group->add_option("--tokens", options.input.tokens, "token ids, used as given: 1,2,3");
-  group->add_option("--tokens-file", options.input.tokens_file,
-                    "file of token ids, separated by commas or white space");
-  return group;
+void add_tokens(CLI::App* sub, Options& options) {
+  add_text(sub, "--tokens", options.input.tokens, "token ids, used as given: 1,2,3");
+  add_text(sub, "--tokens-file", options.input.tokens_file,
+           "file of token ids, separated by commas or white space; - reads standard input");
 }
 
 void add_run(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::run, "run", "generate text");
+  sub->footer(kRunExamples);
   add_model(sub, options);
-  CLI::Option_group* input = add_token_input(sub, options);
-  input->add_option("PROMPT", options.input.text, "text to go on from; - reads standard input");
-  input->require_option(1);
-  sub->add_option("-n,--max-tokens", options.max_tokens, "tokens to generate at most [256]")
-      ->check(CLI::Range(1, kInt32Max));
-  sub->add_option("--temp", options.temperature, "temperature; 0: greedy [0.7]")
-      ->check(CLI::Range(0.0, 100.0));
-  sub->add_option("--top-k", options.top_k, "draw from the K likeliest; 0: off [0]")
-      ->check(CLI::Range(0, kInt32Max));
-  sub->add_option("--top-p", options.top_p, "draw from this share of likelihood; 1: off [0.9]")
-      ->check(CLI::Range(0.0, 1.0));
-  sub->add_option("--seed", options.seed, "of the random draws [a random one]")
-      ->check(CLI::Range(std::int64_t{0}, std::int64_t{4294967295}));
+  add_text(sub, "PROMPT", options.input.text, "text to go on from; - reads standard input");
+  add_tokens(sub, options);
+  add_number(sub, "-n,--max-tokens", options.max_tokens, 1, kInt32Max,
+             "tokens to generate at most [256]");
+  add_number(sub, "--temp,--temperature", options.temperature, 0.0F, 100.0F,
+             "temperature; 0: greedy [0.7]");
+  add_number(sub, "--top-k", options.top_k, 0, kInt32Max,
+             "draw from the K likeliest tokens; 0: off [0]");
+  add_number(sub, "--top-p", options.top_p, 0.0F, 1.0F,
+             "draw from the likeliest tokens of this share; 1: off [0.9]");
+  add_number(sub, "--seed", options.seed, std::int64_t{0}, kUint32Max,
+             "seed of the random draws [a random one, told by --json]");
   sub->add_option("--stop", options.stop, "text that ends generation; may be given 16 times")
-      ->allow_extra_args(false)
+      ->type_name("")
+      ->take_all()
       ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+      ->allow_extra_args(false);
   sub->add_flag("--ignore-eos", options.ignore_eos, "go on after the model has ended its text");
   sub->add_flag("--raw", options.raw,
                 "the prompt as it is: no chat template; names of special tokens are those tokens");
 }
 
 void add_status(CLI::App& app, Options& options) {
-  add_command(app, options, Command::models, "models", "list the models");
-  add_command(app, options, Command::ps, "ps", "what the daemon is doing; fails when it is away");
-  add_command(app, options, Command::stats, "stats", "counters since the daemon started");
+  add_command(app, options, Command::models, "models", "list the models")
+      ->footer("\n  hearth models --json | jq -r '.models[].id'");
+  add_command(app, options, Command::ps, "ps", "what the daemon is doing; fails when it is away")
+      ->footer("\n  hearth ps >/dev/null 2>&1 || echo \"hearthd is not running\"");
+  add_command(app, options, Command::stats, "stats", "counters since the daemon started")
+      ->footer("\n  hearth stats --json | jq '.models[] | {id, cached_tokens}'");
 }
 
-void add_tokens(CLI::App& app, Options& options) {
-  CLI::App* tokenize =
-      add_command(app, options, Command::tokenize, "tokenize", "text to token ids");
-  add_model(tokenize, options);
-  CLI::Option_group* text = tokenize->add_option_group("input");
-  text->add_option("TEXT", options.input.text, "the text; - reads standard input");
-  text->add_option("--file", options.input.file, "read the text from a file, byte for byte");
-  text->require_option(1);
-  tokenize->add_flag("--no-special", options.no_special, "add no BOS and no EOS");
-  tokenize->add_flag("--special", options.special, "names of special tokens are those tokens");
+void add_conversions(CLI::App& app, Options& options) {
+  CLI::App* sub = add_command(app, options, Command::tokenize, "tokenize", "text to token ids");
+  sub->footer(kTokenizeExamples);
+  add_model(sub, options);
+  add_text(sub, "TEXT", options.input.text, "the text; - reads standard input");
+  add_text(sub, "--file", options.input.file, "file of the text, read byte for byte");
+  sub->add_flag("--no-special", options.no_special, "add no BOS and no EOS");
+  sub->add_flag("--special", options.special, "names of special tokens are those tokens");
 
-  CLI::App* detokenize =
-      add_command(app, options, Command::detokenize, "detokenize", "token ids to text");
-  add_model(detokenize, options);
-  CLI::Option_group* ids = add_token_input(detokenize, options);
-  ids->add_option("IDS", options.ids, "the ids");
-  ids->require_option(1);
-  detokenize->add_flag("--special", options.special, "spell special tokens out");
+  sub = add_command(app, options, Command::detokenize, "detokenize", "token ids to text");
+  sub->footer(kDetokenizeExamples);
+  add_model(sub, options);
+  sub->add_option("IDS", options.input.ids, "the ids")->type_name("")->take_all();
+  add_tokens(sub, options);
+  sub->add_flag("--special", options.special, "spell special tokens out");
 }
 
 void add_eval(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::eval, "eval",
                               "how likely the model finds a sequence of tokens");
+  sub->footer(kEvalExamples);
   add_model(sub, options);
-  add_token_input(sub, options)->require_option(1);
+  add_tokens(sub, options);
   sub->add_option("--logits-out", options.logits_out,
-                  "write the logits: float32, little-endian, [n_tokens, n_vocab]");
+                  "write the logits to a file: float32, little-endian, [n_tokens, n_vocab]")
+      ->type_name("");
+}
+
+// What the options say together.
+void check(const Options& options) {
+  const Input& input = options.input;
+  const int given = input.text.has_value() + input.file.has_value() + input.tokens.has_value() +
+                    input.tokens_file.has_value() + !input.ids.empty();
+  const char* possible = nullptr;
+  switch (options.command) {
+    case Command::run: possible = "PROMPT, --tokens or --tokens-file"; break;
+    case Command::tokenize: possible = "TEXT or --file"; break;
+    case Command::detokenize: possible = "IDS, --tokens or --tokens-file"; break;
+    case Command::eval: possible = "--tokens or --tokens-file"; break;
+    default: return;
+  }
+  if (given == 0) refuse(possible, "one of these is needed");
+  if (given > 1) refuse(possible, "only one of these can be given");
+  if (options.stop.size() > HEARTH_STOP_COUNT_MAX) {
+    refuse("--stop", fmt::format("given {} times, {} are possible", options.stop.size(),
+                                 HEARTH_STOP_COUNT_MAX));
+  }
+  for (const std::string& text : options.stop) {
+    if (!text.empty() && text.size() <= HEARTH_STOP_BYTES_MAX) continue;
+    refuse("--stop", fmt::format("a text of {} bytes; 1 to {} are possible", text.size(),
+                                 HEARTH_STOP_BYTES_MAX));
+  }
 }
 
 }  // namespace
 
 std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) {
   CLI::App app("hearth asks hearthd, the daemon that keeps language models warm.", "hearth");
-  app.footer(kExamples);
+  app.footer(kAbout);
   app.set_version_flag("--version", "hearth " HEARTH_VERSION_STRING);
   app.require_subcommand(1);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   Options options;
-  app.add_option("--socket", options.socket, "the daemon's socket");
+  app.add_option("--socket", options.socket, "the daemon's socket")->type_name("");
   app.add_flag("--json", options.json, "one JSON document on standard output");
   add_run(app, options);
   add_status(app, options);
-  add_tokens(app, options);
+  add_conversions(app, options);
   add_eval(app, options);
   try {
     app.parse(argc, argv);
+    check(options);
   } catch (const CLI::ParseError& error) {
-    ret_exit_code = app.exit(error) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) {
+      app.exit(error);
+      ret_exit_code = std::fflush(stdout) == 0 ? 0 : 1;
+      return std::nullopt;
+    }
+    const auto parsed = app.get_subcommands();
+    const std::string command = parsed.empty() ? "hearth" : "hearth " + parsed[0]->get_name();
+    const std::string line = fmt::format("hearth: {}; see {} --help\n", error.what(), command);
+    std::fputs((printable(line.substr(0, line.size() - 1)) + '\n').c_str(), stderr);
+    ret_exit_code = 2;
     return std::nullopt;
   }
   return options;

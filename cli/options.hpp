@@ -1,4 +1,6 @@
 // What the user asked for on the command line.
+//
+// Fields that a command does not use stay as they are here; what is unset is left to the daemon.
 #pragma once
 
 #include <cstdint>
@@ -12,12 +14,13 @@ namespace hearth::cli {
 
 enum class Command { run, models, ps, stats, tokenize, detokenize, eval };
 
-// Token ids or text, as one of several options gives it.
+// Text or token ids: exactly one of these is given.
 struct Input {
-  std::string text;         // an argument of its own
-  std::string file;         // --file: text, byte for byte
-  std::string tokens;       // --tokens: ids
-  std::string tokens_file;  // --tokens-file: ids
+  std::optional<std::string> text;         // an argument: PROMPT or TEXT
+  std::optional<std::string> file;         // --file: text, byte for byte
+  std::optional<std::string> tokens;       // --tokens: ids
+  std::optional<std::string> tokens_file;  // --tokens-file: ids
+  std::vector<std::string> ids;            // arguments: ids
 };
 
 struct Options {
@@ -26,9 +29,8 @@ struct Options {
   bool json = false;
   std::string model;
   Input input;
-  std::vector<std::string> ids;  // detokenize: ids as arguments
 
-  // run; what is unset is left to the daemon
+  // run
   std::int32_t max_tokens = HEARTH_UNSET_I32;
   float temperature = HEARTH_UNSET_F32;
   std::int32_t top_k = HEARTH_UNSET_I32;
@@ -41,7 +43,7 @@ struct Options {
   bool no_special = false;  // tokenize: add no BOS and no EOS
   bool special = false;     // tokenize, detokenize: text that spells special tokens
 
-  std::string logits_out;  // eval
+  std::string logits_out;  // eval; empty: none
 };
 
 // The options, or nullopt when there is nothing to do: then ret_exit_code is 0 (help was shown) or

@@ -1,3 +1,4 @@
+// See output_file.hpp.
 #include "cli/output_file.hpp"
 
 #include <fcntl.h>
@@ -6,6 +7,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 namespace hearth::cli {
@@ -16,12 +18,16 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
   struct stat status = {};
   if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     file.fd_ = UniqueFd(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  } else {
-    std::string temporary = path + ".XXXXXX";
-    file.fd_ = UniqueFd(mkostemp(temporary.data(), O_CLOEXEC));
-    if (file.fd_) file.temporary_ = std::move(temporary);
+    if (!file.fd_) return from_errno("open " + path);
+    return file;
   }
+  std::error_code missing;
+  const std::filesystem::path real = std::filesystem::canonical(path, missing);
+  if (!missing) file.path_ = real;
+  std::string temporary = file.path_ + ".XXXXXX";
+  file.fd_ = UniqueFd(mkostemp(temporary.data(), O_CLOEXEC));
   if (!file.fd_) return from_errno("create " + path);
+  file.temporary_ = std::move(temporary);
   return file;
 }
 
@@ -49,7 +55,9 @@ Status OutputFile::commit() {
   // mkostemp() gives 0600; a new file should have what the user's mask allows.
   const mode_t mask = umask(0);
   umask(mask);
-  if (fchmod(fd_.get(), 0666 & ~mask) != 0 || rename(temporary_.c_str(), path_.c_str()) != 0) {
+  // Some file systems tell only here that they could not keep what was written.
+  const bool kept = fchmod(fd_.get(), 0666 & ~mask) == 0 && ::close(fd_.release()) == 0;
+  if (!kept || rename(temporary_.c_str(), path_.c_str()) != 0) {
     return from_errno("create " + path_);
   }
   temporary_.clear();

@@ -1,10 +1,15 @@
 // A bar on standard error while a model loads or a long prompt is read; nothing where standard
-// error is no terminal.
+// error is no terminal.  Plain ASCII, one line, and gone when erase() returns.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace hearth::cli {
+
+// "loading [###...]  50%", at most columns - 1 characters: the last column would wrap on some
+// terminals.  "" where not even the percentage has room.
+std::string progress_line(std::string_view label, double progress, int columns);
 
 class ProgressBar {
  public:
@@ -14,12 +19,12 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
   // state: "loading" or "prefill"; progress: 0 .. 1
-  void show(const std::string& state, double progress);
+  void show(std::string_view state, double progress);
   void erase();
 
  private:
   const bool is_terminal_;
-  bool shown_ = false;
+  std::size_t shown_columns_ = 0;
 };
 
 }  // namespace hearth::cli

@@ -26,14 +26,18 @@ TEST(command_line, wrong_usage_is_status_2_and_names_the_option) {
       {{"dance"}, "subcommand"},
       {{"run", "m"}, "PROMPT"},
       {{"run", "m", "a", "--tokens", "1"}, "PROMPT"},
-      {{"run", "m", "a", "-n", "-1"}, "max-tokens"},
-      {{"run", "m", "a", "-n", "0"}, "max-tokens"},
-      {{"run", "m", "a", "-n", "many"}, "max-tokens"},
-      {{"run", "m", "a", "-n", "99999999999"}, "max-tokens"},
+      {{"run", "m", "a", "-n", "-1"}, "-n: "},
+      {{"run", "m", "a", "-n", "0"}, "-n: "},
+      {{"run", "m", "a", "-n", "many"}, "-n: "},
+      {{"run", "m", "a", "-n", "99999999999"}, "-n: "},
       {{"run", "m", "a", "--temp", "-0.5"}, "temp"},
       {{"run", "m", "a", "--top-k", "-3"}, "top-k"},
       {{"run", "m", "a", "--top-p", "1.5"}, "top-p"},
+      {{"run", "m", "a", "--temp", "nan"}, "temp"},
+      {{"run", "m", "a", "--top-k", "0x10"}, "top-k"},
       {{"run", "m", "a", "--seed", "-1"}, "seed"},
+      {{"run", "m", "a", "--stop", ""}, "stop"},
+      {{"run", "m", "a", "--stop", std::string(257, 's')}, "257"},
       {{"run", "m", "a", "--speed", "9"}, "speed"},
       {{"tokenize", "m"}, "TEXT"},
       {{"eval", "m"}, "tokens"},
@@ -44,6 +48,7 @@ TEST(command_line, wrong_usage_is_status_2_and_names_the_option) {
     EXPECT_EQ(ran.status, 2) << one.named << ": " << ran.err;
     EXPECT_EQ(ran.out, "") << one.named;
     EXPECT_NE(ran.err.find(one.named), std::string::npos) << ran.err;
+    EXPECT_EQ(std::ranges::count(ran.err, '\n'), 1) << ran.err;
   }
 }
 
