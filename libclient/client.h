@@ -57,6 +57,7 @@ struct hearth_stream {
   struct request request;
   hearth_client* client;
   bool is_eval;
+  bool logits;     /* rows were asked for */
   bool may_cancel; /* no CANCEL was sent and one makes sense; guarded by hearth_client.mutex */
   bool canceled;   /* a CANCEL was sent; guarded likewise */
 
@@ -67,6 +68,7 @@ struct hearth_stream {
   size_t tokens_queued_bytes; /* of TOKENS frames in the queue */
 
   bool over; /* the reply has come */
+  bool done; /* and the caller has read so */
   int code;  /* HEARTH_OK or why the request failed */
   hearth_result result;
   char text[ERROR_TEXT_BYTES]; /* when it failed */

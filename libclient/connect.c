@@ -34,6 +34,12 @@ static const char* environment(const char* name) {
   return value != NULL && value[0] != '\0' ? value : NULL;
 }
 
+/* A program may be called anything; that must not keep it from connecting. */
+static const char* program_name(void) {
+  const char* name = program_invocation_short_name;
+  return strlen(name) <= CLIENT_NAME_BYTES ? name : "a program with a long name";
+}
+
 static int set_path(struct sockaddr_un* address, const char* directory, const char* path) {
   const size_t room = sizeof(address->sun_path);
   const int size = snprintf(address->sun_path, room, "%s%s", directory, path);
@@ -134,7 +140,7 @@ int hearth_connect(const hearth_connect_options* options, hearth_client** ret_cl
   if (ours.timeout_ms < 0) {
     return fail(connect_error, HEARTH_EINVALID, "timeout_ms: %d is negative", ours.timeout_ms);
   }
-  const char* name = ours.client_name != NULL ? ours.client_name : program_invocation_short_name;
+  const char* name = ours.client_name != NULL ? ours.client_name : program_name();
   if (strlen(name) > CLIENT_NAME_BYTES) {
     return fail(connect_error, HEARTH_EINVALID, "client_name: %zu bytes, at most %d are possible",
                 strlen(name), CLIENT_NAME_BYTES);

@@ -85,16 +85,17 @@ int frame_send(hearth_client* client, uint16_t verb, uint32_t request, const cha
   };
   int code = HEARTH_OK;
   pthread_mutex_lock(&client->mutex);
-  if (client->fd >= 0 && client->send_errno == 0) {
-    if (out_grow(client, sizeof(header) + header.size + reserve)) {
-      out_append(client, &header, sizeof(header));
-      out_append(client, json, json_size);
-      out_append(client, payload, payload_size);
-      client->out_reserved += reserve;
-      frame_flush(client);
-    } else {
-      code = HEARTH_EOUT_OF_MEMORY;
-    }
+  const bool dropped = client->fd < 0 || client->send_errno != 0;
+  if (!dropped && !out_grow(client, sizeof(header) + header.size + reserve)) {
+    code = HEARTH_EOUT_OF_MEMORY;
+  } else {
+    client->out_reserved += reserve; /* dropped or not: who reserves gives it back */
+  }
+  if (!dropped && code == HEARTH_OK) {
+    out_append(client, &header, sizeof(header));
+    out_append(client, json, json_size);
+    out_append(client, payload, payload_size);
+    frame_flush(client);
   }
   pthread_mutex_unlock(&client->mutex);
   return code;

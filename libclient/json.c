@@ -195,9 +195,12 @@ int json_read_error(struct frame* frame, int* ret_code, char text[ERROR_TEXT_BYT
   const cJSON* code = get(&r, error, "code", cJSON_IsString);
   const cJSON* message = get(&r, error, "message", cJSON_IsString);
   if (code == NULL && r.code == HEARTH_OK) r.code = HEARTH_EPROTOCOL;
+  const int named = r.code == HEARTH_OK ? error_from_name(code->valuestring) : HEARTH_OK;
+  /* Our own word for "nothing yet": a request that ended with it would be waited for for ever. */
+  if (named == HEARTH_EAGAIN) r.code = HEARTH_EPROTOCOL;
   if (r.code == HEARTH_OK) {
-    *ret_code = error_from_name(code->valuestring);
-    fail(text, *ret_code, "%s", message != NULL ? message->valuestring : code->valuestring);
+    *ret_code = named;
+    fail(text, named, "%s", message != NULL ? message->valuestring : code->valuestring);
   }
   return close_body(&r);
 }

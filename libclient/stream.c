@@ -22,6 +22,7 @@ static hearth_stream* create_stream(hearth_client* client, bool is_eval, bool lo
   stream->client = client;
   stream->request.stream = stream;
   stream->is_eval = is_eval;
+  stream->logits = logits;
   stream->window_may_grow = logits && credit == HEARTH_UNSET_I32;
   if (credit != HEARTH_UNSET_I32) {
     stream->window = (uint32_t)credit;
@@ -109,7 +110,7 @@ static size_t settle_payload(struct frame* frame) {
 static int read_tokens(hearth_stream* stream, struct frame* frame) {
   struct hearth_tokens_head head;
   const size_t size = settle_payload(frame);
-  if (size < sizeof(head)) return HEARTH_EPROTOCOL;
+  if (stream->is_eval || size < sizeof(head)) return HEARTH_EPROTOCOL;
   memcpy(&head, frame->body, sizeof(head));
   const uint64_t text_at = sizeof(head) + (uint64_t)head.id_count * sizeof(int32_t);
   if (text_at + head.text_size != size) return HEARTH_EPROTOCOL;
@@ -128,7 +129,7 @@ static int read_tokens(hearth_stream* stream, struct frame* frame) {
 static int read_logits(hearth_stream* stream, struct frame* frame) {
   struct hearth_logits_head head;
   const size_t size = settle_payload(frame);
-  if (size < sizeof(head)) return HEARTH_EPROTOCOL;
+  if (!stream->logits || size < sizeof(head)) return HEARTH_EPROTOCOL;
   memcpy(&head, frame->body, sizeof(head));
   const uint64_t floats = (uint64_t)head.row_count * head.row_size; /* no overflow: 32 x 32 bits */
   if (floats == 0 || floats != (size - sizeof(head)) / sizeof(float)) return HEARTH_EPROTOCOL;
@@ -283,6 +284,7 @@ static int next_event(hearth_stream* stream, hearth_event* event) {
     return fail(client->error, stream->code, "%s", stream->text);
   }
   if (stream->over) {
+    stream->done = true;
     *event = (hearth_event){.kind = HEARTH_EVENT_DONE};
     return HEARTH_OK;
   }
@@ -308,7 +310,9 @@ int hearth_stream_read(hearth_stream* stream, hearth_event* ret_event, int timeo
   for (;;) {
     code = next_event(stream, &event);
     if (code != HEARTH_EAGAIN) break;
-    if (waited == HEARTH_EAGAIN) return fail(error, code, "nothing new within %d ms", timeout_ms);
+    /* With 0 nothing is taken in here: it might be for another stream, whose reader has looked
+     * already and is about to poll a descriptor that has nothing left to say. */
+    if (timeout_ms == 0 || waited == HEARTH_EAGAIN) return fail(error, code, "nothing new yet");
     waited = client_wait(stream->client, deadline);
   }
   if (code == HEARTH_OK) output_give(ret_event, &event, sizeof(event));
@@ -321,9 +325,9 @@ int hearth_stream_result(const hearth_stream* stream, hearth_result* ret_result)
   char* error = stream->client->error;
   code = output_check(error, "hearth_result", ret_result);
   if (code != HEARTH_OK) return code;
-  if (!stream->over || stream->code != HEARTH_OK) {
+  if (!stream->done) {
     return fail(error, HEARTH_EINVALID_OPERATION, "the stream has no result: it %s",
-                stream->over ? "failed" : "is not over");
+                stream->code != HEARTH_OK ? "failed" : "was not read to its end");
   }
   output_give(ret_result, &stream->result, sizeof(stream->result));
   return HEARTH_OK;

@@ -147,7 +147,9 @@ HEARTH_API const char* hearth_last_error(const hearth_client* client);
 
 /* ------------------------------------------------------------------------------------------- *
  * Event loops.  Every blocking call below can be avoided: poll hearth_fd() for hearth_events(), *
- * call hearth_process() when it is ready, then read the streams with a timeout of 0.            *
+ * call hearth_process() when it is ready, then read every stream with a timeout of 0 until it  *
+ * gives HEARTH_EAGAIN.  A blocking call takes in for all streams: read them before the next     *
+ * poll.                                                                                        *
  * ------------------------------------------------------------------------------------------- */
 
 /** The descriptor to poll; it stays the library's.  -1 after the connection broke. */
@@ -329,7 +331,7 @@ HEARTH_API int hearth_generate(hearth_client* client, const hearth_generate_opti
  * The next event of a stream.
  *
  * @param ret_event   its pointers are valid until the next read of this stream
- * @param timeout_ms  0 polls, -1 waits without limit
+ * @param timeout_ms  0: only what hearth_process() or a blocking call has taken in; -1: no limit
  *
  * @return HEARTH_OK       *ret_event is set; after HEARTH_EVENT_DONE every read gives it again
  *         HEARTH_EAGAIN   timeout_ms passed, or a signal was handled, with nothing new; call again
@@ -346,8 +348,8 @@ HEARTH_API int hearth_stream_read(hearth_stream* stream, hearth_event* ret_event
  */
 HEARTH_API int hearth_stream_cancel(hearth_stream* stream);
 
-/** The numbers of a finished stream.
- *  @return HEARTH_OK, HEARTH_EINVALID_OPERATION before HEARTH_EVENT_DONE, HEARTH_EINVALID */
+/** The numbers of a stream that was read to HEARTH_EVENT_DONE.
+ *  @return HEARTH_OK, HEARTH_EINVALID_OPERATION before that, HEARTH_EINVALID */
 HEARTH_API int hearth_stream_result(const hearth_stream* stream, hearth_result* ret_result);
 
 /** Close and free; a stream still running is cancelled.  NULL is a no-op.  Returns NULL. */
