@@ -51,6 +51,22 @@ TEST(cli_run, a_real_model_goes_on_as_the_float64_reference_has_it) {
   EXPECT_EQ(json.err, "");
 }
 
+// The model that comes with Hearth: this holds on every machine.
+TEST(cli_run, our_own_model_goes_on_as_the_float64_reference_has_it) {
+  const Json golden = parse_json(read_whole(HEARTH_TEST_DATA "/ember_greedy.json"));
+  ASSERT_NE(golden, nullptr);
+  DaemonProcess daemon(
+      {"--model", "ember=" HEARTH_MODELS_DIR "/ember-f16.gguf", "--kv-type", "f32"});
+  const Ran ran = run_hearth(
+      daemon,
+      with({"--json", "run", "ember", "Once upon a time", "-n", "200", "--ignore-eos"}, kGreedy));
+  const Json document = parse_json(ran.out);
+  ASSERT_NE(document, nullptr) << ran.err;
+  EXPECT_EQ(ids_in(cJSON_GetObjectItem(document.get(), "tokens")),
+            ids_in(cJSON_GetObjectItem(golden.get(), "ids")));
+  EXPECT_EQ(string_at(document.get(), "text").find(", there was a sleepy girl named Dora."), 0u);
+}
+
 TEST(cli_run, stop_texts_end_the_text_before_them) {
   SKIP_WITHOUT_STORIES();
   DaemonProcess daemon({"--model", "stories=" + kStoriesFile});
