@@ -25,27 +25,13 @@
 #include <vector>
 
 #include "tests/temporary_directory.hpp"
+#include "tests/wire_verbs.hpp"
 
 namespace hearth::client_test {
 
 constexpr int kPatienceMs = 60000;
 
-// Verbs and flags, as docs/wire.md numbers them.
-enum Verb : std::uint16_t {
-  kHello = 1,
-  kModels = 2,
-  kPs = 3,
-  kStats = 4,
-  kTokenize = 5,
-  kDetokenize = 6,
-  kGenerate = 7,
-  kEval = 8,
-  kCredit = 9,
-  kCancel = 10,
-  kTokens = 32,
-  kLogits = 33,
-  kProgress = 34
-};
+// Flags, as docs/wire.md numbers them.
 enum : std::uint8_t { kReply = 1, kError = 2 };
 
 // Opened once, by one thread; others wait for it.
@@ -248,14 +234,12 @@ class FakeDaemon {
   FakeDaemon& operator=(const FakeDaemon&) = delete;
 
   const std::string& socket() const { return path_; }
-  int connections() const { return connections_; }  // that were accepted
 
  private:
   void run() {
     for (;;) {
       const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
       if (fd < 0) return;  // shut down
-      ++connections_;
       Peer peer(fd);
       script_(peer);
     }
@@ -265,7 +249,6 @@ class FakeDaemon {
   std::string path_;
   Script script_;
   int listener_ = -1;
-  std::atomic<int> connections_ = 0;
   std::thread thread_;
 };
 

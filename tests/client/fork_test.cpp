@@ -89,10 +89,11 @@ TEST(fork, the_child_can_only_let_go_and_the_parent_goes_on) {
 }
 
 TEST(fork, a_child_that_let_go_does_not_keep_the_connection) {
-  bool ended = false;
+  Gate ended;
   FakeDaemon daemon([&](Peer& peer) {
     peer.greet();
-    ended = peer.read().verb() == 0;
+    peer.wait_for_end();
+    ended.open();
   });
   Client client = connect_to(daemon.socket());
   int let_go[2];
@@ -109,12 +110,7 @@ TEST(fork, a_child_that_let_go_does_not_keep_the_connection) {
   }
   EXPECT_EQ(read(let_go[0], &byte, 1), 1);
   client.reset();
-  // The daemon sees the end while the child lives: else this would wait for its patience.
-  while (!ended && daemon.connections() == 1) {
-    const Client next = connect_to(daemon.socket());  // accepted when the first has ended
-    break;
-  }
-  EXPECT_TRUE(ended);
+  ended.wait();  // the daemon sees the end while the child lives
   for (const int fd : {let_go[0], let_go[1], may_end[0], may_end[1]}) close(fd);
   EXPECT_EQ(exit_status(child), 0);
 }

@@ -288,9 +288,8 @@ TEST(generate_each, a_callback_that_returns_0_is_not_called_again) {
 
 TEST(several, a_handled_signal_ends_a_wait_but_not_generate_each) {
   struct sigaction action = {};
-  struct sigaction before = {};
   action.sa_handler = [](int) {};
-  ASSERT_EQ(sigaction(SIGUSR1, &action, &before), 0);
+  ASSERT_EQ(sigaction(SIGUSR1, &action, nullptr), 0);
   const pthread_t reader = pthread_self();
   Gate woken;
   FakeDaemon daemon([&](Peer& peer) {
@@ -322,7 +321,7 @@ TEST(several, a_handled_signal_ends_a_wait_but_not_generate_each) {
   Seen seen;
   EXPECT_EQ(hearth_generate_each(client.get(), &options, on_event, &seen, nullptr), HEARTH_OK);
   EXPECT_EQ(seen.text, "x");
-  sigaction(SIGUSR1, &before, nullptr);
+  signal(SIGUSR1, SIG_IGN);  // a sanitizer may deliver the last ones late
 }
 
 }  // namespace

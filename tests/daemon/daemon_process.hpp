@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "tests/temporary_directory.hpp"
+#include "tests/wire_verbs.hpp"
 
 namespace hearth {
 
@@ -142,23 +143,6 @@ class DaemonProcess {
   pid_t pid_ = -1;      // -1: none
   bool ended_ = false;  // and status_ says how
   int status_ = 0;
-};
-
-// Verbs and flags, as docs/wire.md numbers them.
-enum : std::uint16_t {
-  kHello = 1,
-  kModels = 2,
-  kPs = 3,
-  kStats = 4,
-  kTokenize = 5,
-  kDetokenize = 6,
-  kGenerate = 7,
-  kEval = 8,
-  kCredit = 9,
-  kCancel = 10,
-  kTokens = 32,
-  kLogits = 33,
-  kProgress = 34
 };
 
 struct RawFrame {

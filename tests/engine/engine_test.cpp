@@ -17,13 +17,6 @@ constexpr std::uint32_t kContext = 1024;
 
 using Settings = EngineHarness::Settings;
 
-std::vector<TokenId> random_prompt(unsigned seed, std::size_t size) {
-  std::mt19937 random(seed);
-  std::vector<TokenId> prompt;
-  for (std::size_t i = 0; i < size; ++i) prompt.push_back(static_cast<TokenId>(random() % 64));
-  return prompt;
-}
-
 Outcome run_cold(const SubmitCommand& command, const std::vector<TokenId>& prompt) {
   EngineHarness engine(kModel + ".gguf", {.context = kContext});
   return engine.run(command, prompt);

@@ -13,13 +13,6 @@ namespace {
 
 const std::string kModel = HEARTH_TEST_DATA "/models/qwen3.gguf";
 
-std::vector<TokenId> random_prompt(unsigned seed, std::size_t size) {
-  std::mt19937 random(seed);
-  std::vector<TokenId> prompt;
-  for (std::size_t i = 0; i < size; ++i) prompt.push_back(static_cast<TokenId>(random() % 64));
-  return prompt;
-}
-
 Outcome run_alone(const SubmitCommand& command, const std::vector<TokenId>& prompt) {
   EngineHarness engine(kModel, {.context = 1024});
   return engine.run(command, prompt);

@@ -138,9 +138,9 @@ TEST_F(Gguf, counts_that_cannot_be_are_refused_before_memory_is_taken) {
   builder.tensor_count_lie = 100;
   expect_error(builder.bytes(), "cannot fit");
   // A file may be as long as it likes without taking any room.
-  builder.tensor_count_lie = 30'000'000'000;
+  builder.tensor_count_lie = 1'000'000'000;
   const std::string path = write_file(directory_.path() + "/sparse.gguf", builder.bytes());
-  ASSERT_EQ(truncate(path.c_str(), std::int64_t{1} << 40), 0);
+  ASSERT_EQ(truncate(path.c_str(), std::int64_t{1} << 36), 0);
   EXPECT_EQ(GgufFile::open(path).error().code, Code::MODEL);
 }
 

@@ -1,0 +1,25 @@
+// Verbs as docs/wire.md numbers them, written down once more: tests share no code with what they
+// test.
+#pragma once
+
+#include <cstdint>
+
+namespace hearth {
+
+enum Verb : std::uint16_t {
+  kHello = 1,
+  kModels = 2,
+  kPs = 3,
+  kStats = 4,
+  kTokenize = 5,
+  kDetokenize = 6,
+  kGenerate = 7,
+  kEval = 8,
+  kCredit = 9,
+  kCancel = 10,
+  kTokens = 32,
+  kLogits = 33,
+  kProgress = 34
+};
+
+}  // namespace hearth
