@@ -236,7 +236,7 @@ void Dispatcher::on_sent(RequestId id) {
 
 void Dispatcher::cancel(RequestId id) {
   Request* request = find(id);
-  if (request == nullptr || reports_waiting_.contains(id)) return;  // a report is nearly there
+  if (request == nullptr) return;
   if (request->stage != RequestStage::in_engine) {
     return fail(*request, {Code::CANCELED, "canceled before it began"});
   }
@@ -258,7 +258,6 @@ void Dispatcher::forget(RequestId id) {
   request->session = nullptr;
   if (request->stage == RequestStage::in_engine) pass_cancel(*request);
   if (request->cancel_wanted && !request->cancel_passed) return;  // kept until the engine knows
-  reports_waiting_.erase(id);
   requests_.erase(id);
 }
 
@@ -294,23 +293,17 @@ void Dispatcher::fail(Request& request, const Error& error) {
 void Dispatcher::close(Request& request) {
   Session* session = request.session;
   const std::uint32_t number = request.wire_request;
-  reports_waiting_.erase(request.id);
   requests_.erase(request.id);  // request is dangling from here
   if (session != nullptr) session->close_request(number);
 }
 
 void Dispatcher::on_model_changed(ServedModel& model) {
   advance_all(model);
-  if (model.state() == ModelState::failed) {
-    // Reports do not wait for an engine that is no more.
-    while (!model.stats_waiting.empty()) on_stats(model, model.last_stats);
-  }
 }
 
 void Dispatcher::on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) {
   switch (notice) {
     case Notice::loading: advance_all(model); break;
-    case Notice::stats: on_stats(model, head_of<StatsNotice>(payload)); break;
     case Notice::done: on_done(head_of<DoneNotice>(payload)); break;
     default: on_request_notice(notice, payload); break;
   }
@@ -379,36 +372,6 @@ void Dispatcher::on_done(const DoneNotice& done) {
   } else {
     requests_.erase(done.request);
   }
-}
-
-void Dispatcher::open_report(std::unique_ptr<Request> request,
-                             std::span<const std::unique_ptr<ServedModel>> models) {
-  Request& opened = *request;
-  requests_.emplace(opened.id, std::move(request));
-  int asked = 0;
-  for (const auto& model : models) {
-    if (model->engine() == nullptr || !model->engine()->ask_stats()) continue;
-    model->stats_waiting.push_back(opened.id);
-    ++asked;
-  }
-  if (asked > 0) {
-    reports_waiting_[opened.id] = asked;
-    return;
-  }
-  opened.session->answer_report(opened);
-  close(opened);
-}
-
-void Dispatcher::on_stats(ServedModel& model, const StatsNotice& stats) {
-  model.last_stats = stats;
-  if (model.stats_waiting.empty()) return;
-  const RequestId id = model.stats_waiting.front();
-  model.stats_waiting.pop_front();
-  const auto waiting = reports_waiting_.find(id);
-  if (waiting == reports_waiting_.end() || --waiting->second > 0) return;
-  Request& request = *find(id);
-  request.session->answer_report(request);
-  close(request);
 }
 
 }  // namespace hearth

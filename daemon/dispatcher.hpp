@@ -27,10 +27,6 @@ class Dispatcher : public ModelOwner {
   // Take a request in; it is answered through its session, possibly before this returns.
   void open(std::unique_ptr<Request> request);
 
-  // PS and STATS: ask every engine for its numbers, then let the session answer.
-  void open_report(std::unique_ptr<Request> request,
-                   std::span<const std::unique_ptr<ServedModel>> models);
-
   // The client granted credit to a request, cancelled it, or is gone.
   void grant(RequestId id, std::uint32_t tokens);
   void cancel(RequestId id);
@@ -68,11 +64,9 @@ class Dispatcher : public ModelOwner {
   void close(Request& request);
   void on_request_notice(Notice notice, std::span<const std::byte> payload);
   void on_done(const DoneNotice& done);
-  void on_stats(ServedModel& model, const StatsNotice& stats);
 
   TextJobs jobs_;
   std::unordered_map<RequestId, std::unique_ptr<Request>> requests_;
-  std::unordered_map<RequestId, int> reports_waiting_;  // engines that have not answered yet
   RequestId next_id_ = 1;
   std::uint64_t errors_total_ = 0;
   bool stalled_ = false;  // an engine's ring was full: something waits to be told

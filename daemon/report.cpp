@@ -74,6 +74,7 @@ JsonWriter model_of_ps(const ServedModel& model, int threads) {
   JsonWriter json;
   const bool ready = model.state() == ModelState::ready;
   const LoadedNotice& loaded = model.loaded();
+  const EngineStats stats = model.stats();
   json.add("id", model.id())
       .add("state", model_state_name(model.state()))
       .add("progress", ready ? 1.0 : model.progress());
@@ -82,8 +83,8 @@ JsonWriter model_of_ps(const ServedModel& model, int threads) {
   add_known(json, "tier", std::string(ready ? loaded.tier : ""));
   json.add("threads", threads)
       .add("weight_bytes", loaded.weight_bytes)
-      .add("running", model.last_stats.running)
-      .add("queued", model.last_stats.queued);
+      .add("running", stats.running)
+      .add("queued", stats.queued);
   return json;
 }
 
@@ -164,7 +165,7 @@ std::string stats_document(Server& server) {
       .add("kv_bytes_limit", server.budget().limit());
   JsonWriter models = JsonWriter::array();
   for (const auto& model : server.models()) {
-    const StatsNotice& stats = model->last_stats;
+    const EngineStats stats = model->stats();
     JsonWriter rows;
     rows.add("prompt", stats.prompt_rows).add("generated", stats.generated_rows);
     JsonWriter pages;

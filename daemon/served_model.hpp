@@ -5,7 +5,6 @@
 
 #include <uv.h>
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,8 +63,7 @@ class ServedModel {
   double progress() const { return progress_; }           // loading: 0 .. 1
   Engine* engine() { return state_ == ModelState::ready ? engine_.get() : nullptr; }
 
-  StatsNotice last_stats = {};          // what the engine said last
-  std::deque<RequestId> stats_waiting;  // requests that wait for the next of these
+  EngineStats stats() const { return engine_ ? engine_->stats() : EngineStats{}; }
 
  private:
   static void on_notices(uv_poll_t* handle, int status, int events);

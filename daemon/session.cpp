@@ -53,7 +53,7 @@ Session::Session(Server* server, uv_loop_t* loop, Flusher* flusher, UniqueFd fd,
 const Session::Verb* Session::find_verb(std::uint16_t number) {
   static constexpr std::array kVerbs = {
       Verb{HEARTH_VERB_HELLO, false, &Session::hello},
-      Verb{HEARTH_VERB_MODELS, true, &Session::models},
+      Verb{HEARTH_VERB_MODELS, true, &Session::report},
       Verb{HEARTH_VERB_PS, true, &Session::report},
       Verb{HEARTH_VERB_STATS, true, &Session::report},
       Verb{HEARTH_VERB_TOKENIZE, true, &Session::tokenize},
@@ -226,34 +226,17 @@ void Session::open(std::unique_ptr<Request> request) {
   server_->dispatcher().open(std::move(request));
 }
 
-Status Session::models(const Frame& frame) {
-  HEARTH_CHECK(no_payload(frame));
-  HEARTH_TRY(const JsonReader json, JsonReader::parse(frame.json));
-  HEARTH_CHECK(json.done());
-  const std::string document = models_document(*server_);
-  reply(frame.header.request, HEARTH_VERB_MODELS, nullptr, std::as_bytes(std::span(document)));
-  return {};
-}
-
+// MODELS, PS and STATS: what is known now, at once.
 Status Session::report(const Frame& frame) {
   HEARTH_CHECK(no_payload(frame));
   HEARTH_TRY(const JsonReader json, JsonReader::parse(frame.json));
   HEARTH_CHECK(json.done());
-  auto request = std::make_unique<Request>();
-  request->session = this;
-  request->wire_request = frame.header.request;
-  request->verb = static_cast<hearth_verb>(frame.header.verb);
-  request->received_ns = now_ns();
-  request->id = server_->dispatcher().next_id();
-  open_[request->wire_request] = request->id;
-  server_->dispatcher().open_report(std::move(request), server_->models());
+  const auto verb = static_cast<hearth_verb>(frame.header.verb);
+  const std::string document = verb == HEARTH_VERB_MODELS ? models_document(*server_)
+                               : verb == HEARTH_VERB_PS   ? ps_document(*server_, uid_)
+                                                          : stats_document(*server_);
+  reply(frame.header.request, verb, nullptr, std::as_bytes(std::span(document)));
   return {};
-}
-
-void Session::answer_report(const Request& request) {
-  const std::string document =
-      request.verb == HEARTH_VERB_PS ? ps_document(*server_, uid_) : stats_document(*server_);
-  reply(request.wire_request, request.verb, nullptr, std::as_bytes(std::span(document)));
 }
 
 Status Session::tokenize(const Frame& frame) {

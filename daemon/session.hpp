@@ -38,9 +38,6 @@ class Session final : public ConnectionOwner {
   // The request is over: its number is free again.
   void close_request(std::uint32_t wire_request);
 
-  // All engines have answered a PS or STATS request.
-  void answer_report(const Request& request);
-
   // Say why and close; with at_once without waiting for what is queued.
   void finish(Error why) { connection_.finish(std::move(why)); }
   std::size_t queued_bytes() const { return connection_.queued_bytes(); }
@@ -58,7 +55,6 @@ class Session final : public ConnectionOwner {
   };
   static const Verb* find_verb(std::uint16_t number);
   Status hello(const Frame& frame);
-  Status models(const Frame& frame);
   Status report(const Frame& frame);
   Status tokenize(const Frame& frame);
   Status detokenize(const Frame& frame);

@@ -129,10 +129,6 @@ bool Engine::cancel(RequestId request) {
   return true;
 }
 
-bool Engine::ask_stats() {
-  return commands_.push(static_cast<std::uint32_t>(Command::stats), {});
-}
-
 void Engine::run() {
   prctl(PR_SET_NAME, "hearth-engine");
   std::unique_ptr<Loaded> loaded;
@@ -197,10 +193,12 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   const kernels::KernelSet kernels = kernels::select_kernels(options_.cpu_features);
   loaded->executor =
       std::make_unique<Executor>(&loaded->table, std::move(plan), pool_, kernels, limits);
-  loaded->scheduler =
-      std::make_unique<Scheduler>(loaded->executor.get(), loaded->cache.get(), tokenizer_, &writer_,
-                                  Scheduler::Limits{options_.sequences_max, loaded->context},
-                                  static_cast<std::uint32_t>(table.vocab));
+  loaded->scheduler = std::make_unique<Scheduler>(
+      loaded->executor.get(), loaded->cache.get(), tokenizer_, &writer_, &board_,
+      Scheduler::Limits{options_.sequences_max, loaded->context},
+      static_cast<std::uint32_t>(table.vocab));
+
+  loaded->scheduler->publish();
 
   LoadedNotice notice = {};
   notice.weight_bytes = loaded->weights->bytes();
@@ -258,9 +256,9 @@ bool Engine::handle_commands(Loaded& loaded) {
         loaded.scheduler->cancel(command.request);
         break;
       }
-      case Command::stats: writer_.send(Notice::stats, loaded.scheduler->stats()); break;
     }
   }
+  if (told) loaded.scheduler->publish();
   return told;
 }
 

@@ -1,8 +1,9 @@
 // The engine of one model instance: a thread that loads the model, owns its cache and its scheduler
 // and drives the workers.
 //
-// The daemon talks to it only through submit(), grant(), cancel() and ask_stats(), which write to a
-// bounded ring, and through the ring of notices, whose descriptor it polls.
+// The daemon talks to it only through submit(), grant() and cancel(), which write to a bounded
+// ring, and through the ring of notices, whose descriptor it polls; stats() may be read at any
+// time.
 #pragma once
 
 #include <atomic>
@@ -19,6 +20,7 @@
 #include "common/message_ring.hpp"
 #include "engine/messages.hpp"
 #include "engine/notice_writer.hpp"
+#include "engine/stats_board.hpp"
 #include "engine/tokenizer.hpp"
 #include "engine/worker_pool.hpp"
 #include "kernels/kernels.hpp"
@@ -55,9 +57,11 @@ class Engine {
               std::span<const std::string> stops);
   bool grant(RequestId request, std::uint32_t tokens);
   bool cancel(RequestId request);
-  bool ask_stats();
 
   MessageRing& notices() { return notices_; }
+
+  // Any thread.  What a request did is in it before the request is said to be over.
+  EngineStats stats() const { return board_.get(); }
 
   // Longest prompt that a command can carry, tokens.
   static constexpr std::uint32_t kPromptTokensMax = 1u << 20;
@@ -77,6 +81,7 @@ class Engine {
   MessageRing commands_;
   MessageRing notices_;
   NoticeWriter writer_;
+  StatsBoard board_;
   std::atomic<bool> stop_{false};
   std::atomic<bool> hurry_{false};  // a step under way is not worth finishing: see run()
   std::vector<std::byte> message_;  // the command being read

@@ -14,7 +14,6 @@ enum class Command : std::uint32_t {
   submit = 1,  // SubmitCommand, TokenId ids[prompt_count], then stop texts: u32 size, bytes, ...
   credit = 2,  // CreditCommand
   cancel = 3,  // CancelCommand
-  stats = 4,   // nothing; answered by Notice::stats
 };
 
 enum class RequestKind : std::uint32_t {
@@ -61,7 +60,6 @@ enum class Notice : std::uint32_t {
   logits = 6,       // LogitsNotice, rows
   done = 7,         // DoneNotice: the request is over
   failed = 8,       // FailedNotice, then the text: the request is over
-  stats = 9,        // StatsNotice
 };
 
 struct LoadingNotice {
@@ -115,21 +113,6 @@ struct FailedNotice {
   RequestId request;
   std::int32_t code;        // hearth::Code
   std::uint32_t text_size;  // bytes
-};
-
-struct StatsNotice {
-  std::uint64_t prompt_rows;     // rows computed in the role of prompt tokens
-  std::uint64_t generated_rows;  // rows computed in the role of generated tokens
-  std::uint64_t cached_tokens;   // prompt tokens taken from the cache
-  std::uint64_t steps;           // forward steps
-  std::uint64_t preemptions;     // sequences sent back to the queue for want of pages
-  std::uint64_t pages_total;     // that the segment may hold
-  std::uint64_t pages_backed;    // with memory behind them
-  std::uint64_t pages_in_use;    // of running sequences
-  std::uint64_t pages_cached;    // kept for later
-  std::uint64_t evictions;
-  std::uint32_t running;  // sequences with pages
-  std::uint32_t queued;   // sequences waiting for their turn
 };
 
 }  // namespace hearth

@@ -8,11 +8,13 @@
 namespace hearth {
 
 Scheduler::Scheduler(Executor* executor, cache::PageCache* cache, const Tokenizer* tokenizer,
-                     NoticeWriter* notices, const Limits& limits, std::uint32_t vocab)
+                     NoticeWriter* notices, StatsBoard* board, const Limits& limits,
+                     std::uint32_t vocab)
     : executor_(executor),
       cache_(cache),
       tokenizer_(tokenizer),
       notices_(notices),
+      board_(board),
       limits_(limits),
       scratch_(vocab),
       pacer_(executor->limits().rows_max) {
@@ -65,8 +67,12 @@ bool Scheduler::step(const std::atomic<bool>* give_up) {
   row_count_ = logit_rows_ = generated_rows_ = 0;
   share_generated_rows();
   share_prompt_rows();
-  if (shares_.empty()) return false;
+  if (shares_.empty()) {
+    gave_up_ = false;
+    return false;
+  }
   build_rows();
+  publish();
 
   const std::int64_t begin_ns = now_ns();
   gave_up_ = !executor_->forward(rows_, gave_up_ ? nullptr : give_up);
@@ -74,7 +80,9 @@ bool Scheduler::step(const std::atomic<bool>* give_up) {
   const std::int64_t end_ns = now_ns();
   pacer_.measured(generated_rows_, row_count_ - generated_rows_, end_ns - begin_ns);
   ++stats_.steps;
-  take_results(begin_ns, end_ns);
+  count_rows(begin_ns);
+  take_results(end_ns);
+  publish();
   return true;
 }
 
@@ -166,8 +174,8 @@ void Scheduler::build_rows() {
   }
 }
 
-StatsNotice Scheduler::stats() const {
-  StatsNotice stats = stats_;
+void Scheduler::publish() {
+  EngineStats stats = stats_;
   const cache::PageCacheStats pages = cache_->stats();
   stats.pages_total = pages.pages_total;
   stats.pages_backed = pages.pages_backed;
@@ -176,7 +184,7 @@ StatsNotice Scheduler::stats() const {
   stats.evictions = pages.evictions;
   stats.running = static_cast<std::uint32_t>(running_.size());
   stats.queued = static_cast<std::uint32_t>(queue_.size());
-  return stats;
+  board_->put(stats);
 }
 
 }  // namespace hearth

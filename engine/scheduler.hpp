@@ -20,6 +20,7 @@
 #include "engine/executor.hpp"
 #include "engine/notice_writer.hpp"
 #include "engine/sequence.hpp"
+#include "engine/stats_board.hpp"
 #include "engine/step_pacer.hpp"
 
 namespace hearth {
@@ -32,7 +33,7 @@ class Scheduler {
   };
   // tokenizer may be null: then no text comes out and nothing but lengths ends a sequence.
   Scheduler(Executor* executor, cache::PageCache* cache, const Tokenizer* tokenizer,
-            NoticeWriter* notices, const Limits& limits, std::uint32_t vocab);
+            NoticeWriter* notices, StatsBoard* board, const Limits& limits, std::uint32_t vocab);
 
   void submit(const SubmitCommand& command, std::vector<TokenId> prompt,
               std::vector<std::string> stops);
@@ -44,7 +45,9 @@ class Scheduler {
   // cannot keep others from theirs.
   bool step(const std::atomic<bool>* give_up = nullptr);
 
-  StatsNotice stats() const;
+  // Put the numbers on the board.  A step does it by itself: before it computes, and before anybody
+  // is told that a request is over.
+  void publish();
   bool empty() const { return queue_.empty() && running_.empty(); }
 
  private:
@@ -72,7 +75,8 @@ class Scheduler {
   std::int64_t logit_room() const { return executor_->limits().logit_rows_max - logit_rows_; }
 
   // Results: scheduler_results.cpp
-  void take_results(std::int64_t begin_ns, std::int64_t end_ns);
+  void count_rows(std::int64_t begin_ns);
+  void take_results(std::int64_t end_ns);
   void take_evaluation(Sequence& sequence, const Share& share, std::int64_t first_logit);
   void take_token(Sequence& sequence, std::span<const float> logits, std::int64_t now_ns);
   void send_logits(const Sequence& sequence, std::uint32_t position, std::int64_t first_logit,
@@ -87,6 +91,7 @@ class Scheduler {
   cache::PageCache* cache_;
   const Tokenizer* tokenizer_;
   NoticeWriter* notices_;
+  StatsBoard* board_;
   const Limits limits_;
   SamplerScratch scratch_;
   StepPacer pacer_;
@@ -107,7 +112,7 @@ class Scheduler {
   std::int64_t generated_rows_ = 0;  // of these, of generated tokens
   std::string text_;                 // of the token being handled
   std::string shown_;                // of it, what may be sent
-  StatsNotice stats_ = {};
+  EngineStats stats_ = {};
 };
 
 }  // namespace hearth

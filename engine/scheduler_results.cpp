@@ -21,8 +21,8 @@ double negative_log_likelihood(std::span<const float> logits, TokenId token) {
 
 }  // namespace
 
-void Scheduler::take_results(std::int64_t begin_ns, std::int64_t end_ns) {
-  std::int64_t logit = 0;
+// What was computed, for the whole batch before anybody is told of a result.
+void Scheduler::count_rows(std::int64_t begin_ns) {
   for (const Share& share : shares_) {
     Sequence& sequence = *share.sequence;
     const std::uint32_t first = sequence.computed();
@@ -36,7 +36,13 @@ void Scheduler::take_results(std::int64_t begin_ns, std::int64_t end_ns) {
       stats_.cached_tokens += sequence.cached_tokens;
     }
     sequence.pages.advance(sequence.tokens, end);
+  }
+}
 
+void Scheduler::take_results(std::int64_t end_ns) {
+  std::int64_t logit = 0;
+  for (const Share& share : shares_) {
+    Sequence& sequence = *share.sequence;
     const std::int64_t first_logit = logit;
     logit += share.logit_rows;
     if (sequence.evaluates()) {
@@ -46,7 +52,8 @@ void Scheduler::take_results(std::int64_t begin_ns, std::int64_t end_ns) {
     } else if (end_ns - std::max(sequence.last_progress_ns, sequence.prefill_begin_ns) >
                kProgressIntervalNs) {
       sequence.last_progress_ns = end_ns;
-      const PrefillNotice notice = {sequence.command.request, std::min(end, sequence.prompt_count),
+      const PrefillNotice notice = {sequence.command.request,
+                                    std::min(sequence.computed(), sequence.prompt_count),
                                     sequence.prompt_count};
       notices_->send(Notice::prefill, notice);
     }
@@ -143,13 +150,16 @@ void Scheduler::finish(Sequence& sequence, std::uint32_t stop_reason) {
                       ? sequence.nll_sum / static_cast<double>(predictions)
                       : 0,
   };
-  notices_->send(Notice::done, notice);
   remove(sequence);
+  publish();
+  notices_->send(Notice::done, notice);
 }
 
 void Scheduler::fail(Sequence& sequence, const Error& error) {
-  notices_->fail(Notice::failed, sequence.command.request, error);
+  const RequestId request = sequence.command.request;
   remove(sequence);
+  publish();
+  notices_->fail(Notice::failed, request, error);
 }
 
 // Forget a sequence; what it computed stays in the cache.  The reference is dangling afterwards.

@@ -126,12 +126,7 @@ class EngineHarness {
     return wait(submit(command, prompt, stops));
   }
 
-  StatsNotice stats() {
-    stats_.reset();
-    EXPECT_TRUE(engine_->ask_stats());
-    while (!stats_ && !testing::Test::HasFatalFailure()) take_notices();
-    return stats_.value_or(StatsNotice{});
-  }
+  EngineStats stats() const { return engine_->stats(); }
 
  private:
   template <class T>
@@ -146,7 +141,6 @@ class EngineHarness {
       case Notice::loading:
       case Notice::prefill: break;
       case Notice::loaded: loaded_ = head<LoadedNotice>(); break;
-      case Notice::stats: stats_ = head<StatsNotice>(); break;
       case Notice::load_failed: load_error_ = failure(); break;
       case Notice::failed: outcomes_[head<FailedNotice>().request].failed = failure(); break;
       case Notice::done: outcomes_[head<DoneNotice>().request].done = head<DoneNotice>(); break;
@@ -187,7 +181,6 @@ class EngineHarness {
   std::unique_ptr<Engine> engine_;
   std::optional<LoadedNotice> loaded_;
   std::optional<Error> load_error_;
-  std::optional<StatsNotice> stats_;
   std::map<RequestId, Outcome> outcomes_;
   std::vector<std::byte> message_;
   RequestId next_id_ = 1;

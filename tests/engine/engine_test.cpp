@@ -81,7 +81,7 @@ TEST(engine, a_prompt_that_extends_an_answer_computes_the_rest_only) {
   conversation.insert(conversation.end(), first.tokens.begin(), first.tokens.end());
   const auto question = random_prompt(3, 10);
   conversation.insert(conversation.end(), question.begin(), question.end());
-  const StatsNotice before = engine.stats();
+  const EngineStats before = engine.stats();
   const Outcome second = engine.run(EngineHarness::greedy(5), conversation);
   // All 50 + 40 tokens are there but the last generated one, which was never computed.
   EXPECT_EQ(second.done->cached_tokens, 89u);
@@ -226,7 +226,7 @@ TEST(engine, a_stream_without_credit_parks_and_keeps_its_place) {
   const Outcome other = engine.run(EngineHarness::greedy(20), random_prompt(8, 40));
   EXPECT_EQ(other.tokens.size(), 20u);
   EXPECT_EQ(engine.outcome(parked).tokens.size(), 3u);
-  const StatsNotice before = engine.stats();
+  const EngineStats before = engine.stats();
   EXPECT_EQ(before.running, 1u);
   ASSERT_TRUE(engine.engine().grant(parked, 100));
   EXPECT_EQ(engine.wait(parked).tokens, run_cold(EngineHarness::greedy(10), prompt).tokens);
@@ -291,7 +291,7 @@ TEST(engine, memory_and_pages_are_flat_over_rounds) {
       ids.push_back(engine.submit(EngineHarness::greedy(30), random_prompt(600 + i, 50)));
     }
     for (const RequestId id : ids) ASSERT_TRUE(engine.wait(id).done);
-    const StatsNotice stats = engine.stats();
+    const EngineStats stats = engine.stats();
     EXPECT_EQ(stats.pages_in_use, 0u);
     if (round == 0) backed = stats.pages_backed;
     EXPECT_EQ(stats.pages_backed, backed) << "round " << round;
