@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "engine/gguf.hpp"
+#include "files/gguf.hpp"
 
 namespace hearth {
 namespace {

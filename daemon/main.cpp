@@ -8,7 +8,7 @@
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
-#include "engine/mapped_file.hpp"
+#include "files/mapped_file.hpp"
 
 namespace hearth {
 namespace {

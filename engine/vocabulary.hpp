@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "common/result.hpp"
-#include "engine/gguf.hpp"
+#include "files/gguf.hpp"
 
 namespace hearth {
 

@@ -4,7 +4,6 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <optional>
 #include <vector>
@@ -18,27 +17,17 @@ namespace {
 constexpr std::uint64_t kAlignment = 64;  // one cache line, one AVX-512 register
 constexpr std::uint64_t kTailBytes = 64;  // readable behind the last tensor
 
-struct FormatName {
-  std::uint32_t gguf_type;
-  kernels::WeightFormat format;
-};
-constexpr std::array kFormats = {
-    FormatName{0, kernels::WeightFormat::f32},   FormatName{1, kernels::WeightFormat::f16},
-    FormatName{30, kernels::WeightFormat::bf16}, FormatName{8, kernels::WeightFormat::q8_0},
-    FormatName{2, kernels::WeightFormat::q4_0},
-};
-
 std::optional<kernels::WeightFormat> weight_format(std::uint32_t gguf_type) {
-  for (const FormatName& entry : kFormats) {
-    if (entry.gguf_type == gguf_type) return entry.format;
+  for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
+    if (info.gguf_number == gguf_type) return info.format;
   }
   return std::nullopt;
 }
 
 std::string supported_formats() {
   std::string names;
-  for (const FormatName& entry : kFormats) {
-    names += (names.empty() ? "" : ", ") + tensor_type_name(entry.gguf_type);
+  for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
+    names += std::string(names.empty() ? "" : ", ") + info.name;
   }
   return names;
 }

@@ -12,7 +12,7 @@
 
 #include "cache/page_key.hpp"
 #include "common/result.hpp"
-#include "engine/gguf.hpp"
+#include "files/gguf.hpp"
 #include "kernels/kernels.hpp"
 
 namespace hearth {

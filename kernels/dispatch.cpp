@@ -15,46 +15,40 @@ constexpr std::uint32_t kAvx512 = kCpuAvx2 | kCpuAvx512;
 
 constexpr Entry<LinearFn, WeightFormat> kLinear[] = {
 #if defined(HEARTH_HAVE_AVX512)
-    {"linear_f32_avx512", WeightFormat::f32, kAvx512, linear_f32_avx512},
-    {"linear_f16_avx512", WeightFormat::f16, kAvx512, linear_f16_avx512},
-    {"linear_bf16_avx512", WeightFormat::bf16, kAvx512, linear_bf16_avx512},
-    {"linear_q8_0_avx512", WeightFormat::q8_0, kAvx512, linear_q8_0_avx512},
-    {"linear_q4_0_avx512", WeightFormat::q4_0, kAvx512, linear_q4_0_avx512},
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"linear_" #format "_avx512", WeightFormat::format, kAvx512, linear_##format##_avx512},
+    HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
 #if defined(HEARTH_HAVE_AVX2)
-    {"linear_f32_avx2", WeightFormat::f32, kAvx2, linear_f32_avx2},
-    {"linear_f16_avx2", WeightFormat::f16, kAvx2, linear_f16_avx2},
-    {"linear_bf16_avx2", WeightFormat::bf16, kAvx2, linear_bf16_avx2},
-    {"linear_q8_0_avx2", WeightFormat::q8_0, kAvx2, linear_q8_0_avx2},
-    {"linear_q4_0_avx2", WeightFormat::q4_0, kAvx2, linear_q4_0_avx2},
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"linear_" #format "_avx2", WeightFormat::format, kAvx2, linear_##format##_avx2},
+        HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
-    {"linear_f32_ref", WeightFormat::f32, kNothing, linear_f32_ref},
-    {"linear_f16_ref", WeightFormat::f16, kNothing, linear_f16_ref},
-    {"linear_bf16_ref", WeightFormat::bf16, kNothing, linear_bf16_ref},
-    {"linear_q8_0_ref", WeightFormat::q8_0, kNothing, linear_q8_0_ref},
-    {"linear_q4_0_ref", WeightFormat::q4_0, kNothing, linear_q4_0_ref},
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"linear_" #format "_ref", WeightFormat::format, kNothing, linear_##format##_ref},
+            HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 };
 
 constexpr Entry<DequantRowFn, WeightFormat> kDequantRow[] = {
 #if defined(HEARTH_HAVE_AVX512)
-    {"dequant_row_f32_avx512", WeightFormat::f32, kAvx512, dequant_row_f32_avx512},
-    {"dequant_row_f16_avx512", WeightFormat::f16, kAvx512, dequant_row_f16_avx512},
-    {"dequant_row_bf16_avx512", WeightFormat::bf16, kAvx512, dequant_row_bf16_avx512},
-    {"dequant_row_q8_0_avx512", WeightFormat::q8_0, kAvx512, dequant_row_q8_0_avx512},
-    {"dequant_row_q4_0_avx512", WeightFormat::q4_0, kAvx512, dequant_row_q4_0_avx512},
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"dequant_row_" #format "_avx512", WeightFormat::format, kAvx512, dequant_row_##format##_avx512},
+    HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
 #if defined(HEARTH_HAVE_AVX2)
-    {"dequant_row_f32_avx2", WeightFormat::f32, kAvx2, dequant_row_f32_avx2},
-    {"dequant_row_f16_avx2", WeightFormat::f16, kAvx2, dequant_row_f16_avx2},
-    {"dequant_row_bf16_avx2", WeightFormat::bf16, kAvx2, dequant_row_bf16_avx2},
-    {"dequant_row_q8_0_avx2", WeightFormat::q8_0, kAvx2, dequant_row_q8_0_avx2},
-    {"dequant_row_q4_0_avx2", WeightFormat::q4_0, kAvx2, dequant_row_q4_0_avx2},
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"dequant_row_" #format "_avx2", WeightFormat::format, kAvx2, dequant_row_##format##_avx2},
+        HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
-    {"dequant_row_f32_ref", WeightFormat::f32, kNothing, dequant_row_f32_ref},
-    {"dequant_row_f16_ref", WeightFormat::f16, kNothing, dequant_row_f16_ref},
-    {"dequant_row_bf16_ref", WeightFormat::bf16, kNothing, dequant_row_bf16_ref},
-    {"dequant_row_q8_0_ref", WeightFormat::q8_0, kNothing, dequant_row_q8_0_ref},
-    {"dequant_row_q4_0_ref", WeightFormat::q4_0, kNothing, dequant_row_q4_0_ref},
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"dequant_row_" #format "_ref", WeightFormat::format, kNothing, dequant_row_##format##_ref},
+            HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 };
 
 constexpr Entry<RmsNormFn> kRmsNorm[] = {

@@ -13,9 +13,46 @@
 
 namespace hearth::kernels {
 
-// How the weights of a matrix are stored.
-enum class WeightFormat : std::uint8_t { f32, f16, bf16, q8_0, q4_0 };
-inline constexpr int kWeightFormatCount = 5;
+// How the weights of a matrix are stored: X(enumerator, struct in the tiers, name, number in GGUF,
+// weights per block, bytes per block).  The layouts are in quant.h.
+#define HEARTH_WEIGHT_FORMATS(X)           \
+  X(f32, F32, "F32", 0, 1, 4)              \
+  X(f16, F16, "F16", 1, 1, 2)              \
+  X(bf16, Bf16, "BF16", 30, 1, 2)          \
+  X(q8_0, Q8_0, "Q8_0", 8, 32, 34)         \
+  X(q4_0, Q4_0, "Q4_0", 2, 32, 18)         \
+  X(q4_1, Q4_1, "Q4_1", 3, 32, 20)         \
+  X(q5_0, Q5_0, "Q5_0", 6, 32, 22)         \
+  X(q5_1, Q5_1, "Q5_1", 7, 32, 24)         \
+  X(q2_k, Q2K, "Q2_K", 10, 256, 84)        \
+  X(q3_k, Q3K, "Q3_K", 11, 256, 110)       \
+  X(q4_k, Q4K, "Q4_K", 12, 256, 144)       \
+  X(q5_k, Q5K, "Q5_K", 13, 256, 176)       \
+  X(q6_k, Q6K, "Q6_K", 14, 256, 210)       \
+  X(iq4_nl, Iq4Nl, "IQ4_NL", 20, 32, 18)   \
+  X(iq4_xs, Iq4Xs, "IQ4_XS", 23, 256, 136) \
+  X(mxfp4, Mxfp4, "MXFP4", 39, 32, 17)
+
+enum class WeightFormat : std::uint8_t {
+#define HEARTH_ENUMERATOR_(format, type, name, number, weights, bytes) format,
+  HEARTH_WEIGHT_FORMATS(HEARTH_ENUMERATOR_)
+#undef HEARTH_ENUMERATOR_
+};
+
+struct WeightFormatInfo {
+  WeightFormat format;
+  const char* name;           // "Q4_K"
+  std::uint32_t gguf_number;  // of the tensor type
+  int block_weights;
+  int block_bytes;
+};
+inline constexpr WeightFormatInfo kWeightFormats[] = {
+#define HEARTH_INFO_(format, type, name, number, weights, bytes) \
+  {WeightFormat::format, name, number, weights, bytes},
+    HEARTH_WEIGHT_FORMATS(HEARTH_INFO_)
+#undef HEARTH_INFO_
+};
+inline constexpr int kWeightFormatCount = sizeof(kWeightFormats) / sizeof(kWeightFormats[0]);
 
 // How keys and values are stored in a page.
 enum class KvFormat : std::uint8_t { f32, f16, bf16 };
@@ -27,14 +64,8 @@ struct BlockShape {
   int bytes;
 };
 constexpr BlockShape block_shape(WeightFormat format) {
-  switch (format) {
-    case WeightFormat::f32: return {1, 4};
-    case WeightFormat::f16: return {1, 2};
-    case WeightFormat::bf16: return {1, 2};
-    case WeightFormat::q8_0: return {32, 34};
-    case WeightFormat::q4_0: return {32, 18};
-  }
-  return {0, 0};
+  const WeightFormatInfo& info = kWeightFormats[static_cast<int>(format)];
+  return {info.block_weights, info.block_bytes};
 }
 constexpr int kv_element_bytes(KvFormat format) {
   return format == KvFormat::f32 ? 4 : 2;

@@ -4,25 +4,19 @@
 
 #include "kernels/kernels.hpp"
 
-#define HEARTH_DECLARE_KERNELS(tier)                   \
-  void linear_f32_##tier(const LinearArgs&);           \
-  void linear_f16_##tier(const LinearArgs&);           \
-  void linear_bf16_##tier(const LinearArgs&);          \
-  void linear_q8_0_##tier(const LinearArgs&);          \
-  void linear_q4_0_##tier(const LinearArgs&);          \
-  void dequant_row_f32_##tier(const DequantRowArgs&);  \
-  void dequant_row_f16_##tier(const DequantRowArgs&);  \
-  void dequant_row_bf16_##tier(const DequantRowArgs&); \
-  void dequant_row_q8_0_##tier(const DequantRowArgs&); \
-  void dequant_row_q4_0_##tier(const DequantRowArgs&); \
-  void rms_norm_##tier(const RmsNormArgs&);            \
-  void rope_##tier(const RopeArgs&);                   \
-  void kv_store_f32_##tier(const KvStoreArgs&);        \
-  void kv_store_f16_##tier(const KvStoreArgs&);        \
-  void kv_store_bf16_##tier(const KvStoreArgs&);       \
-  void attention_f32_##tier(const AttentionArgs&);     \
-  void attention_f16_##tier(const AttentionArgs&);     \
-  void attention_bf16_##tier(const AttentionArgs&);    \
+#define HEARTH_DECLARE_WEIGHT_KERNELS(format, tier) \
+  void linear_##format##_##tier(const LinearArgs&); \
+  void dequant_row_##format##_##tier(const DequantRowArgs&);
+
+#define HEARTH_DECLARE_KERNELS(tier)                \
+  void rms_norm_##tier(const RmsNormArgs&);         \
+  void rope_##tier(const RopeArgs&);                \
+  void kv_store_f32_##tier(const KvStoreArgs&);     \
+  void kv_store_f16_##tier(const KvStoreArgs&);     \
+  void kv_store_bf16_##tier(const KvStoreArgs&);    \
+  void attention_f32_##tier(const AttentionArgs&);  \
+  void attention_f16_##tier(const AttentionArgs&);  \
+  void attention_bf16_##tier(const AttentionArgs&); \
   void swiglu_##tier(const SwigluArgs&);
 
 namespace hearth::kernels {
@@ -31,5 +25,13 @@ HEARTH_DECLARE_KERNELS(ref)
 HEARTH_DECLARE_KERNELS(avx2)
 HEARTH_DECLARE_KERNELS(avx512)
 HEARTH_DECLARE_KERNELS(avx512_emulated)  // in tests only
+
+#define HEARTH_DECLARE_(format, type, name, number, weights, bytes) \
+  HEARTH_DECLARE_WEIGHT_KERNELS(format, ref)                        \
+  HEARTH_DECLARE_WEIGHT_KERNELS(format, avx2)                       \
+  HEARTH_DECLARE_WEIGHT_KERNELS(format, avx512)                     \
+  HEARTH_DECLARE_WEIGHT_KERNELS(format, avx512_emulated)
+HEARTH_WEIGHT_FORMATS(HEARTH_DECLARE_)
+#undef HEARTH_DECLARE_
 
 }  // namespace hearth::kernels

@@ -25,10 +25,11 @@ LAYERS = {
     "include": ["common", "hearth"],
     "kernels": ["common"],
     "cache": ["common", "hearth"],
-    "engine": ["common", "hearth", "kernels", "cache"],
-    "daemon": ["common", "hearth", "kernels", "cache", "engine"],
+    "files": ["common", "hearth", "kernels"],
+    "engine": ["common", "hearth", "kernels", "files", "cache"],
+    "daemon": ["common", "hearth", "kernels", "files", "cache", "engine"],
     "libclient": ["common", "hearth"],
-    "cli": ["common", "hearth"],
+    "cli": ["common", "hearth", "kernels", "files"],
     "examples": ["hearth"],
     "tests": None,  # see all
 }
@@ -50,7 +51,7 @@ DOORS = {
 
 # Files compiled for one instruction set see no template of the standard library: the linker may
 # keep their copy of an inline function for everyone.
-ISA_DIRECTORIES = ("kernels/avx2/", "kernels/avx512/", "kernels/simd/")
+ISA_DIRECTORIES = ("kernels/avx2/", "kernels/avx512/", "kernels/portable/", "kernels/simd/")
 ISA_ALLOWED = re.compile(
     r"^(kernels/|immintrin\.h$|simde/|float\.h$|math\.h$|stddef\.h$|stdint\.h$|string\.h$"
     r"|cfloat$|cstddef$|cstdint$|cstring$)")

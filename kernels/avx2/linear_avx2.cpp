@@ -6,36 +6,14 @@
 
 namespace hearth::kernels {
 
-void linear_f32_avx2(const LinearArgs& args) {
-  linear<F32>(args);
-}
-void linear_f16_avx2(const LinearArgs& args) {
-  linear<F16>(args);
-}
-void linear_bf16_avx2(const LinearArgs& args) {
-  linear<Bf16>(args);
-}
-void linear_q8_0_avx2(const LinearArgs& args) {
-  linear<Q8_0>(args);
-}
-void linear_q4_0_avx2(const LinearArgs& args) {
-  linear<Q4_0>(args);
-}
-
-void dequant_row_f32_avx2(const DequantRowArgs& args) {
-  dequant_row<F32>(args);
-}
-void dequant_row_f16_avx2(const DequantRowArgs& args) {
-  dequant_row<F16>(args);
-}
-void dequant_row_bf16_avx2(const DequantRowArgs& args) {
-  dequant_row<Bf16>(args);
-}
-void dequant_row_q8_0_avx2(const DequantRowArgs& args) {
-  dequant_row<Q8_0>(args);
-}
-void dequant_row_q4_0_avx2(const DequantRowArgs& args) {
-  dequant_row<Q4_0>(args);
-}
+#define HEARTH_DEFINE_(format, type, name, number, weights, bytes) \
+  void linear_##format##_avx2(const LinearArgs& args) {            \
+    linear<type>(args);                                            \
+  }                                                                \
+  void dequant_row_##format##_avx2(const DequantRowArgs& args) {   \
+    dequant_row<type>(args);                                       \
+  }
+HEARTH_WEIGHT_FORMATS(HEARTH_DEFINE_)
+#undef HEARTH_DEFINE_
 
 }  // namespace hearth::kernels

@@ -6,36 +6,14 @@
 
 namespace hearth::kernels {
 
-void HEARTH_AVX512(linear_f32)(const LinearArgs& args) {
-  linear<F32>(args);
-}
-void HEARTH_AVX512(linear_f16)(const LinearArgs& args) {
-  linear<F16>(args);
-}
-void HEARTH_AVX512(linear_bf16)(const LinearArgs& args) {
-  linear<Bf16>(args);
-}
-void HEARTH_AVX512(linear_q8_0)(const LinearArgs& args) {
-  linear<Q8_0>(args);
-}
-void HEARTH_AVX512(linear_q4_0)(const LinearArgs& args) {
-  linear<Q4_0>(args);
-}
-
-void HEARTH_AVX512(dequant_row_f32)(const DequantRowArgs& args) {
-  dequant_row<F32>(args);
-}
-void HEARTH_AVX512(dequant_row_f16)(const DequantRowArgs& args) {
-  dequant_row<F16>(args);
-}
-void HEARTH_AVX512(dequant_row_bf16)(const DequantRowArgs& args) {
-  dequant_row<Bf16>(args);
-}
-void HEARTH_AVX512(dequant_row_q8_0)(const DequantRowArgs& args) {
-  dequant_row<Q8_0>(args);
-}
-void HEARTH_AVX512(dequant_row_q4_0)(const DequantRowArgs& args) {
-  dequant_row<Q4_0>(args);
-}
+#define HEARTH_DEFINE_(format, type, name, number, weights, bytes)       \
+  void HEARTH_AVX512(linear_##format)(const LinearArgs& args) {          \
+    linear<type>(args);                                                  \
+  }                                                                      \
+  void HEARTH_AVX512(dequant_row_##format)(const DequantRowArgs& args) { \
+    dequant_row<type>(args);                                             \
+  }
+HEARTH_WEIGHT_FORMATS(HEARTH_DEFINE_)
+#undef HEARTH_DEFINE_
 
 }  // namespace hearth::kernels

@@ -8,8 +8,21 @@
 #include <limits>
 
 #include "kernels/half.hpp"
-#include "kernels/quant.h"
 #include "kernels/variants.hpp"
+
+namespace hearth::kernels {
+namespace {
+
+float f16_at(const unsigned char* p) {
+  std::uint16_t bits;
+  std::memcpy(&bits, p, sizeof(bits));
+  return float_from_f16(bits);
+}
+
+}  // namespace
+}  // namespace hearth::kernels
+
+#include "kernels/portable/formats.hpp"
 
 namespace hearth::kernels {
 namespace {
@@ -27,43 +40,22 @@ T read(const void* p) {
 
 struct F32 {
   static constexpr int kColumns = 1, kBytes = 4;
-  static void widen(const std::byte* p, float* out) { *out = read<float>(p); }
+  static void widen(const unsigned char* p, float* out) { *out = read<float>(p); }
 };
 
 struct F16 {
   static constexpr int kColumns = 1, kBytes = 2;
-  static void widen(const std::byte* p, float* out) {
-    *out = float_from_f16(read<std::uint16_t>(p));
-  }
+  static void widen(const unsigned char* p, float* out) { *out = f16_at(p); }
 };
 
 struct Bf16 {
   static constexpr int kColumns = 1, kBytes = 2;
-  static void widen(const std::byte* p, float* out) {
+  static void widen(const unsigned char* p, float* out) {
     *out = float_from_bf16(read<std::uint16_t>(p));
   }
 };
 
-struct Q8_0 {
-  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ8_0);
-  static void widen(const std::byte* p, float* out) {
-    const auto block = read<BlockQ8_0>(p);
-    const float scale = float_from_f16(block.d);
-    for (int i = 0; i < kQuantBlock; ++i) out[i] = scale * block.q[i];
-  }
-};
-
-struct Q4_0 {
-  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ4_0);
-  static void widen(const std::byte* p, float* out) {
-    const auto block = read<BlockQ4_0>(p);
-    const float scale = float_from_f16(block.d);
-    for (int i = 0; i < kQuantBlock / 2; ++i) {
-      out[i] = scale * static_cast<float>((block.q[i] & 15) - 8);
-      out[i + kQuantBlock / 2] = scale * static_cast<float>((block.q[i] >> 4) - 8);
-    }
-  }
-};
+using namespace portable;
 
 template <class Format>
 std::int64_t bytes_of(std::int64_t cols) {
@@ -71,7 +63,7 @@ std::int64_t bytes_of(std::int64_t cols) {
 }
 
 template <class Format>
-void widen_row(const std::byte* row, std::int64_t cols, float* out) {
+void widen_row(const unsigned char* row, std::int64_t cols, float* out) {
   for (std::int64_t k = 0; k < cols; k += Format::kColumns) {
     Format::widen(row + bytes_of<Format>(k), out + k);
   }
@@ -96,8 +88,8 @@ struct PartialSums {
 
 // Widens a row of weights in pieces that stay in the first-level cache.
 template <class Format>
-float dot(const std::byte* row, const float* x, std::int64_t cols) {
-  constexpr std::int64_t kPiece = 4 * kQuantBlock;
+float dot(const unsigned char* row, const float* x, std::int64_t cols) {
+  constexpr std::int64_t kPiece = kSuperBlock;
   float weights[kPiece];
   PartialSums sums;
   for (std::int64_t k = 0; k < cols; k += kPiece) {
@@ -112,9 +104,9 @@ float dot(const std::byte* row, const float* x, std::int64_t cols) {
 
 template <class Format>
 void linear(const LinearArgs& args) {
-  const auto* weights = static_cast<const std::byte*>(args.weights);
+  const auto* weights = static_cast<const unsigned char*>(args.weights);
   for (std::int64_t row = args.row_begin; row < args.row_end; ++row) {
-    const std::byte* at = weights + row * bytes_of<Format>(args.cols);
+    const unsigned char* at = weights + row * bytes_of<Format>(args.cols);
     for (std::int64_t token = 0; token < args.tokens; ++token) {
       float sum = dot<Format>(at, args.x + token * args.x_stride, args.cols);
       float* y = args.y + token * args.y_stride + row;
@@ -126,12 +118,12 @@ void linear(const LinearArgs& args) {
 
 template <class Format>
 void dequant_row(const DequantRowArgs& args) {
-  widen_row<Format>(static_cast<const std::byte*>(args.row), args.cols, args.out);
+  widen_row<Format>(static_cast<const unsigned char*>(args.row), args.cols, args.out);
 }
 
 // One page of one head: a step of the online softmax.
 template <class Format>
-void attend_page(const AttentionArgs& args, const std::byte* payload, std::int64_t tokens,
+void attend_page(const AttentionArgs& args, const unsigned char* payload, std::int64_t tokens,
                  std::int64_t head) {
   const std::int64_t row_bytes = bytes_of<Format>(args.head_dim);
   float* scores = args.scratch + head * (args.page_tokens + 2);
@@ -141,7 +133,7 @@ void attend_page(const AttentionArgs& args, const std::byte* payload, std::int64
 
   const float old_max = max;
   for (std::int64_t j = 0; j < tokens; ++j) {
-    const std::byte* key = payload + args.k_offset + j * row_bytes;
+    const unsigned char* key = payload + args.k_offset + j * row_bytes;
     scores[j] = args.scale * dot<Format>(key, args.q + head * args.head_dim, args.head_dim);
     max = std::fmax(max, scores[j]);
   }
@@ -149,7 +141,7 @@ void attend_page(const AttentionArgs& args, const std::byte* payload, std::int64
   sum *= factor;
   for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] *= factor;
   for (std::int64_t j = 0; j < tokens; ++j) {
-    const std::byte* values = payload + args.v_offset + j * row_bytes;
+    const unsigned char* values = payload + args.v_offset + j * row_bytes;
     const float weight = std::exp(scores[j] - max);
     sum += weight;
     for (std::int64_t k = 0; k < args.head_dim; ++k) {
@@ -171,8 +163,9 @@ void attention(const AttentionArgs& args) {
 
     for (std::int64_t token = 0; token < args.tokens; token += args.page_tokens) {
       const std::int64_t rest = args.tokens - token;
-      attend_page<Format>(args, args.pages[token / args.page_tokens],
-                          rest < args.page_tokens ? rest : args.page_tokens, head);
+      const auto* payload =
+          reinterpret_cast<const unsigned char*>(args.pages[token / args.page_tokens]);
+      attend_page<Format>(args, payload, rest < args.page_tokens ? rest : args.page_tokens, head);
     }
     for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] /= state[1];
   }
@@ -189,37 +182,15 @@ void store_halves(const KvStoreArgs& args, Half half_from_float) {
 
 }  // namespace
 
-void linear_f32_ref(const LinearArgs& args) {
-  linear<F32>(args);
-}
-void linear_f16_ref(const LinearArgs& args) {
-  linear<F16>(args);
-}
-void linear_bf16_ref(const LinearArgs& args) {
-  linear<Bf16>(args);
-}
-void linear_q8_0_ref(const LinearArgs& args) {
-  linear<Q8_0>(args);
-}
-void linear_q4_0_ref(const LinearArgs& args) {
-  linear<Q4_0>(args);
-}
-
-void dequant_row_f32_ref(const DequantRowArgs& args) {
-  dequant_row<F32>(args);
-}
-void dequant_row_f16_ref(const DequantRowArgs& args) {
-  dequant_row<F16>(args);
-}
-void dequant_row_bf16_ref(const DequantRowArgs& args) {
-  dequant_row<Bf16>(args);
-}
-void dequant_row_q8_0_ref(const DequantRowArgs& args) {
-  dequant_row<Q8_0>(args);
-}
-void dequant_row_q4_0_ref(const DequantRowArgs& args) {
-  dequant_row<Q4_0>(args);
-}
+#define HEARTH_DEFINE_(format, type, name, number, weights, bytes) \
+  void linear_##format##_ref(const LinearArgs& args) {             \
+    linear<type>(args);                                            \
+  }                                                                \
+  void dequant_row_##format##_ref(const DequantRowArgs& args) {    \
+    dequant_row<type>(args);                                       \
+  }
+HEARTH_WEIGHT_FORMATS(HEARTH_DEFINE_)
+#undef HEARTH_DEFINE_
 
 void rms_norm_ref(const RmsNormArgs& args) {
   for (std::int64_t row = 0; row < args.rows; ++row) {

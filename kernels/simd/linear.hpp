@@ -23,7 +23,7 @@ constexpr std::int64_t kTokenBlock = 96;
 // Up to so many tokens have small activations: rows then stream from memory a panel at a time.
 constexpr std::int64_t kStreamTokens = 16;
 
-static_assert(kColumnBlock % kQuantBlock == 0 && kColumnBlock % kLanes == 0);
+static_assert(kColumnBlock % kSuperBlock == 0 && kColumnBlock % kLanes == 0);
 static_assert(kRowBlock % kPanelRows == 0 && kTokenBlock % kTileTokens == 0);
 
 inline void finish(const LinearArgs& args, std::int64_t row, std::int64_t token, float sum) {
@@ -68,14 +68,19 @@ void linear_few_tokens(const LinearArgs& args) {
 template <class Format>
 inline void widen_row(const unsigned char* row, std::int64_t cols, float* out) {
   std::int64_t k = 0;
-  for (; k + Format::kColumns <= cols; k += Format::kColumns, row += Format::kBytes) {
-    Lanes weights[Format::kColumns / kLanes];
-    widen_step<Format>(row, weights);
-    for (int v = 0; v < Format::kColumns / kLanes; ++v) store(out + k + v * kLanes, weights[v]);
-  }
-  if constexpr (!kBlocked<Format>) {
-    const int rest = static_cast<int>(cols - k);
-    if (rest > 0) store(out + k, Format::widen(row, rest), rest);
+  if constexpr (Portable<Format>) {
+    for (; k < cols; k += Format::kColumns, row += Format::kBytes) Format::widen(row, out + k);
+    return;
+  } else {
+    for (; k + Format::kColumns <= cols; k += Format::kColumns, row += Format::kBytes) {
+      Lanes weights[Format::kColumns / kLanes];
+      widen_step<Format>(row, weights);
+      for (int v = 0; v < Format::kColumns / kLanes; ++v) store(out + k + v * kLanes, weights[v]);
+    }
+    if constexpr (!kBlocked<Format>) {
+      const int rest = static_cast<int>(cols - k);
+      if (rest > 0) store(out + k, Format::widen(row, rest), rest);
+    }
   }
 }
 
@@ -146,9 +151,13 @@ void linear_many_tokens(const LinearArgs& args) {
 
 template <class Format, int kTokens = kFewTokens>
 void linear(const LinearArgs& args) {
-  if (args.tokens > kTokens) return linear_many_tokens<Format>(args);
-  if (args.tokens == kTokens) return linear_few_tokens<Format, kTokens>(args);
-  if constexpr (kTokens > 1) linear<Format, kTokens - 1>(args);
+  if constexpr (Portable<Format>) {
+    linear_many_tokens<Format>(args);
+  } else {
+    if (args.tokens > kTokens) return linear_many_tokens<Format>(args);
+    if (args.tokens == kTokens) return linear_few_tokens<Format, kTokens>(args);
+    if constexpr (kTokens > 1) linear<Format, kTokens - 1>(args);
+  }
 }
 
 template <class Format>

@@ -5,7 +5,7 @@
 #include <filesystem>
 
 #include "tests/daemon/daemon_process.hpp"
-#include "tests/engine/gguf_builder.hpp"
+#include "tests/files/gguf_builder.hpp"
 
 namespace hearth {
 namespace {

@@ -14,7 +14,7 @@
 
 #include "engine/clock.hpp"
 #include "engine/engine.hpp"
-#include "engine/gguf.hpp"
+#include "files/gguf.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {

@@ -6,7 +6,7 @@
 #include <random>
 
 #include "tests/engine/engine_harness.hpp"
-#include "tests/engine/gguf_builder.hpp"
+#include "tests/files/gguf_builder.hpp"
 
 namespace hearth {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "engine/executor.hpp"
-#include "engine/gguf.hpp"
 #include "engine/layer_table.hpp"
+#include "files/gguf.hpp"
 
 namespace hearth {
 

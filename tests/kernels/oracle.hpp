@@ -1,14 +1,18 @@
 // What the kernel tests compare with: numbers and stored formats made here, in double precision,
-// from the formats' definitions.  Nothing here comes from the kernels.
+// from the formats' definitions, or by a program that shares no code with them.
 #pragma once
 
 #include <gtest/gtest.h>
 
 #include <bit>
+#include <cctype>
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
@@ -104,6 +108,45 @@ struct Stored {
   }
 };
 
+// Blocks of one format and what they stand for, made by tools/fixtures/make_format_cases.py.
+class BlockPool {
+ public:
+  explicit BlockPool(const WeightFormatInfo& info) : info_(info) {
+    std::string stem = HEARTH_TEST_DATA "/formats/";
+    for (const char* c = info.name; *c != '\0'; ++c) stem += static_cast<char>(std::tolower(*c));
+    bytes_ = read<unsigned char>(stem + ".blocks");
+    values_ = read<float>(stem + ".f32");
+    EXPECT_EQ(bytes_.size() / static_cast<std::size_t>(info.block_bytes), count());
+  }
+  std::size_t count() const { return values_.size() / weights(); }
+  void put(std::size_t block, Stored& stored) const {
+    const auto byte = bytes_.begin() + static_cast<std::ptrdiff_t>(block) * info_.block_bytes;
+    const auto value = values_.begin() + static_cast<std::ptrdiff_t>(block * weights());
+    stored.bytes.insert(stored.bytes.end(), byte, byte + info_.block_bytes);
+    stored.values.insert(stored.values.end(), value, value + info_.block_weights);
+  }
+
+ private:
+  template <class T>
+  static std::vector<T> read(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+    EXPECT_FALSE(bytes.empty()) << path;
+    std::vector<T> values(bytes.size() / sizeof(T));
+    std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+    return values;
+  }
+  std::size_t weights() const { return static_cast<std::size_t>(info_.block_weights); }
+
+  WeightFormatInfo info_;
+  std::vector<unsigned char> bytes_;
+  std::vector<float> values_;
+};
+inline const BlockPool& block_pool(WeightFormat format) {
+  static std::map<WeightFormat, BlockPool> pools;
+  return pools.try_emplace(format, kWeightFormats[static_cast<int>(format)]).first->second;
+}
+
 inline Stored random_weights(WeightFormat format, std::int64_t count, Random& random) {
   Stored stored;
   while (static_cast<std::int64_t>(stored.values.size()) < count) {
@@ -113,6 +156,10 @@ inline Stored random_weights(WeightFormat format, std::int64_t count, Random& ra
       case WeightFormat::bf16: stored.put_bf16(random_bf16(random)); break;
       case WeightFormat::q8_0: stored.put_q8_0(random); break;
       case WeightFormat::q4_0: stored.put_q4_0(random); break;
+      default: {
+        const BlockPool& pool = block_pool(format);
+        pool.put(static_cast<std::size_t>(random() % pool.count()), stored);
+      }
     }
   }
   return stored;

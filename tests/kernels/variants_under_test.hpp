@@ -29,24 +29,23 @@ std::vector<EntryT> variants_under_test(Table<EntryT> table, std::vector<EntryT>
 }
 
 inline auto linear_variants() {
-  using enum WeightFormat;
-  return variants_under_test(
-      linear_table(), {{"linear_f32_avx512_emulated", f32, 0, linear_f32_avx512_emulated},
-                       {"linear_f16_avx512_emulated", f16, 0, linear_f16_avx512_emulated},
-                       {"linear_bf16_avx512_emulated", bf16, 0, linear_bf16_avx512_emulated},
-                       {"linear_q8_0_avx512_emulated", q8_0, 0, linear_q8_0_avx512_emulated},
-                       {"linear_q4_0_avx512_emulated", q4_0, 0, linear_q4_0_avx512_emulated}});
+  return variants_under_test(linear_table(), {
+#define HEARTH_EMULATED_(format, type, name, number, weights, bytes) \
+  {"linear_" #format "_avx512_emulated", WeightFormat::format, 0,    \
+   linear_##format##_avx512_emulated},
+                                                 HEARTH_WEIGHT_FORMATS(HEARTH_EMULATED_)
+#undef HEARTH_EMULATED_
+                                             });
 }
 
 inline auto dequant_row_variants() {
-  using enum WeightFormat;
-  return variants_under_test(
-      dequant_row_table(),
-      {{"dequant_row_f32_avx512_emulated", f32, 0, dequant_row_f32_avx512_emulated},
-       {"dequant_row_f16_avx512_emulated", f16, 0, dequant_row_f16_avx512_emulated},
-       {"dequant_row_bf16_avx512_emulated", bf16, 0, dequant_row_bf16_avx512_emulated},
-       {"dequant_row_q8_0_avx512_emulated", q8_0, 0, dequant_row_q8_0_avx512_emulated},
-       {"dequant_row_q4_0_avx512_emulated", q4_0, 0, dequant_row_q4_0_avx512_emulated}});
+  return variants_under_test(dequant_row_table(), {
+#define HEARTH_EMULATED_(format, type, name, number, weights, bytes)   \
+  {"dequant_row_" #format "_avx512_emulated", WeightFormat::format, 0, \
+   dequant_row_##format##_avx512_emulated},
+                                                      HEARTH_WEIGHT_FORMATS(HEARTH_EMULATED_)
+#undef HEARTH_EMULATED_
+                                                  });
 }
 
 inline auto kv_store_variants() {

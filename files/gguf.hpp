@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "common/result.hpp"
-#include "engine/mapped_file.hpp"
+#include "files/mapped_file.hpp"
 
 namespace hearth {
 

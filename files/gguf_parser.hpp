@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "engine/gguf.hpp"
+#include "files/gguf.hpp"
 
 namespace hearth {
 

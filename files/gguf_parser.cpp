@@ -1,4 +1,4 @@
-#include "engine/gguf_parser.hpp"
+#include "files/gguf_parser.hpp"
 
 #include <fmt/format.h>
 

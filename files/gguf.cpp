@@ -1,11 +1,11 @@
-#include "engine/gguf.hpp"
+#include "files/gguf.hpp"
 
 #include <fmt/format.h>
 
 #include <cstring>
 #include <limits>
 
-#include "engine/gguf_parser.hpp"
+#include "files/gguf_parser.hpp"
 
 namespace hearth {
 namespace {

@@ -1,12 +1,12 @@
 // Goal: right files are read right; a wrong file is one error that says where, never a crash.
 // The rows of reference/daemon.md 6.1 that concern the container each have a test here.
-#include "engine/gguf.hpp"
+#include "files/gguf.hpp"
 
 #include <gtest/gtest.h>
 
 #include <random>
 
-#include "tests/engine/gguf_builder.hpp"
+#include "tests/files/gguf_builder.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {

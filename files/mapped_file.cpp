@@ -1,4 +1,4 @@
-#include "engine/mapped_file.hpp"
+#include "files/mapped_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
