@@ -10,6 +10,7 @@
 
 #include "cli/table.hpp"
 #include "common/limits.h"
+#include "files/quantize_mix.hpp"
 
 namespace hearth::cli {
 namespace {
@@ -44,6 +45,14 @@ constexpr const char* kEvalExamples = R"(
   hearth eval stories --tokens 1,403,407,261,378
   hearth tokenize stories --file story.txt | hearth eval stories --tokens-file -
   hearth eval stories --tokens-file ids.txt --logits-out logits.f32 --json)";
+
+constexpr const char* kInfoExamples = R"(
+  hearth info model.gguf
+  hearth info model.gguf --ctx 32768 --json | jq .memory)";
+
+constexpr const char* kQuantizeExamples = R"(
+  hearth quantize model-f16.gguf model-q4.gguf Q4_K_M
+)";
 
 [[noreturn]] void refuse(const std::string& option, const std::string& why) {
   throw CLI::ValidationError(option, why);
@@ -160,6 +169,28 @@ void add_eval(CLI::App& app, Options& options) {
       ->type_name("");
 }
 
+void add_files(CLI::App& app, Options& options) {
+  CLI::App* sub = add_command(app, options, Command::info, "info", "what a model file holds");
+  sub->footer(kInfoExamples);
+  sub->add_option("FILE", options.in_file, "GGUF file")->required()->type_name("");
+  add_number(sub, "--ctx", options.context, 1, 1 << 24,
+             "count the memory of so many tokens [what the model was trained for]");
+  sub->add_flag("--metadata", options.show_metadata, "list the metadata");
+  sub->add_flag("--tensors", options.show_tensors, "list the tensors");
+
+  sub = add_command(app, options, Command::quantize, "quantize",
+                    "convert a model file to another format");
+  std::string types;
+  for (const std::string& name : QuantizeMix::names()) types += " " + name;
+  sub->footer(kQuantizeExamples + ("\nTypes:" + types));
+  sub->add_option("IN", options.in_file, "GGUF file")->required()->type_name("");
+  sub->add_option("OUT", options.out_file, "the new file: there when it is whole, or not at all")
+      ->required()
+      ->type_name("");
+  sub->add_option("TYPE", options.type, "a format or a mix of formats")->required()->type_name("");
+  add_number(sub, "--threads", options.threads, 1, 1024, "threads [one per core]");
+}
+
 // What the options say together.
 void check(const Options& options) {
   const Input& input = options.input;
@@ -201,6 +232,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_status(app, options);
   add_conversions(app, options);
   add_eval(app, options);
+  add_files(app, options);
   try {
     app.parse(argc, argv);
     check(options);

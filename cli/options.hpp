@@ -12,7 +12,7 @@
 
 namespace hearth::cli {
 
-enum class Command { run, models, ps, stats, tokenize, detokenize, eval };
+enum class Command { run, models, ps, stats, tokenize, detokenize, eval, info, quantize };
 
 // Text or token ids: exactly one of these is given.
 struct Input {
@@ -44,6 +44,14 @@ struct Options {
   bool special = false;     // tokenize, detokenize: text that spells special tokens
 
   std::string logits_out;  // eval; empty: none
+
+  std::string in_file;        // info, quantize
+  std::string out_file;       // quantize
+  std::string type;           // quantize: the name of a mix
+  std::int32_t threads = 0;   // quantize; 0: one per core
+  std::int32_t context = 0;   // info: tokens to count memory for; 0: what the model was trained for
+  bool show_tensors = false;  // info
+  bool show_metadata = false;  // info
 };
 
 // The options, or nullopt when there is nothing to do: then ret_exit_code is 0 (help was shown) or
