@@ -31,6 +31,7 @@ LAYERS = {
     "libclient": ["common", "hearth"],
     "cli": ["common", "hearth", "kernels", "files"],
     "examples": ["hearth"],
+    "tools": ["common", "hearth", "kernels", "files"],
     "tests": None,  # see all
 }
 
@@ -42,7 +43,7 @@ DOORS = {
     "cjson/": ["daemon/json.", "libclient/json.", "cli/json"],
     "spdlog/": ["daemon/log."],
     "toml++/": ["daemon/config_file."],
-    "CLI/": ["daemon/options.", "cli/"],
+    "CLI/": ["daemon/options.", "cli/", "tools/"],
     "pcre2.h": ["engine/pre_tokenizer."],
     "xxhash.h": ["cache/segment."],
     "sodium.h": ["cache/page_key.", "engine/weights."],

@@ -1,5 +1,6 @@
 // Goal: hearth quantize and hearth info work on files alone, and what quantize writes is served.
 #include <cmath>
+#include <cstdlib>
 #include <filesystem>
 
 #include "tests/cli/program.hpp"
@@ -91,6 +92,25 @@ TEST(cli_files, info_tells_what_a_file_holds_and_what_it_will_need) {
   const Ran bad = run_hearth(kNowhere, {"info", "/nonexistent.gguf"});
   EXPECT_EQ(bad.status, 1);
   EXPECT_NE(bad.err.find("/nonexistent.gguf"), std::string::npos);
+}
+
+TEST(cli_files, models_of_known_shapes_are_made_and_served) {
+  const TemporaryDirectory directory;
+  std::vector<std::string> arguments;
+  const std::vector<std::string> types = {"F16", "Q4_K_M", "IQ4_XS", "MXFP4"};
+  for (const std::string& type : types) {
+    const std::string out = directory.path() + "/" + type + ".gguf";
+    ASSERT_EQ(std::system((HEARTH_PROGRAMS_DIR "/make_model tiny " + type + " " + out).c_str()), 0);
+    arguments.insert(arguments.end(), {"--model", type + "=" + out});
+  }
+  EXPECT_NE(std::system(HEARTH_PROGRAMS_DIR "/make_model huge Q4_K_M /tmp/x 2>/dev/null"), 0);
+  DaemonProcess daemon(arguments);
+  for (const std::string& type : types) {
+    const Ran ran = run_hearth(daemon, {"--json", "eval", type, "--tokens", "1,2,3,500,511"});
+    ASSERT_EQ(ran.status, 0) << type << ": " << ran.err;
+    // Nothing was learned: every token is about as likely as any of 512.
+    EXPECT_NEAR(number_at(parse_json(ran.out).get(), "mean_nll"), std::log(512), 1.5) << type;
+  }
 }
 
 }  // namespace
