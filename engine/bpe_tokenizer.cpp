@@ -121,6 +121,12 @@ Status BpeTokenizer::build() {
     const bool has_token = byte_symbols_[byte] < size && is_output_[byte_symbols_[byte]];
     byte_tokens_[byte] = has_token ? static_cast<TokenId>(byte_symbols_[byte]) : kNoToken;
   }
+  if (pre_tokenizer_.whole_pieces()) {
+    words_.emplace(pieces_);
+    for (std::size_t i = 0; i < size; ++i) {
+      if (is_output_[i] && !pieces_[i].empty()) words_->insert(static_cast<TokenId>(i));
+    }
+  }
   return build_merges(names);
 }
 
@@ -152,6 +158,12 @@ Status BpeTokenizer::encode_plain(std::string_view text, bool /*after_special*/,
 
 Status BpeTokenizer::encode_word(std::string_view word, PairMerger& merger,
                                  std::vector<TokenId>& ids) const {
+  if (words_) {
+    if (const TokenId id = words_->find(word); id != kNoToken) {
+      ids.push_back(id);
+      return {};
+    }
+  }
   const auto size = static_cast<std::uint32_t>(word.size());
   merger.clear();
   for (std::uint32_t i = 0; i < size; ++i) {

@@ -44,6 +44,7 @@ class BpeTokenizer final : public Tokenizer {
   PairTable merges_;
   std::array<std::uint32_t, 256> byte_symbols_;  // the symbol of each byte
   std::array<TokenId, 256> byte_tokens_;         // the token of each byte, or kNoToken
+  std::optional<TokenIndex> words_;              // whole pieces, where they come first
   std::vector<bool> is_output_;  // [size] plain text may become this token: it gives these bytes
 };
 

@@ -4,8 +4,7 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
-#include <span>
-
+#include "engine/pre_tokenizer_table.hpp"
 #include "engine/utf8.hpp"
 
 namespace hearth {
@@ -14,31 +13,6 @@ namespace {
 // Steps of one match.  The expressions below need a few per character of one piece; an expression
 // that backtracks without end is stopped after about a tenth of a second.
 constexpr std::uint32_t kMatchSteps = 10'000'000;
-
-// openai/gpt-2, encoder.py
-constexpr const char* kGpt2[] = {
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)"};
-
-struct Row {
-  std::string_view name;
-  std::span<const char* const> expressions;
-};
-
-// A file that does not say gets GPT-2's: it is what "gpt2" meant before tokenizer.ggml.pre came up
-// in 2024.
-constexpr Row kRows[] = {
-    {"", kGpt2},
-    {"default", kGpt2},
-    {"gpt-2", kGpt2},
-    {"mpt", kGpt2},
-};
-
-const Row* find_row(std::string_view name) {
-  for (const Row& row : kRows) {
-    if (row.name == name) return &row;
-  }
-  return nullptr;
-}
 
 // PCRE2's own \s holds U+180E, which Unicode no longer counts as a space.
 std::string with_unicode_spaces(std::string_view expression) {
@@ -134,26 +108,21 @@ struct PreTokenizer::Matcher {
 };
 
 bool PreTokenizer::supports(std::string_view name) {
-  return find_row(name) != nullptr;
+  return find_pre_tokenizer(name) != nullptr;
 }
 
 std::string PreTokenizer::supported_names() {
-  std::string names;
-  for (const Row& row : kRows) {
-    if (row.name.empty()) continue;
-    if (!names.empty()) names += ", ";
-    names += row.name;
-  }
-  return names;
+  return pre_tokenizer_names();
 }
 
 Result<PreTokenizer> PreTokenizer::create(std::string_view name) {
-  const Row* row = find_row(name);
+  const PreTokenizerRow* row = find_pre_tokenizer(name);
   if (row == nullptr) {
     return Error{Code::MODEL, fmt::format("the pre-tokenizer \"{}\" is not supported, only {}",
                                           name, supported_names())};
   }
   PreTokenizer made;
+  made.whole_pieces_ = row->whole_pieces;
   for (const char* expression : row->expressions) {
     const std::string text = with_unicode_spaces(expression);
     int error = 0;

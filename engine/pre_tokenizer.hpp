@@ -22,7 +22,7 @@ namespace hearth {
 class PreTokenizer {
  public:
   static bool supports(std::string_view name);
-  static std::string supported_names();  // "gpt-2, mpt"
+  static std::string supported_names();  // "bloom, command-r, ..."
 
   // Errors: MODEL for a name that is not supported.
   static Result<PreTokenizer> create(std::string_view name);
@@ -31,6 +31,9 @@ class PreTokenizer {
   // below 4 GiB.  No piece is empty.  A run of bytes that are not UTF-8 is a piece of its own.
   // Errors: TOKENIZATION when an expression needs more steps than one match may take.
   Status split(std::string_view text, std::vector<std::uint32_t>& ret_ends) const;
+
+  // A piece that is a token as a whole is that token, whatever its merges would give.
+  bool whole_pieces() const { return whole_pieces_; }
 
  private:
   struct FreeCode {
@@ -42,6 +45,7 @@ class PreTokenizer {
                           std::vector<std::uint32_t>& ends) const;
 
   std::vector<std::unique_ptr<pcre2_real_code_8, FreeCode>> expressions_;
+  bool whole_pieces_ = false;
 };
 
 }  // namespace hearth

@@ -196,8 +196,8 @@ TEST(vocabulary, other_tokenizers_are_named_with_the_supported_ones) {
     expect_refused(spm_metadata(), "model", model, std::string("\"") + model + "\"");
     expect_refused(spm_metadata(), "model", model, "llama, gpt2");
   }
-  expect_refused(bpe_metadata(), "pre", "llama-bpe", "\"llama-bpe\"");
-  expect_refused(bpe_metadata(), "pre", "llama-bpe", "gpt-2, mpt");
+  expect_refused(bpe_metadata(), "pre", "no-such-splitter", "\"no-such-splitter\"");
+  expect_refused(bpe_metadata(), "pre", "no-such-splitter", "qwen2, qwen35");
   expect_refused(bpe_metadata(), "pre", "a\n\x1b[31m", "\"a??[31m\"");
 }
 
