@@ -1,52 +1,24 @@
 #include "engine/sampler.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 
 namespace hearth {
-namespace {
 
-using Candidate = SamplerScratch::Candidate;
-
-// Best first; the lower id first among equals, so that the order is one.
-bool better(const Candidate& a, const Candidate& b) {
-  return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
-}
-
-// Probabilities of the candidates, whose first has the largest logit.
-void softmax(std::span<Candidate> candidates, float max_logit, double& sum) {
-  sum = 0;
-  for (Candidate& candidate : candidates) {
-    candidate.probability = std::exp(candidate.logit - max_logit);
-    sum += static_cast<double>(candidate.probability);
+const char* sampler_step_name(SamplerStep step) {
+  switch (step) {
+    case SamplerStep::penalties: return "penalties";
+    case SamplerStep::dry: return "dry";
+    case SamplerStep::top_n_sigma: return "top_n_sigma";
+    case SamplerStep::top_k: return "top_k";
+    case SamplerStep::typical_p: return "typical_p";
+    case SamplerStep::top_p: return "top_p";
+    case SamplerStep::min_p: return "min_p";
+    case SamplerStep::xtc: return "xtc";
+    case SamplerStep::temperature: return "temperature";
   }
+  return "?";
 }
-
-// Keep the fewest best candidates whose probabilities reach p.  Candidates are sorted in growing
-// portions: usually some hundred of a large vocabulary are enough.
-void keep_top_p(std::vector<Candidate>& candidates, bool sorted, float p) {
-  const float max_logit = std::ranges::min_element(candidates, better)->logit;
-  double total = 0;
-  softmax(candidates, max_logit, total);
-  double reached = 0;
-  std::size_t kept = 0;
-  for (std::size_t ordered = sorted ? candidates.size() : 0; kept < candidates.size();) {
-    if (kept == ordered) {
-      const std::size_t portion =
-          std::min(candidates.size(), std::max<std::size_t>(256, 4 * ordered));
-      std::partial_sort(candidates.begin() + static_cast<std::ptrdiff_t>(ordered),
-                        candidates.begin() + static_cast<std::ptrdiff_t>(portion), candidates.end(),
-                        better);
-      ordered = portion;
-    }
-    reached += static_cast<double>(candidates[kept++].probability) / total;
-    if (reached >= static_cast<double>(p)) break;
-  }
-  candidates.resize(kept);
-}
-
-}  // namespace
 
 TokenId argmax(std::span<const float> logits) {
   std::size_t best = 0;
@@ -60,48 +32,53 @@ TokenId argmax(std::span<const float> logits) {
   return static_cast<TokenId>(best);
 }
 
-// As libstdc++'s uniform_real_distribution<double>: two draws, the first the low half.
-double Sampler::uniform() {
-  const double low = static_cast<double>(generator_());
-  const double high = static_cast<double>(generator_());
-  const double value = (low + high * 4294967296.0) / 18446744073709551616.0;
-  return std::min(value, std::nextafter(1.0, 0.0));
+Sampler::Sampler(SamplingParameters parameters)
+    : parameters_(std::move(parameters)),
+      generator_(parameters_.seed),
+      mirostat_mu_(2 * parameters_.mirostat.tau) {
+  if (!parameters_.order.empty()) return;
+  for (int step = 0; step < kSamplerStepCount; ++step) {
+    parameters_.order.push_back(static_cast<SamplerStep>(step));
+  }
 }
 
-TokenId Sampler::sample(std::span<const float> logits, SamplerScratch& scratch) {
-  if (parameters_.temperature <= 0) return argmax(logits);
-  std::vector<Candidate>& candidates = scratch.candidates;
-  candidates.clear();
+void Sampler::apply(SamplerStep step, Candidates& candidates, std::span<const TokenId> history) {
+  const SamplingParameters& p = parameters_;
+  switch (step) {
+    case SamplerStep::penalties: return penalize(candidates, history, p.penalties);
+    case SamplerStep::dry: return dry(candidates, history, p.dry);
+    case SamplerStep::top_n_sigma: return top_n_sigma(candidates, p.top_n_sigma);
+    case SamplerStep::top_k: return top_k(candidates, p.top_k);
+    case SamplerStep::typical_p: return typical_p(candidates, p.typical_p);
+    case SamplerStep::top_p: return top_p(candidates, p.top_p);
+    case SamplerStep::min_p: return min_p(candidates, p.min_p);
+    case SamplerStep::xtc: return xtc(candidates, p.xtc_probability, p.xtc_threshold, generator_);
+    case SamplerStep::temperature:
+      return dynamic_temperature(candidates, p.temperature, p.dynamic_range, p.dynamic_exponent);
+  }
+}
+
+TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> history,
+                        SamplerScratch& scratch) {
+  if (parameters_.greedy()) return argmax(logits);
+  Candidates& candidates = scratch.candidates;
+  candidates.list.clear();
+  candidates.sorted = false;
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    const float logit = std::isnan(logits[i]) ? -std::numeric_limits<float>::infinity() : logits[i];
-    candidates.push_back({static_cast<TokenId>(i), logit, 0});
+    candidates.list.push_back(
+        {static_cast<TokenId>(i), std::isnan(logits[i]) ? kRuledOut : logits[i], 0});
   }
-  bool sorted = false;
-  const auto top_k = static_cast<std::size_t>(parameters_.top_k);
-  if (top_k > 0 && top_k < candidates.size()) {
-    std::partial_sort(candidates.begin(), candidates.begin() + parameters_.top_k, candidates.end(),
-                      better);
-    candidates.resize(top_k);
-    sorted = true;
+  for (const auto& [id, bias] : parameters_.logit_bias) {
+    if (id >= 0 && static_cast<std::size_t>(id) < logits.size()) {
+      candidates.list[static_cast<std::size_t>(id)].logit += bias;
+    }
   }
-  if (parameters_.top_p < 1) {
-    keep_top_p(candidates, sorted, parameters_.top_p);
-    sorted = true;
+  if (parameters_.mirostat.version != 0) {
+    temperature(candidates, parameters_.temperature);
+    return draw_mirostat(candidates, parameters_.mirostat, logits.size(), mirostat_mu_, generator_);
   }
-  const float max_logit =
-      sorted ? candidates.front().logit : std::ranges::min_element(candidates, better)->logit;
-  for (Candidate& candidate : candidates) {
-    candidate.logit = (candidate.logit - max_logit) / parameters_.temperature;
-  }
-  double sum = 0;
-  softmax(candidates, 0, sum);
-  const double target = uniform() * sum;
-  double reached = 0;
-  for (const Candidate& candidate : candidates) {
-    reached += static_cast<double>(candidate.probability);
-    if (reached >= target) return candidate.id;
-  }
-  return candidates.back().id;
+  for (const SamplerStep step : parameters_.order) apply(step, candidates, history);
+  return draw(candidates, generator_);
 }
 
 }  // namespace hearth

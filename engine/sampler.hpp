@@ -1,52 +1,88 @@
 // Chooses the next token from a row of logits.
 //
-// Order of the chain and random numbers are those of the field's reference implementation
-// (reference/api.md, section 7), so that a seed gives the same text where the logits agree:
-// top-k, top-p, temperature, then one draw from std::mt19937.
+// The order of the chain, its steps and its random numbers are those of the field's reference
+// implementation (reference/api.md, section 7), so that a seed gives the same text where the logits
+// agree.  sampling/steps.hpp has the steps.
 #pragma once
 
 #include <cstdint>
 #include <random>
 #include <span>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "engine/sampling/candidates.hpp"
+#include "engine/sampling/steps.hpp"
 #include "engine/vocabulary.hpp"
 
 namespace hearth {
 
+// The steps that may be put in order; temperature comes where it stands, drawing always last.
+enum class SamplerStep : std::uint8_t {
+  penalties,
+  dry,
+  top_n_sigma,
+  top_k,
+  typical_p,
+  top_p,
+  min_p,
+  xtc,
+  temperature,
+};
+inline constexpr int kSamplerStepCount = 9;
+const char* sampler_step_name(SamplerStep step);  // "top_k"
+
 struct SamplingParameters {
   float temperature = 0.7f;  // >= 0; 0: the likeliest token
-  std::int32_t top_k = 0;    // >= 0; 0: off
-  float top_p = 0.9f;        // 0 .. 1; 1: off
+  float dynamic_range = 0;   // of the temperature; 0: off
+  float dynamic_exponent = 1;
+  std::int32_t top_k = 0;      // >= 0; 0: off
+  float top_p = 0.9f;          // 0 .. 1; 1: off
+  float min_p = 0;             // 0 .. 1; 0: off
+  float typical_p = 1;         // 0 .. 1; 1: off
+  float top_n_sigma = 0;       // > 0; else off
+  float xtc_probability = 0;   // 0 .. 1; 0: off
+  float xtc_threshold = 0.1f;  // above 0.5: off
+  Penalties penalties = {};
+  Dry dry = {};
+  Mirostat mirostat = {};
+  std::vector<std::pair<TokenId, float>> logit_bias = {};  // added first
+  std::vector<SamplerStep> order = {};                     // empty: the order of SamplerStep
   std::uint32_t seed = 0;
+
+  bool greedy() const {
+    return temperature <= 0 && mirostat.version == 0 && !penalties.active() && !dry.active() &&
+           logit_bias.empty();
+  }
 };
 
 // Memory that the samplers of one engine share: [vocab] candidates.
 class SamplerScratch {
  public:
   explicit SamplerScratch(std::int64_t vocab) {
-    candidates.reserve(static_cast<std::size_t>(vocab));
+    candidates.list.reserve(static_cast<std::size_t>(vocab));
   }
-  struct Candidate {
-    TokenId id;
-    float logit;
-    float probability;
-  };
-  std::vector<Candidate> candidates;
+  Candidates candidates;
 };
 
 class Sampler {
  public:
-  explicit Sampler(const SamplingParameters& parameters)
-      : parameters_(parameters), generator_(parameters.seed) {}
+  explicit Sampler(SamplingParameters parameters);
 
-  // logits: [vocab].  NaN counts as the least likely.  Allocates nothing.
-  TokenId sample(std::span<const float> logits, SamplerScratch& scratch);
+  // logits: [vocab].  NaN counts as the least likely.  history: what stands before, oldest first.
+  // Allocates nothing unless penalties, DRY or typical_p are on.
+  TokenId sample(std::span<const float> logits, std::span<const TokenId> history,
+                 SamplerScratch& scratch);
+
+  const SamplingParameters& parameters() const { return parameters_; }
 
  private:
-  double uniform();  // [0, 1)
+  void apply(SamplerStep step, Candidates& candidates, std::span<const TokenId> history);
+
   SamplingParameters parameters_;
   std::mt19937 generator_;
+  float mirostat_mu_;
 };
 
 // The index of the largest logit, the first of equals; NaN never wins.

@@ -87,7 +87,7 @@ void Scheduler::take_evaluation(Sequence& sequence, const Share& share, std::int
 }
 
 void Scheduler::take_token(Sequence& sequence, std::span<const float> logits, std::int64_t now_ns) {
-  const TokenId token = sequence.sampler.sample(logits, scratch_);
+  const TokenId token = sequence.sampler.sample(logits, sequence.tokens, scratch_);
   if (sequence.command.want_logits != 0) {
     const LogitsNotice notice = {sequence.command.request, sequence.tokens.size() - 1, 1,
                                  static_cast<std::uint32_t>(logits.size())};

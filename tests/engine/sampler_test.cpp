@@ -14,7 +14,7 @@ std::map<TokenId, int> draw(SamplingParameters parameters, const std::vector<flo
   SamplerScratch scratch(static_cast<std::int64_t>(logits.size()));
   Sampler sampler(parameters);
   std::map<TokenId, int> counts;
-  for (int i = 0; i < count; ++i) ++counts[sampler.sample(logits, scratch)];
+  for (int i = 0; i < count; ++i) ++counts[sampler.sample(logits, {}, scratch)];
   return counts;
 }
 
@@ -69,7 +69,8 @@ TEST(sampler, a_seed_gives_the_same_draws) {
   SamplerScratch scratch(300);
   Sampler a({.temperature = 1, .top_k = 0, .top_p = 0.95f, .seed = 77});
   Sampler b({.temperature = 1, .top_k = 0, .top_p = 0.95f, .seed = 77});
-  for (int i = 0; i < 200; ++i) EXPECT_EQ(a.sample(logits, scratch), b.sample(logits, scratch));
+  for (int i = 0; i < 200; ++i)
+    EXPECT_EQ(a.sample(logits, {}, scratch), b.sample(logits, {}, scratch));
 }
 
 // std::mt19937(1) begins 1791095845, 4282876139; the draw is (first + second * 2^32) / 2^64.
@@ -80,7 +81,7 @@ TEST(sampler, the_draw_is_two_numbers_of_the_mersenne_twister) {
   const std::vector<float> logits(1000, 1.0f);
   SamplerScratch scratch(1000);
   Sampler sampler({.temperature = 1, .top_k = 0, .top_p = 1, .seed = 1});
-  EXPECT_EQ(sampler.sample(logits, scratch), static_cast<TokenId>(u * 1000));
+  EXPECT_EQ(sampler.sample(logits, {}, scratch), static_cast<TokenId>(u * 1000));
 }
 
 TEST(sampler, logits_that_are_no_numbers_do_no_harm) {

@@ -1,0 +1,99 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+
+#include "engine/sampling/steps.hpp"
+
+namespace hearth {
+namespace {
+
+std::span<const TokenId> last_of(std::span<const TokenId> history, std::int32_t count) {
+  const auto wanted = static_cast<std::size_t>(std::max(count, 0));
+  return count < 0 || wanted >= history.size() ? history : history.last(wanted);
+}
+
+// Longest common prefix of backwards with each of its suffixes: the Z-function (Gusfield, 1997).
+std::vector<std::int32_t> common_prefixes(const std::vector<TokenId>& backwards) {
+  const auto size = static_cast<std::int32_t>(backwards.size());
+  std::vector<std::int32_t> common(backwards.size(), 0);
+  std::int32_t left = 0, right = 0;
+  for (std::int32_t i = 1; i < size; ++i) {
+    std::int32_t length =
+        i < right ? std::min(right - i, common[static_cast<std::size_t>(i - left)]) : 0;
+    while (i + length < size && backwards[static_cast<std::size_t>(length)] ==
+                                    backwards[static_cast<std::size_t>(i + length)]) {
+      ++length;
+    }
+    common[static_cast<std::size_t>(i)] = length;
+    if (i + length > right) left = i, right = i + length;
+  }
+  return common;
+}
+
+// How many of the last tokens stand behind the last breaker: no repetition counts beyond them.
+std::int32_t tokens_behind_breaker(const std::vector<TokenId>& backwards,
+                                   const std::vector<std::vector<TokenId>>& breakers) {
+  for (std::size_t i = 0; i < backwards.size(); ++i) {
+    std::int32_t longest = -1;  // tokens of the longest breaker that begins here, without its first
+    for (const std::vector<TokenId>& breaker : breakers) {
+      if (breaker.empty() || breaker.size() > i + 1) continue;
+      bool matches = true;
+      for (std::size_t k = 0; k < breaker.size() && matches; ++k) {
+        matches = backwards[i - k] == breaker[k];
+      }
+      if (matches) longest = std::max(longest, static_cast<std::int32_t>(breaker.size()) - 1);
+    }
+    if (longest >= 0) return static_cast<std::int32_t>(i) - longest;
+  }
+  return static_cast<std::int32_t>(backwards.size());
+}
+
+}  // namespace
+
+void penalize(Candidates& candidates, std::span<const TokenId> history,
+              const Penalties& penalties) {
+  if (!penalties.active()) return;
+  std::unordered_map<TokenId, int> counts;
+  for (const TokenId id : last_of(history, penalties.last_n)) ++counts[id];
+  for (Candidate& one : candidates.list) {
+    const auto found = counts.find(one.id);
+    if (found == counts.end()) continue;
+    one.logit = one.logit <= 0 ? one.logit * penalties.repeat : one.logit / penalties.repeat;
+    one.logit -= static_cast<float>(found->second) * penalties.frequency + penalties.presence;
+  }
+  candidates.sorted = false;
+}
+
+void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& settings) {
+  if (!settings.active()) return;
+  const std::span<const TokenId> last = last_of(history, settings.last_n);
+  const std::vector<TokenId> backwards(last.rbegin(), last.rend());
+  const std::int32_t limit = tokens_behind_breaker(backwards, settings.breakers);
+  if (limit < settings.allowed_length) return;
+  // What followed an earlier occurrence of the last tokens, and how many tokens it repeats.
+  std::unordered_map<TokenId, std::int32_t> repeats;
+  const std::vector<std::int32_t> common = common_prefixes(backwards);
+  for (std::size_t i = 1; i < backwards.size(); ++i) {
+    const std::int32_t length = std::min(common[i], limit);
+    if (length < settings.allowed_length) continue;
+    std::int32_t& longest = repeats[backwards[i - 1]];
+    longest = std::max(longest, length);
+  }
+  for (const std::vector<TokenId>& breaker : settings.breakers) {
+    if (breaker.size() == 1) repeats.erase(breaker[0]);
+  }
+  if (repeats.empty()) return;
+  const float most = settings.base > 1.000001F
+                         ? std::log(std::numeric_limits<float>::max()) / std::log(settings.base)
+                         : std::numeric_limits<float>::max();
+  for (Candidate& one : candidates.list) {
+    const auto found = repeats.find(one.id);
+    if (found == repeats.end()) continue;
+    const auto beyond = static_cast<float>(found->second - settings.allowed_length);
+    one.logit -= settings.multiplier * std::pow(settings.base, std::min(beyond, most));
+  }
+  candidates.sorted = false;
+}
+
+}  // namespace hearth

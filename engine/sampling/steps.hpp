@@ -1,0 +1,68 @@
+// The steps of a sampler, one function each.  Definitions and limits are those of the field's
+// reference implementation (reference/api.md, section 7.2), so that a seed gives its text where the
+// logits agree.  Every step leaves at least one candidate.
+#pragma once
+
+#include <cstdint>
+#include <random>
+#include <span>
+#include <vector>
+
+#include "engine/sampling/candidates.hpp"
+
+namespace hearth {
+
+// ---- truncate.cpp: which candidates stay -------------------------------------------------------
+
+void top_k(Candidates& candidates, std::int32_t k);  // the k best; k <= 0: all
+void top_p(Candidates& candidates, float p);         // the fewest best that reach p
+void min_p(Candidates& candidates, float p);         // p times as likely as the best
+void typical_p(Candidates& candidates, float p);     // nearest to the entropy, Meister 2022
+void top_n_sigma(Candidates& candidates, float n);   // n standard deviations off the best
+// With this probability, all but the last of those at least as likely as threshold go.
+void xtc(Candidates& candidates, float probability, float threshold, std::mt19937& generator);
+
+// ---- temperature.cpp ---------------------------------------------------------------------------
+
+// logit / t; t <= 0: only the best stays possible.
+void temperature(Candidates& candidates, float t);
+// Between t - range and t + range by the entropy of the candidates, raised to exponent.
+void dynamic_temperature(Candidates& candidates, float t, float range, float exponent);
+
+// ---- penalties.cpp: what was said before -------------------------------------------------------
+
+struct Penalties {
+  std::int32_t last_n = 64;  // tokens looked at; -1: all
+  float repeat = 1;          // > 0; a logit above 0 is divided by it, another one multiplied
+  float frequency = 0;       // taken off for every occurrence
+  float presence = 0;        // taken off once
+  bool active() const { return last_n != 0 && (repeat != 1 || frequency != 0 || presence != 0); }
+};
+void penalize(Candidates& candidates, std::span<const TokenId> history, const Penalties& penalties);
+
+// "Do not repeat yourself": what would continue a repetition costs the more the longer it is.
+struct Dry {
+  float multiplier = 0;                             // 0: off
+  float base = 1.75F;                               // >= 1
+  std::int32_t allowed_length = 2;                  // tokens that may repeat
+  std::int32_t last_n = -1;                         // tokens looked at; -1: all
+  std::vector<std::vector<TokenId>> breakers = {};  // sequences that no repetition goes beyond
+  bool active() const { return multiplier != 0 && base >= 1 && last_n != 0; }
+};
+void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& settings);
+
+// ---- draw.cpp: the end of a chain --------------------------------------------------------------
+
+// One candidate by its probability.
+TokenId draw(Candidates& candidates, std::mt19937& generator);
+
+struct Mirostat {
+  std::int32_t version = 0;  // 1, 2; 0: off
+  float tau = 5;             // surprise aimed at, bits
+  float eta = 0.1F;          // how fast
+};
+// mu is the state: 2 tau in the beginning.  vocab: tokens in all (version 1).
+TokenId draw_mirostat(Candidates& candidates, const Mirostat& settings, std::size_t vocab,
+                      float& mu, std::mt19937& generator);
+
+}  // namespace hearth
