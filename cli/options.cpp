@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <limits>
@@ -106,6 +107,12 @@ void add_tokens(CLI::App* sub, Options& options) {
            "file of token ids, separated by commas or white space; - reads standard input");
 }
 
+// "--min-p" for min_p.
+std::string flag_of(std::string name) {
+  std::ranges::replace(name, '_', '-');
+  return "--" + name;
+}
+
 void add_run(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::run, "run", "generate text");
   sub->footer(kRunExamples);
@@ -122,6 +129,12 @@ void add_run(CLI::App& app, Options& options) {
              "draw from the likeliest tokens of this share; 1: off [0.9]");
   add_number(sub, "--seed", options.seed, std::int64_t{0}, kUint32Max,
              "seed of the random draws [a random one, told by --json]");
+#define HEARTH_FLAG_(type, name, low, high, fallback, help)                             \
+  add_number(sub, flag_of(#name), options.name, static_cast<HEARTH_OPTION_##type>(low), \
+             static_cast<HEARTH_OPTION_##type>(high),                                   \
+             std::string(help) + fmt::format(" [{}]", fallback));
+  HEARTH_SAMPLING_FIELDS(HEARTH_FLAG_)
+#undef HEARTH_FLAG_
   sub->add_option("--stop", options.stop, "text that ends generation; may be given 16 times")
       ->type_name("")
       ->take_all()

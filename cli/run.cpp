@@ -83,6 +83,9 @@ Result<Stream> start(const Connection& connection, const Options& options,
   request.top_k = options.top_k;
   request.top_p = options.top_p;
   request.seed = options.seed;
+#define HEARTH_PASS_(type, name, low, high, fallback, help) request.name = options.name;
+  HEARTH_SAMPLING_FIELDS(HEARTH_PASS_)
+#undef HEARTH_PASS_
   request.stop = stops.data();
   request.stop_count = stops.size();
   if (options.ignore_eos) request.ignore_eos = 1;

@@ -262,6 +262,35 @@ Status Session::detokenize(const Frame& frame) {
   return {};
 }
 
+namespace {
+
+// The keys of common/sampling_fields.h.
+Status read_sampling(JsonReader& json, double temperature, SubmitCommand& submit) {
+  const auto read_i32 = [&](const char* key, double low, double high, double fallback,
+                            std::int32_t& field) -> Status {
+    HEARTH_TRY(const auto value,
+               json.integer(key, static_cast<std::int64_t>(low), static_cast<std::int64_t>(high)));
+    field = static_cast<std::int32_t>(value.value_or(static_cast<std::int64_t>(fallback)));
+    return {};
+  };
+  const auto read_f32 = [&](const char* key, double low, double high, double fallback,
+                            float& field) -> Status {
+    HEARTH_TRY(const auto value, json.number(key, low, high));
+    field = static_cast<float>(value.value_or(fallback));
+    return {};
+  };
+#define HEARTH_READ_(type, name, low, high, fallback, help) \
+  HEARTH_CHECK(read_##type(#name, low, high, fallback, submit.name));
+  HEARTH_SAMPLING_FIELDS(HEARTH_READ_)
+#undef HEARTH_READ_
+  // Row D1 of the features: who samples does not want to hear everything twice.
+  HEARTH_TRY(const auto repeat, json.number("repeat_penalty", 0.125, 100));
+  if (!repeat && temperature > 0) submit.repeat_penalty = 1.1F;
+  return {};
+}
+
+}  // namespace
+
 Status Session::generate(const Frame& frame) {
   HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
   HEARTH_TRY(auto request, make_request(frame, json));
@@ -274,6 +303,7 @@ Status Session::generate(const Frame& frame) {
   HEARTH_TRY(const auto top_k, json.integer("top_k", 0, INT32_MAX));
   HEARTH_TRY(const auto top_p, json.number("top_p", 0, 1));
   HEARTH_TRY(const auto seed, json.integer("seed", 0, UINT32_MAX));
+  HEARTH_CHECK(read_sampling(json, temperature.value_or(0.7), request->submit));
   HEARTH_TRY(auto stops, json.strings("stop", HEARTH_STOP_COUNT_MAX, HEARTH_STOP_BYTES_MAX));
   HEARTH_TRY(const auto ignore_eos, json.boolean("ignore_eos"));
   HEARTH_TRY(const auto logits, json.boolean("logits"));

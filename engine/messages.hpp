@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "common/sampling_fields.h"
+
 namespace hearth {
 
 using RequestId = std::uint64_t;  // given by the daemon, unique in its life
@@ -34,11 +36,17 @@ struct SubmitCommand {
   std::int32_t top_k;
   float temperature;
   float top_p;
+#define HEARTH_FIELD_i32 std::int32_t
+#define HEARTH_FIELD_f32 float
+#define HEARTH_FIELD_(type, name, low, high, fallback, help) \
+  HEARTH_FIELD_##type name = static_cast<HEARTH_FIELD_##type>(fallback);
+  HEARTH_SAMPLING_FIELDS(HEARTH_FIELD_)
+#undef HEARTH_FIELD_
   std::uint8_t ignore_eos;   // 1: end tokens do not end it
   std::uint8_t want_logits;  // 1: logits of every generated (or evaluated) token
   std::uint8_t reserved[2];  // 0
 };
-static_assert(sizeof(SubmitCommand) == 64 && std::is_trivially_copyable_v<SubmitCommand>);
+static_assert(sizeof(SubmitCommand) == 136 && std::is_trivially_copyable_v<SubmitCommand>);
 
 struct CreditCommand {
   RequestId request;

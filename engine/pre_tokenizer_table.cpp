@@ -36,7 +36,8 @@ constexpr const char* kSeedCoder[] = {
     HEARTH_CONTRACTIONS R"(|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}\r\n]+)" HEARTH_SPACES};
 
 constexpr const char* kBailing[] = {
-    R"('(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"};
+    R"('(?:[sSdDmMtT]|[lL][lL]|[vV][eE]|[rR][eE])|[^\r\n\p{L}\p{N}]?\p{L}+)"
+    R"(|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+)"};
 
 // Digits one by one, then as GPT-2.
 constexpr const char* kStarcoder[] = {R"(\p{N})", HEARTH_GPT2};
@@ -75,7 +76,8 @@ constexpr const char* kDeepseekLlm[] = {
 
 constexpr const char* kDeepseek3[] = {
     R"(\p{N}{1,3})", R"([一-龥぀-ゟ゠-ヿ]+)",
-    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" HEARTH_SPACES};
+    R"([!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+)"
+    R"(|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*)" HEARTH_SPACES};
 
 constexpr const char* kTekken[] = {R"([^\r\n\p{L}\p{N}]?)" HEARTH_UPPER "*" HEARTH_LOWER
                                    R"(+|[^\r\n\p{L}\p{N}]?)" HEARTH_UPPER "+" HEARTH_LOWER

@@ -62,8 +62,12 @@ class SamplerScratch {
  public:
   explicit SamplerScratch(std::int64_t vocab) {
     candidates.list.reserve(static_cast<std::size_t>(vocab));
+    candidates.recent.reserve(kRecentTokens);
   }
   Candidates candidates;
+
+ private:
+  static constexpr std::size_t kRecentTokens = 1024;  // looked back without an allocation
 };
 
 class Sampler {
@@ -71,7 +75,7 @@ class Sampler {
   explicit Sampler(SamplingParameters parameters);
 
   // logits: [vocab].  NaN counts as the least likely.  history: what stands before, oldest first.
-  // Allocates nothing unless penalties, DRY or typical_p are on.
+  // Allocates nothing unless DRY or typical_p are on, or penalties look far back.
   TokenId sample(std::span<const float> logits, std::span<const TokenId> history,
                  SamplerScratch& scratch);
 

@@ -35,8 +35,50 @@ void Scheduler::submit(const SubmitCommand& command, std::vector<TokenId> prompt
   const std::uint64_t wanted = std::uint64_t{command.prompt_count} + command.max_tokens;
   const auto tokens_max =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, limits_.context));
-  queue_.push_back(std::make_unique<Sequence>(command, std::move(prompt), std::move(stops), cache_,
-                                              tokens_max, tokenizer_));
+  queue_.push_back(std::make_unique<Sequence>(command, std::move(prompt), std::move(stops),
+                                              sampling_of(command), cache_, tokens_max,
+                                              tokenizer_));
+}
+
+SamplingParameters Scheduler::sampling_of(const SubmitCommand& command) {
+  SamplingParameters sampling = {
+      .temperature = command.temperature,
+      .dynamic_range = command.dynamic_range,
+      .dynamic_exponent = command.dynamic_exponent,
+      .top_k = command.top_k,
+      .top_p = command.top_p,
+      .min_p = command.min_p,
+      .typical_p = command.typical_p,
+      .top_n_sigma = command.top_n_sigma,
+      .xtc_probability = command.xtc_probability,
+      .xtc_threshold = command.xtc_threshold,
+      .penalties = {command.penalty_last_n, command.repeat_penalty, command.frequency_penalty,
+                    command.presence_penalty},
+      .dry = {command.dry_multiplier,
+              command.dry_base,
+              command.dry_allowed_length,
+              command.dry_last_n,
+              {}},
+      .mirostat = {command.mirostat, command.mirostat_tau, command.mirostat_eta},
+      .seed = command.seed,
+  };
+  if (sampling.dry.active()) sampling.dry.breakers = dry_breakers();
+  return sampling;
+}
+
+// Tokens that end a repetition: those with one of the field's breakers in their text.  Found once.
+std::shared_ptr<const BreakerIndex> Scheduler::dry_breakers() {
+  if (breakers_ != nullptr || tokenizer_ == nullptr) return breakers_;
+  const auto breakers = std::make_shared<BreakerIndex>();
+  for (std::size_t id = 0; id < tokenizer_->vocabulary().size(); ++id) {
+    const auto token = static_cast<TokenId>(id);
+    if (tokenizer_->piece(token, /*spell_special=*/true).find_first_of("\n:\"*") !=
+        std::string_view::npos) {
+      breakers->add({token});
+    }
+  }
+  breakers_ = breakers;
+  return breakers_;
 }
 
 Sequence* Scheduler::find(RequestId request) {

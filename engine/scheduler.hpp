@@ -86,6 +86,8 @@ class Scheduler {
   void remove(Sequence& sequence);
 
   Sequence* find(RequestId request);
+  SamplingParameters sampling_of(const SubmitCommand& command);
+  std::shared_ptr<const BreakerIndex> dry_breakers();
 
   Executor* executor_;  // outlive us
   cache::PageCache* cache_;
@@ -94,6 +96,7 @@ class Scheduler {
   StatsBoard* board_;
   const Limits limits_;
   SamplerScratch scratch_;
+  std::shared_ptr<const BreakerIndex> breakers_;  // once DRY was asked for
   StepPacer pacer_;
 
   std::deque<std::unique_ptr<Sequence>> queue_;     // in order of arrival

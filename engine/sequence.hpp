@@ -24,15 +24,13 @@ enum class SequenceState : std::uint8_t {
 
 struct Sequence {
   Sequence(const SubmitCommand& submit, std::vector<TokenId> prompt, std::vector<std::string> stops,
-           cache::PageCache* cache, std::uint32_t tokens_max, const Tokenizer* tokenizer)
+           SamplingParameters sampling, cache::PageCache* cache, std::uint32_t tokens_max,
+           const Tokenizer* tokenizer)
       : command(submit),
         tokens(std::move(prompt)),
         prompt_count(submit.prompt_count),
         pages(cache, submit.namespace_id, tokens_max),
-        sampler({.temperature = submit.temperature,
-                 .top_k = submit.top_k,
-                 .top_p = submit.top_p,
-                 .seed = submit.seed}),
+        sampler(std::move(sampling)),
         decoder(tokenizer),
         has_text(tokenizer != nullptr),
         stops(std::move(stops)),

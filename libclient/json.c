@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "common/sampling_fields.h"
 
 /* ---- writing ------------------------------------------------------------------------------ */
 
@@ -95,6 +96,9 @@ char* json_generate(const hearth_generate_options* options, uint32_t credit) {
   add_f32(&w, "temperature", options->temperature);
   add_i32(&w, "top_k", options->top_k);
   add_f32(&w, "top_p", options->top_p);
+#define ADD_(type, name, low, high, fallback, help) add_##type(&w, #name, options->name);
+  HEARTH_SAMPLING_FIELDS(ADD_)
+#undef ADD_
   if (options->seed != HEARTH_UNSET_I64) add_number(&w, "seed", (double)options->seed);
   if (options->stop_count > 0) add_strings(&w, "stop", options->stop, options->stop_count);
   add_flag(&w, "ignore_eos", options->ignore_eos);

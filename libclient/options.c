@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "common/sampling_fields.h"
 
 /* Beyond this a struct_size is what happened to be in memory. */
 enum { STRUCT_SIZE_MAX = 4096 };
@@ -28,6 +29,11 @@ static const hearth_generate_options generate_defaults = {
     .ignore_eos = HEARTH_UNSET_I32,
     .want_logits = HEARTH_UNSET_I32,
     .credit = HEARTH_UNSET_I32,
+#define UNSET_i32 HEARTH_UNSET_I32
+#define UNSET_f32 HEARTH_UNSET_F32
+#define DEFAULT_(type, name, low, high, fallback, help) .name = UNSET_##type,
+    HEARTH_SAMPLING_FIELDS(DEFAULT_)
+#undef DEFAULT_
 };
 
 static const hearth_eval_options eval_defaults = {
@@ -126,11 +132,12 @@ static int check_i32(char text[ERROR_TEXT_BYTES], const char* name, int32_t valu
   return fail(text, HEARTH_EINVALID, "%s: %d is not within %d .. %d", name, value, min, max);
 }
 
-static int check_f32(char text[ERROR_TEXT_BYTES], const char* name, float value, float max) {
+static int check_f32(char text[ERROR_TEXT_BYTES], const char* name, float value, float min,
+                     float max) {
   /* Written so that a NaN fails. */
-  if (value == HEARTH_UNSET_F32 || (value >= 0 && value <= max)) return HEARTH_OK;
-  return fail(text, HEARTH_EINVALID, "%s: %g is not within 0 .. %g", name, (double)value,
-              (double)max);
+  if (value == HEARTH_UNSET_F32 || (value >= min && value <= max)) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "%s: %g is not within %g .. %g", name, (double)value,
+              (double)min, (double)max);
 }
 
 static int check_prompt(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
@@ -181,8 +188,12 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
   for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && code == HEARTH_OK; ++i) {
     code = check_i32(text, ranges[i].name, ranges[i].value, ranges[i].min, ranges[i].max);
   }
-  if (code == HEARTH_OK) code = check_f32(text, "temperature", options->temperature, 100);
-  if (code == HEARTH_OK) code = check_f32(text, "top_p", options->top_p, 1);
+  if (code == HEARTH_OK) code = check_f32(text, "temperature", options->temperature, 0, 100);
+  if (code == HEARTH_OK) code = check_f32(text, "top_p", options->top_p, 0, 1);
+#define CHECK_(type, name, low, high, fallback, help) \
+  if (code == HEARTH_OK) code = check_##type(text, #name, options->name, low, high);
+  HEARTH_SAMPLING_FIELDS(CHECK_)
+#undef CHECK_
   if (code == HEARTH_OK) code = check_stop(text, options);
   if (code != HEARTH_OK) return code;
   const int64_t seed = options->seed;

@@ -25,8 +25,11 @@ inline bool better(const Candidate& a, const Candidate& b) {
 // Never empty while steps work on it.
 struct Candidates {
   std::vector<Candidate> list;
-  bool sorted = false;  // best first
+  bool sorted = false;          // best first
+  std::vector<TokenId> recent;  // scratch of penalize()
 
+  // The candidate of a token, or null.  At once while nothing was dropped or put in order.
+  Candidate* find(TokenId id);
   float max_logit() const;
   // Put the best count in front, in order, and drop the rest.
   void keep_best(std::size_t count);

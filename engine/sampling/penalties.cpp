@@ -33,16 +33,19 @@ std::vector<std::int32_t> common_prefixes(const std::vector<TokenId>& backwards)
 
 // How many of the last tokens stand behind the last breaker: no repetition counts beyond them.
 std::int32_t tokens_behind_breaker(const std::vector<TokenId>& backwards,
-                                   const std::vector<std::vector<TokenId>>& breakers) {
-  for (std::size_t i = 0; i < backwards.size(); ++i) {
-    std::int32_t longest = -1;  // tokens of the longest breaker that begins here, without its first
-    for (const std::vector<TokenId>& breaker : breakers) {
-      if (breaker.empty() || breaker.size() > i + 1) continue;
+                                   const BreakerIndex* breakers) {
+  const std::size_t size = breakers == nullptr ? 0 : backwards.size();
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto* rests = breakers->find(backwards[i]);
+    if (rests == nullptr) continue;
+    std::int32_t longest = -1;
+    for (const std::vector<TokenId>& rest : *rests) {
+      if (rest.size() > i) continue;
       bool matches = true;
-      for (std::size_t k = 0; k < breaker.size() && matches; ++k) {
-        matches = backwards[i - k] == breaker[k];
+      for (std::size_t k = 0; k < rest.size() && matches; ++k) {
+        matches = backwards[i - 1 - k] == rest[k];
       }
-      if (matches) longest = std::max(longest, static_cast<std::int32_t>(breaker.size()) - 1);
+      if (matches) longest = std::max(longest, static_cast<std::int32_t>(rest.size()));
     }
     if (longest >= 0) return static_cast<std::int32_t>(i) - longest;
   }
@@ -54,13 +57,18 @@ std::int32_t tokens_behind_breaker(const std::vector<TokenId>& backwards,
 void penalize(Candidates& candidates, std::span<const TokenId> history,
               const Penalties& penalties) {
   if (!penalties.active()) return;
-  std::unordered_map<TokenId, int> counts;
-  for (const TokenId id : last_of(history, penalties.last_n)) ++counts[id];
-  for (Candidate& one : candidates.list) {
-    const auto found = counts.find(one.id);
-    if (found == counts.end()) continue;
-    one.logit = one.logit <= 0 ? one.logit * penalties.repeat : one.logit / penalties.repeat;
-    one.logit -= static_cast<float>(found->second) * penalties.frequency + penalties.presence;
+  const std::span<const TokenId> last = last_of(history, penalties.last_n);
+  std::vector<TokenId>& recent = candidates.recent;
+  recent.assign(last.begin(), last.end());
+  std::ranges::sort(recent);
+  for (auto run = recent.begin(); run != recent.end();) {
+    const auto end = std::find_if(run, recent.end(), [&](TokenId id) { return id != *run; });
+    const auto count = static_cast<float>(end - run);
+    if (Candidate* one = candidates.find(*run)) {
+      one->logit = one->logit <= 0 ? one->logit * penalties.repeat : one->logit / penalties.repeat;
+      one->logit -= count * penalties.frequency + penalties.presence;
+    }
+    run = end;
   }
   candidates.sorted = false;
 }
@@ -69,7 +77,7 @@ void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& se
   if (!settings.active()) return;
   const std::span<const TokenId> last = last_of(history, settings.last_n);
   const std::vector<TokenId> backwards(last.rbegin(), last.rend());
-  const std::int32_t limit = tokens_behind_breaker(backwards, settings.breakers);
+  const std::int32_t limit = tokens_behind_breaker(backwards, settings.breakers.get());
   if (limit < settings.allowed_length) return;
   // What followed an earlier occurrence of the last tokens, and how many tokens it repeats.
   std::unordered_map<TokenId, std::int32_t> repeats;
@@ -80,8 +88,9 @@ void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& se
     std::int32_t& longest = repeats[backwards[i - 1]];
     longest = std::max(longest, length);
   }
-  for (const std::vector<TokenId>& breaker : settings.breakers) {
-    if (breaker.size() == 1) repeats.erase(breaker[0]);
+  if (settings.breakers != nullptr) {
+    std::erase_if(repeats,
+                  [&](const auto& one) { return settings.breakers->is_breaker(one.first); });
   }
   if (repeats.empty()) return;
   const float most = settings.base > 1.000001F

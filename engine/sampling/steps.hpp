@@ -3,9 +3,12 @@
 // logits agree.  Every step leaves at least one candidate.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <random>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/sampling/candidates.hpp"
@@ -40,13 +43,34 @@ struct Penalties {
 };
 void penalize(Candidates& candidates, std::span<const TokenId> history, const Penalties& penalties);
 
+// Sequences of tokens that no repetition goes beyond, by their first token.
+class BreakerIndex {
+ public:
+  void add(const std::vector<TokenId>& breaker) {
+    if (!breaker.empty()) rest_of_[breaker[0]].emplace_back(breaker.begin() + 1, breaker.end());
+  }
+  // What follows the first token in the breakers that begin with it; null: none begins with it.
+  const std::vector<std::vector<TokenId>>* find(TokenId first) const {
+    const auto found = rest_of_.find(first);
+    return found == rest_of_.end() ? nullptr : &found->second;
+  }
+  bool is_breaker(TokenId id) const {  // by itself
+    const auto* rests = find(id);
+    return rests != nullptr &&
+           std::ranges::any_of(*rests, [](const auto& rest) { return rest.empty(); });
+  }
+
+ private:
+  std::unordered_map<TokenId, std::vector<std::vector<TokenId>>> rest_of_;
+};
+
 // "Do not repeat yourself": what would continue a repetition costs the more the longer it is.
 struct Dry {
-  float multiplier = 0;                             // 0: off
-  float base = 1.75F;                               // >= 1
-  std::int32_t allowed_length = 2;                  // tokens that may repeat
-  std::int32_t last_n = -1;                         // tokens looked at; -1: all
-  std::vector<std::vector<TokenId>> breakers = {};  // sequences that no repetition goes beyond
+  float multiplier = 0;             // 0: off
+  float base = 1.75F;               // >= 1
+  std::int32_t allowed_length = 2;  // tokens that may repeat
+  std::int32_t last_n = -1;         // tokens looked at; -1: all
+  std::shared_ptr<const BreakerIndex> breakers = nullptr;
   bool active() const { return multiplier != 0 && base >= 1 && last_n != 0; }
 };
 void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& settings);

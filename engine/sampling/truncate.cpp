@@ -5,6 +5,13 @@
 
 namespace hearth {
 
+Candidate* Candidates::find(TokenId id) {
+  const auto index = static_cast<std::size_t>(id);
+  if (id >= 0 && index < list.size() && list[index].id == id) return &list[index];
+  const auto found = std::ranges::find(list, id, &Candidate::id);
+  return found == list.end() ? nullptr : &*found;
+}
+
 float Candidates::max_logit() const {
   if (sorted) return list.front().logit;
   return std::ranges::min_element(list, better)->logit;

@@ -239,6 +239,27 @@ typedef struct hearth_generate_options {
   int32_t want_logits;       /* 1: HEARTH_EVENT_LOGITS with the row each token was drawn from */
   int32_t credit;            /* tokens the daemon may send before they are read; unset: 256, with
                                 want_logits 8 or as many rows as 8 MiB hold */
+  /* More samplers.  The order: penalties, DRY, top_n_sigma, top_k, typical_p, top_p, min_p, XTC,
+     temperature; mirostat takes the place of all but temperature. */
+  float min_p;                /* 0 .. 1; 0: off; unset: 0 */
+  float typical_p;            /* 0 .. 1; 1: off; unset: 1 */
+  float top_n_sigma;          /* 0 .. 100; 0: off; unset: 0 */
+  float xtc_probability;      /* 0 .. 1; 0: off; unset: 0 */
+  float xtc_threshold;        /* 0 .. 1; above 0.5: off; unset: 0.1 */
+  float dynamic_range;        /* of the temperature, 0 .. 100; unset: 0, off */
+  float dynamic_exponent;     /* 0 .. 100; unset: 1 */
+  float repeat_penalty;       /* 0.125 .. 100; 1: off; unset: 1.1, greedy 1 */
+  float frequency_penalty;    /* -100 .. 100; unset: 0 */
+  float presence_penalty;     /* -100 .. 100; unset: 0 */
+  int32_t penalty_last_n;     /* tokens looked back, -1: all; unset: 64 */
+  float dry_multiplier;       /* 0 .. 100; 0: off; unset: 0 */
+  float dry_base;             /* 1 .. 100; unset: 1.75 */
+  int32_t dry_allowed_length; /* >= 1 tokens; unset: 2 */
+  int32_t dry_last_n;         /* tokens looked back, -1: all; unset: -1 */
+  int32_t mirostat;           /* 0: off, 1, 2; unset: 0 */
+  float mirostat_tau;         /* bits; unset: 5 */
+  float mirostat_eta;         /* 0 .. 1; unset: 0.1 */
+  int32_t reserved;           /* 0: the next version's first field */
 } hearth_generate_options;
 
 HEARTH_API void hearth_generate_options_init_sized(hearth_generate_options* options,

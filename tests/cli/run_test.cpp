@@ -90,6 +90,36 @@ TEST(cli_run, a_seed_repeats_and_a_prompt_may_come_from_standard_input) {
   EXPECT_FALSE(one.out.empty());
 }
 
+TEST(cli_run, samplers_are_applied_as_asked) {
+  DaemonProcess daemon({"--model", "ember=" HEARTH_MODELS_DIR "/ember-f16.gguf"});
+  const auto text = [&](const std::vector<std::string>& more) {
+    const Ran ran = run_hearth(
+        daemon,
+        with({"run", "ember", "Once upon a time", "--raw", "-n", "60", "--seed", "5"}, more));
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    return ran.out;
+  };
+  const std::string greedy = text({"--temp", "0"});
+  const std::string hot = text({"--temp", "2", "--repeat-penalty", "1"});
+  EXPECT_NE(hot, greedy);
+  EXPECT_EQ(text({"--temp", "2", "--repeat-penalty", "1"}), hot) << "a seed repeats";
+  // Each of these leaves only the likeliest token.
+  const std::vector<std::vector<std::string>> only_the_best = {
+      {"--min-p", "1"},
+      {"--top-k", "1"},
+      {"--top-p", "0"},
+      {"--mirostat", "2", "--mirostat-tau", "0", "--mirostat-eta", "0"},
+      {"--top-n-sigma", "0.001"}};
+  for (const std::vector<std::string>& option : only_the_best) {
+    EXPECT_EQ(text(with({"--temp", "1", "--repeat-penalty", "1"}, option)), greedy) << option[0];
+  }
+  EXPECT_NE(text({"--temp", "0", "--repeat-penalty", "1.5"}), greedy);
+  EXPECT_NE(text({"--temp", "0", "--presence-penalty", "3"}), greedy);
+  const Ran bad = run_hearth(daemon, {"run", "ember", "x", "--raw", "--dry-base", "0.5"});
+  EXPECT_EQ(bad.status, 2);
+  EXPECT_NE(bad.err.find("--dry-base"), std::string::npos) << bad.err;
+}
+
 TEST(cli_run, a_model_without_a_vocabulary_prints_ids) {
   DaemonProcess daemon({"--model", kQwen});
   const Ran plain =
@@ -100,7 +130,8 @@ TEST(cli_run, a_model_without_a_vocabulary_prints_ids) {
   const Json document = parse_json(json.out);
   std::string expected;
   for (const std::int32_t id : ids_in(cJSON_GetObjectItem(document.get(), "tokens"))) {
-    expected += (expected.empty() ? "" : " ") + std::to_string(id);
+    if (!expected.empty()) expected += ' ';
+    expected += std::to_string(id);
   }
   EXPECT_EQ(plain.out, expected);
   EXPECT_EQ(std::ranges::count(plain.out, ' '), 5);

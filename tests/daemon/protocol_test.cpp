@@ -147,6 +147,9 @@ TEST_F(Protocol, every_bad_field_is_an_error_that_names_it) {
   expect(base + R"(,"temperature":-0.1})", ids, "invalid", "temperature");
   expect(base + R"(,"temperature":"hot"})", ids, "invalid", "temperature");
   expect(base + R"(,"top_p":1.1})", ids, "invalid", "top_p");
+  expect(base + R"(,"min_p":-0.1})", ids, "invalid", "min_p");
+  expect(base + R"(,"mirostat":3})", ids, "invalid", "mirostat");
+  expect(base + R"(,"repeat_penalty":0})", ids, "invalid", "repeat_penalty");
   expect(base + R"(,"top_k":-1})", ids, "invalid", "top_k");
   expect(base + R"(,"seed":-1})", ids, "invalid", "seed");
   expect(base + R"(,"stop":"x"})", ids, "invalid", "stop");

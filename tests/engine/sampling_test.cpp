@@ -60,11 +60,16 @@ void check_step(const cJSON* one) {
               number("presence")});
   }
   if (name == "dry") {
-    Dry settings = {
-        number("multiplier"), number("base"), whole("allowed_length"), whole("last_n"), {}};
+    Dry settings;
+    settings.multiplier = number("multiplier");
+    settings.base = number("base");
+    settings.allowed_length = whole("allowed_length");
+    settings.last_n = whole("last_n");
+    const auto breakers = std::make_shared<BreakerIndex>();
+    settings.breakers = breakers;
     const cJSON* breaker = nullptr;
     cJSON_ArrayForEach(breaker, cJSON_GetObjectItem(one, "breakers")) {
-      settings.breakers.push_back(ids_of(breaker));
+      breakers->add(ids_of(breaker));
     }
     dry(candidates, history, settings);
   }
@@ -144,7 +149,10 @@ TEST(sampling, a_repeated_token_loses_and_a_bias_wins) {
   EXPECT_EQ(repeats.sample(logits, std::vector<TokenId>{3}, scratch), 0);
   Sampler forgets({.temperature = 0, .penalties = {.last_n = 1, .repeat = 1.1F}});
   EXPECT_EQ(forgets.sample(logits, std::vector<TokenId>{0, 3}, scratch), 0);
-  Sampler biased({.temperature = 0, .logit_bias = {{3, 100}, {99, 1000}}});
+  SamplingParameters bias;
+  bias.temperature = 0;
+  bias.logit_bias = {{3, 100.0F}, {99, 1000.0F}};
+  Sampler biased(bias);
   EXPECT_EQ(biased.sample(logits, {}, scratch), 3);
 }
 
@@ -157,7 +165,9 @@ TEST(sampling, dry_breaks_a_loop) {
   EXPECT_EQ(plain.sample(logits, history, scratch), 1);
   Sampler breaks({.temperature = 0, .dry = {.multiplier = 0.8F}});
   EXPECT_EQ(breaks.sample(logits, history, scratch), 5);
-  Sampler excused({.temperature = 0, .dry = {.multiplier = 0.8F, .breakers = {{3, 4}}}});
+  const auto breakers = std::make_shared<BreakerIndex>();
+  breakers->add({3, 4});
+  Sampler excused({.temperature = 0, .dry = {.multiplier = 0.8F, .breakers = breakers}});
   EXPECT_EQ(excused.sample(logits, history, scratch), 1) << "only two tokens behind a breaker";
 }
 
@@ -207,19 +217,21 @@ TEST(sampling, every_order_of_steps_leaves_a_token) {
       logit = random() % 10 == 0 ? kRuledOut : static_cast<float>(random() % 100) / 10;
     }
     if (round % 50 == 0) std::ranges::fill(logits, kRuledOut);
-    Sampler sampler({.temperature = static_cast<float>(random() % 3),
-                     .dynamic_range = static_cast<float>(random() % 2),
-                     .top_k = static_cast<std::int32_t>(random() % 5),
-                     .top_p = static_cast<float>(random() % 11) / 10,
-                     .min_p = static_cast<float>(random() % 11) / 10,
-                     .typical_p = static_cast<float>(random() % 11) / 10,
-                     .top_n_sigma = static_cast<float>(random() % 3),
-                     .xtc_probability = 1,
-                     .xtc_threshold = 0.01F,
-                     .penalties = {.repeat = 1.3F, .frequency = 0.1F, .presence = 0.2F},
-                     .dry = {.multiplier = 1},
-                     .order = order,
-                     .seed = static_cast<std::uint32_t>(round)});
+    SamplingParameters parameters;
+    parameters.temperature = static_cast<float>(random() % 3);
+    parameters.dynamic_range = static_cast<float>(random() % 2);
+    parameters.top_k = static_cast<std::int32_t>(random() % 5);
+    for (float* share : {&parameters.top_p, &parameters.min_p, &parameters.typical_p}) {
+      *share = static_cast<float>(random() % 11) / 10;
+    }
+    parameters.top_n_sigma = static_cast<float>(random() % 3);
+    parameters.xtc_probability = 1;
+    parameters.xtc_threshold = 0.01F;
+    parameters.penalties = {64, 1.3F, 0.1F, 0.2F};
+    parameters.dry.multiplier = 1;
+    parameters.order = order;
+    parameters.seed = static_cast<std::uint32_t>(round);
+    Sampler sampler(parameters);
     const std::vector<TokenId> history = {1, 2, 3, 1, 2, 3, 1, 2};
     const TokenId id = sampler.sample(logits, history, scratch);
     EXPECT_GE(id, 0);
