@@ -88,10 +88,10 @@ constexpr const char* kGpt4o[] = {R"([^\r\n\p{L}\p{N}]?)" HEARTH_UPPER "*" HEART
                                   "+" HEARTH_LOWER "*" HEARTH_ANY_CASE
                                   R"(|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*)" HEARTH_SPACES};
 
-// As o200k, but Han apart.
-#define HEARTH_NOT_HAN(letters) R"((?:(?!\p{Han}))" letters ")"
+// As o200k, but Han apart: by the script itself, not (as PCRE2 reads \p{Han}) by its extensions.
+#define HEARTH_NOT_HAN(letters) R"((?:(?!\p{sc:Han}))" letters ")"
 constexpr const char* kKimiK2[] = {
-    R"(\p{Han}+|[^\r\n\p{L}\p{N}]?)" HEARTH_NOT_HAN(HEARTH_UPPER) "*" HEARTH_NOT_HAN(
+    R"(\p{sc:Han}+|[^\r\n\p{L}\p{N}]?)" HEARTH_NOT_HAN(HEARTH_UPPER) "*" HEARTH_NOT_HAN(
         HEARTH_LOWER) "+" HEARTH_ANY_CASE
                       R"(|[^\r\n\p{L}\p{N}]?)" HEARTH_NOT_HAN(HEARTH_UPPER) "+" HEARTH_NOT_HAN(
                           HEARTH_LOWER) "*" HEARTH_ANY_CASE
