@@ -233,6 +233,29 @@ RawSettings settings_from_environment() {
   return raw;
 }
 
+namespace {
+
+// The values of a setting from the best source that has it.
+std::vector<RawSetting> choose(const Setting& setting, const std::vector<RawSettings>& sources) {
+  for (const RawSettings& source : sources) {
+    if (const auto found = source.find(setting.name); found != source.end()) return found->second;
+  }
+  if (setting.fallback == nullptr) return {};
+  return {{setting.fallback(), "default"}};
+}
+
+}  // namespace
+
+std::vector<ExplainedSetting> explain_config(const std::vector<RawSettings>& sources) {
+  std::vector<ExplainedSetting> explained;
+  for (const Setting& setting : settings()) {
+    for (const RawSetting& raw : choose(setting, sources)) {
+      explained.push_back({setting.name, raw.value, raw.origin});
+    }
+  }
+  return explained;
+}
+
 Result<Config> make_config(const std::vector<RawSettings>& sources) {
   for (const RawSettings& source : sources) {
     for (const auto& [name, values] : source) {
@@ -245,17 +268,9 @@ Result<Config> make_config(const std::vector<RawSettings>& sources) {
   }
   Config config;
   for (const Setting& setting : settings()) {
-    std::vector<RawSetting> chosen;
-    for (const RawSettings& source : sources) {
-      const auto found = source.find(setting.name);
-      if (found == source.end()) continue;
-      chosen = found->second;
-      break;
+    for (const RawSetting& raw : choose(setting, sources)) {
+      HEARTH_CHECK(setting.parse(raw, config));
     }
-    if (chosen.empty() && setting.fallback != nullptr) {
-      chosen.push_back({setting.fallback(), "default"});
-    }
-    for (const RawSetting& raw : chosen) HEARTH_CHECK(setting.parse(raw, config));
   }
   return config;
 }

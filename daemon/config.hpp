@@ -1,7 +1,7 @@
 // The daemon's settings: where they come from and what they may be.
 //
 // Every setting is one line of a table (config.cpp) and may come, in falling order of precedence,
-// from the command line, the environment (HEARTH_*), the configuration file (TOML), or its default.
+// from the command line, the environment (HEARTH_*), configuration files (TOML), or its default.
 // All sources deliver text, so that one parser checks them all; an error names the setting and its
 // source.
 #pragma once
@@ -58,6 +58,16 @@ Result<RawSettings> settings_from_file(
 // Put the sources together, best first, and check every value.
 // Errors: CONFIG naming the setting, where it came from and what is possible.
 Result<Config> make_config(const std::vector<RawSettings>& sources);
+
+// Every setting that has a value, the value as text, and where it came from.
+struct ExplainedSetting {
+  std::string name, value, origin;
+};
+std::vector<ExplainedSetting> explain_config(const std::vector<RawSettings>& sources);
+
+// The configuration files in falling order of precedence: the drop-ins conf.d/*.toml beside the
+// main file, the last name first, then the main file.  Errors: CONFIG, IO.
+Result<std::vector<RawSettings>> settings_from_files(const std::string& main_path);
 
 // A file name that is unique to a model id.
 std::string segment_name_of(const std::string& model_id);

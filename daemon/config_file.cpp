@@ -7,6 +7,9 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
+#include <algorithm>
+#include <filesystem>
+#include <functional>
 #include <sstream>
 
 #include "daemon/config.hpp"
@@ -53,6 +56,23 @@ Result<RawSettings> settings_from_file(const std::string& path) {
     raw[name].push_back({*text, origin});
   }
   return raw;
+}
+
+Result<std::vector<RawSettings>> settings_from_files(const std::string& main_path) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> paths;
+  std::error_code failed;  // no such directory: no drop-ins
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(fs::path(main_path).parent_path() / "conf.d", failed)) {
+    if (entry.path().extension() == ".toml") paths.push_back(entry.path());
+  }
+  std::ranges::sort(paths, std::greater());
+  paths.push_back(main_path);
+  std::vector<RawSettings> sources;
+  for (const std::string& path : paths) {
+    HEARTH_TRY(sources.emplace_back(), settings_from_file(path));
+  }
+  return sources;
 }
 
 }  // namespace hearth

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <iterator>
 
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
@@ -22,15 +24,22 @@ LogLevel log_level_of(const std::string& name) {
   return LogLevel::info;
 }
 
-Result<Config> read_config(const Options& options) {
+Result<std::vector<RawSettings>> read_sources(const Options& options) {
   std::vector<RawSettings> sources = {options.settings, settings_from_environment()};
   std::error_code ignored;
   if (!options.config_file.empty() || std::filesystem::exists(kDefaultConfigFile, ignored)) {
-    HEARTH_TRY(
-        sources.emplace_back(),
-        settings_from_file(options.config_file.empty() ? kDefaultConfigFile : options.config_file));
+    HEARTH_TRY(auto files, settings_from_files(options.config_file.empty() ? kDefaultConfigFile
+                                                                           : options.config_file));
+    std::ranges::move(files, std::back_inserter(sources));
   }
-  return make_config(sources);
+  return sources;
+}
+
+// --check-config: what would hold, and why.
+void print_config(const std::vector<RawSettings>& sources) {
+  for (const ExplainedSetting& setting : explain_config(sources)) {
+    fmt::print("{} = {}  # {}\n", setting.name, setting.value, setting.origin);
+  }
 }
 
 // The model that comes with Hearth: installed beside the program, or in the source tree it was
@@ -57,8 +66,14 @@ int run(int argc, char** argv) {
   int exit_code = 0;
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
-  Result<Config> config = read_config(*options);
+  const Result<std::vector<RawSettings>> sources = read_sources(*options);
+  if (!sources) return fail(sources.error());
+  Result<Config> config = make_config(*sources);
   if (!config) return fail(config.error());
+  if (options->check_config) {
+    print_config(*sources);
+    return 0;
+  }
   if (options->purge) {
     const Status purged = cache::SegmentStore::purge(config->state_dir);
     return purged ? 0 : fail(purged.error());

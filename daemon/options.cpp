@@ -10,8 +10,8 @@ namespace hearth {
 namespace {
 
 constexpr const char* kExamples = R"(
-Settings may also come from the environment (HEARTH_CTX for --ctx) and from a TOML file (--config);
-the command line wins over both.
+Settings may also come from the environment (HEARTH_CTX for --ctx) and from a TOML file (--config)
+with its drop-ins (conf.d/*.toml beside it); the command line wins over all.
 
   hearthd --model stories=models/stories260K.gguf
   hearthd --socket /tmp/h.sock --state-dir /tmp/h --model a=a.gguf --model b=b.gguf --kv-bytes 4G
@@ -28,6 +28,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
 
   Options options;
   app.add_option("--config", options.config_file, "TOML file with settings")->type_name("FILE");
+  app.add_flag("--check-config", options.check_config,
+               "show every setting and where it came from, and end; 2 when one is wrong");
   app.add_flag("--purge", options.purge,
                "remove everything that was kept for the state directory, and end");
   std::map<std::string, std::vector<std::string>> given;

@@ -11,7 +11,8 @@ namespace hearth {
 struct Options {
   RawSettings settings;     // what was given, by name
   std::string config_file;  // empty: none was named
-  bool purge = false;       // remove what was kept for the state directory, and end
+  bool check_config = false;
+  bool purge = false;  // remove what was kept for the state directory, and end
 };
 
 // Parse the command line.  On --help, --version or an error it has printed everything and

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 
 #include "tests/temporary_directory.hpp"
@@ -33,6 +34,37 @@ TEST(config, the_first_source_that_speaks_of_a_setting_decides) {
   ASSERT_TRUE(config);
   EXPECT_EQ(config->ctx, 100u);
   EXPECT_EQ(config->threads, 3u);
+}
+
+TEST(config, drop_ins_win_over_the_main_file_in_the_order_of_their_names) {
+  const TemporaryDirectory directory;
+  const std::string main_file = directory.path() + "/hearthd.toml";
+  std::ofstream(main_file) << "ctx = 1\nthreads = 1\ndrain-seconds = 1\n[models]\na = \"/a\"\n";
+  std::filesystem::create_directory(directory.path() + "/conf.d");
+  std::ofstream(directory.path() + "/conf.d/10-a.toml") << "ctx = 10\nthreads = 10\n";
+  std::ofstream(directory.path() + "/conf.d/20-b.toml") << "ctx = 20\n";
+  std::ofstream(directory.path() + "/conf.d/30-c.toml.bak") << "ctx = 30\n";
+  const auto sources = settings_from_files(main_file);
+  ASSERT_TRUE(sources) << sources.error().message;
+  const auto config = make_config(*sources);
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->ctx, 20u);
+  EXPECT_EQ(config->threads, 10u);
+  EXPECT_EQ(config->drain_seconds, 1u);
+  ASSERT_EQ(config->models.size(), 1u);
+  for (const ExplainedSetting& setting : explain_config(*sources)) {
+    if (setting.name == "ctx") {
+      EXPECT_EQ(setting.value, "20");
+      EXPECT_NE(setting.origin.find("20-b.toml"), std::string::npos) << setting.origin;
+    }
+    if (setting.name == "kv-type") {
+      EXPECT_EQ(setting.origin, "default");
+    }
+  }
+  std::ofstream(directory.path() + "/conf.d/20-b.toml") << "ctx = [";
+  const auto broken = settings_from_files(main_file);
+  ASSERT_FALSE(broken);
+  EXPECT_NE(broken.error().message.find("20-b.toml"), std::string::npos);
 }
 
 TEST(config, sizes_have_units) {

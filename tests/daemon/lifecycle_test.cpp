@@ -232,5 +232,33 @@ TEST(lifecycle, bad_model_files_are_errors_of_their_models_alone) {
   EXPECT_EQ(daemon.stop(SIGTERM), 0) << daemon.log();
 }
 
+TEST(lifecycle, check_config_shows_every_setting_and_its_origin) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/hearthd.toml";
+  std::ofstream(file) << "ctx = 77\nthreads = 3\n";
+  const auto run = [&](const std::string& arguments, int& ret_status) {
+    const std::string command = "HEARTH_DRAIN_SECONDS=9 " HEARTH_PROGRAMS_DIR
+                                "/hearthd --check-config --config " +
+                                file + " " + arguments + " 2>&1";
+    FILE* const pipe = popen(command.c_str(), "r");
+    std::string text;
+    char chunk[4096];
+    for (std::size_t got; (got = fread(chunk, 1, sizeof(chunk), pipe)) > 0;)
+      text.append(chunk, got);
+    ret_status = WEXITSTATUS(pclose(pipe));
+    return text;
+  };
+  int status = -1;
+  const std::string text = run("--threads 5", status);
+  EXPECT_EQ(status, 0) << text;
+  EXPECT_NE(text.find("ctx = 77  # " + file), std::string::npos) << text;
+  EXPECT_NE(text.find("threads = 5  # --threads"), std::string::npos) << text;
+  EXPECT_NE(text.find("drain-seconds = 9  # HEARTH_DRAIN_SECONDS"), std::string::npos) << text;
+  EXPECT_NE(text.find("kv-type = auto  # default"), std::string::npos) << text;
+  const std::string wrong = run("--kv-type f7", status);
+  EXPECT_EQ(status, 2);
+  EXPECT_NE(wrong.find("f7"), std::string::npos) << wrong;
+}
+
 }  // namespace
 }  // namespace hearth
