@@ -55,15 +55,11 @@ Status tell(const hearth_result& result, bool json) {
     return write_output(
         fmt::format("mean NLL {:.6f}\nperplexity {:.6f}\n", result.mean_nll, perplexity));
   }
-  JsonObject usage;
-  usage.add("prompt_tokens", result.prompt_tokens)
-      .add("cached_tokens", result.cached_tokens)
-      .add("completion_tokens", result.completion_tokens);
   JsonObject object;
   object.add("mean_nll", result.mean_nll)
       .add("perplexity", perplexity)
       .add("tokens", result.prompt_tokens)
-      .add("usage", std::move(usage));
+      .add("usage", usage_json(result));
   return write_output(object.text() + '\n');
 }
 

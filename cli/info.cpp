@@ -65,16 +65,21 @@ std::string formats_text(const GgufFile& file) {
   return text.empty() ? "none" : text;
 }
 
+std::string parameters_text(const ModelFacts& facts) {
+  if (!facts.has_tensors) return "-";
+  return fmt::format("{} ({})", count_text(static_cast<double>(facts.parameters)),
+                     facts.size_class());
+}
+
 std::string summary(const GgufFile& file, const ModelFacts& facts, const Options& options) {
   const auto or_dash = [](const std::string& text) { return text.empty() ? "-" : printable(text); };
   const Memory memory = memory_of(facts, options);
   std::string text = fmt::format(
-      "file          {}, {}\nname          {}\narchitecture  {}\nparameters    {} ({})\n"
+      "file          {}, {}\nname          {}\narchitecture  {}\nparameters    {}\n"
       "tensors       {}\ncontext       {} tokens\nvocabulary    {} tokens, {}\nchat template {}\n",
       printable(file.path()), size_text(facts.file_bytes), or_dash(facts.name),
-      or_dash(facts.architecture), count_text(static_cast<double>(facts.parameters)),
-      facts.size_class(), formats_text(file), facts.context_length, facts.vocab,
-      facts.tokenizer.empty() ? "no tokenizer" : printable(facts.tokenizer),
+      or_dash(facts.architecture), parameters_text(facts), formats_text(file), facts.context_length,
+      facts.vocab, facts.tokenizer.empty() ? "no tokenizer" : printable(facts.tokenizer),
       facts.has_chat_template ? "yes" : "no");
   if (!facts.has_tensors) return text;
   text += fmt::format("memory        {} of weights", size_text(memory.weights));
@@ -129,7 +134,7 @@ std::string json_document(const GgufFile& file, const ModelFacts& facts, const O
       .add("name", facts.name)
       .add("architecture", facts.architecture)
       .add("parameters", number(facts.parameters))
-      .add("size_class", std::string(facts.size_class()))
+      .add("size_class", std::string(facts.has_tensors ? facts.size_class() : ""))
       .add("weights", facts.weights)
       .add("context", number(facts.context_length))
       .add("vocab", number(facts.vocab))

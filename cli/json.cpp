@@ -113,6 +113,14 @@ std::string JsonObject::text() const {
   return print(root_.get());
 }
 
+JsonObject usage_json(const hearth_result& result) {
+  JsonObject usage;
+  usage.add("prompt_tokens", result.prompt_tokens)
+      .add("cached_tokens", result.cached_tokens)
+      .add("completion_tokens", result.completion_tokens);
+  return usage;
+}
+
 std::string json_array(std::span<const std::int32_t> ids) {
   const std::unique_ptr<cJSON, CjsonDelete> array(array_of(ids));
   return print(array.get());

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "hearth/hearth.h"
+
 struct cJSON;
 
 namespace hearth::cli {
@@ -34,6 +36,9 @@ class JsonObject {
  private:
   std::unique_ptr<cJSON, CjsonDelete> root_;
 };
+
+// The tokens of a finished request.
+JsonObject usage_json(const hearth_result& result);
 
 // "[1,2,3]"
 std::string json_array(std::span<const std::int32_t> ids);

@@ -129,9 +129,9 @@ void add_run(CLI::App& app, Options& options) {
              "draw from the likeliest tokens of this share; 1: off [0.9]");
   add_number(sub, "--seed", options.seed, std::int64_t{0}, kUint32Max,
              "seed of the random draws [a random one, told by --json]");
-#define HEARTH_FLAG_(type, name, low, high, fallback, help)                             \
-  add_number(sub, flag_of(#name), options.name, static_cast<HEARTH_OPTION_##type>(low), \
-             static_cast<HEARTH_OPTION_##type>(high),                                   \
+#define HEARTH_FLAG_(type, name, low, high, fallback, help)                            \
+  add_number(sub, flag_of(#name), options.name, static_cast<hearth_field_##type>(low), \
+             static_cast<hearth_field_##type>(high),                                   \
              std::string(help) + fmt::format(" [{}]", fallback));
   HEARTH_SAMPLING_FIELDS(HEARTH_FLAG_)
 #undef HEARTH_FLAG_

@@ -37,12 +37,8 @@ struct Options {
   std::int32_t top_k = HEARTH_UNSET_I32;
   float top_p = HEARTH_UNSET_F32;
   std::int64_t seed = HEARTH_UNSET_I64;
-#define HEARTH_OPTION_i32 std::int32_t
-#define HEARTH_OPTION_f32 float
-#define HEARTH_UNSET_i32 HEARTH_UNSET_I32
-#define HEARTH_UNSET_f32 HEARTH_UNSET_F32
 #define HEARTH_OPTION_(type, name, low, high, fallback, help) \
-  HEARTH_OPTION_##type name = HEARTH_UNSET_##type;
+  hearth_field_##type name = HEARTH_FIELD_UNSET_##type;
   HEARTH_SAMPLING_FIELDS(HEARTH_OPTION_)
 #undef HEARTH_OPTION_
   std::vector<std::string> stop;

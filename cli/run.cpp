@@ -142,10 +142,6 @@ std::string numbers_text(const hearth_result& result) {
 }
 
 std::string json_text(const hearth_result& result, const Output& output) {
-  JsonObject usage;
-  usage.add("prompt_tokens", result.prompt_tokens)
-      .add("cached_tokens", result.cached_tokens)
-      .add("completion_tokens", result.completion_tokens);
   JsonObject timings;
   timings.add("ttft_ms", result.ttft_ms)
       .add("prefill_tps", result.prefill_tps)
@@ -153,7 +149,7 @@ std::string json_text(const hearth_result& result, const Output& output) {
   JsonObject json;
   json.add("text", output.text())
       .add("tokens", output.tokens())
-      .add("usage", std::move(usage))
+      .add("usage", usage_json(result))
       .add("timings", std::move(timings))
       .add("seed", result.seed)
       .add("stop_reason", std::string(hearth_stop_reason_name(result.stop_reason)));

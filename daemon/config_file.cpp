@@ -8,9 +8,11 @@
 
 #include <toml++/toml.h>
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <functional>
-#include <sstream>
 
 #include "daemon/config.hpp"
 
@@ -28,9 +30,14 @@ std::optional<std::string> scalar_text(const toml::node& node) {
 }  // namespace
 
 Result<RawSettings> settings_from_file(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  file.peek();  // a directory opens, and cannot be read
+  if (!file.is_open() || file.bad()) {
+    return Error{Code::CONFIG, fmt::format("cannot open {}: {}", path, std::strerror(errno))};
+  }
   toml::table table;
   try {
-    table = toml::parse_file(path);
+    table = toml::parse(file, path);
   } catch (const toml::parse_error& error) {
     return Error{Code::CONFIG, fmt::format("{}: line {}: {}", path, error.source().begin.line,
                                            error.description())};

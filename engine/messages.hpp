@@ -36,10 +36,8 @@ struct SubmitCommand {
   std::int32_t top_k;
   float temperature;
   float top_p;
-#define HEARTH_FIELD_i32 std::int32_t
-#define HEARTH_FIELD_f32 float
 #define HEARTH_FIELD_(type, name, low, high, fallback, help) \
-  HEARTH_FIELD_##type name = static_cast<HEARTH_FIELD_##type>(fallback);
+  hearth_field_##type name = static_cast<hearth_field_##type>(fallback);
   HEARTH_SAMPLING_FIELDS(HEARTH_FIELD_)
 #undef HEARTH_FIELD_
   std::uint8_t ignore_eos;   // 1: end tokens do not end it

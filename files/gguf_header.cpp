@@ -1,3 +1,4 @@
+// Writes what stands before the tensor data of a GGUF file.
 #include "files/gguf_header.hpp"
 
 namespace hearth {

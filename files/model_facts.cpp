@@ -1,3 +1,4 @@
+// Reads facts from metadata; what is missing or absurd stays 0 or empty.
 #include "files/model_facts.hpp"
 
 #include <algorithm>

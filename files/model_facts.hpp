@@ -1,4 +1,6 @@
 // What a model file says of itself, without loading anything.
+//
+// Plain values: they outlive the file, and any thread may read them.
 #pragma once
 
 #include <cstdint>

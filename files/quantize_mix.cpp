@@ -1,3 +1,4 @@
+// The mixes: which format each tensor of a model gets.
 #include "files/quantize_mix.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Tensor by tensor: rows are widened, checked, rounded and written in the order of the input.
 #include "files/quantizer.hpp"
 
 #include <fmt/format.h>
@@ -52,6 +53,9 @@ Result<std::vector<Job>> plan_jobs(const GgufFile& file, const QuantizeMix& mix)
   const std::uint64_t kv_heads = value_or(file, prefix + ".attention.head_count_kv", heads);
   const std::uint64_t layers = value_or(file, prefix + ".block_count", 0);
   const bool tied = file.find_tensor("output.weight") == nullptr;
+  if (file.tensors().empty()) {
+    return Error{Code::MODEL, file.path() + ": the file holds no tensors"};
+  }
   std::vector<Job> jobs;
   for (const GgufTensor& tensor : file.tensors()) {
     const auto from = format_of_type(tensor.type);

@@ -32,6 +32,7 @@ struct QuantizeCallbacks {
       on_tensor;
 };
 
+// Any thread may call it; callbacks come in the calling one.
 // threads >= 1 share the rows of a tensor.
 // Errors: MODEL naming the tensor that cannot be read or holds numbers that are not finite; what
 // write returns.

@@ -29,9 +29,7 @@ static const hearth_generate_options generate_defaults = {
     .ignore_eos = HEARTH_UNSET_I32,
     .want_logits = HEARTH_UNSET_I32,
     .credit = HEARTH_UNSET_I32,
-#define UNSET_i32 HEARTH_UNSET_I32
-#define UNSET_f32 HEARTH_UNSET_F32
-#define DEFAULT_(type, name, low, high, fallback, help) .name = UNSET_##type,
+#define DEFAULT_(type, name, low, high, fallback, help) .name = HEARTH_FIELD_UNSET_##type,
     HEARTH_SAMPLING_FIELDS(DEFAULT_)
 #undef DEFAULT_
 };

@@ -232,7 +232,14 @@ int main(int argc, char** argv) {
   app.add_option("--layers", layers, "so many layers instead of the shape's")->type_name("");
   app.add_option("--ctx", context, "so long a context instead of the shape's")->type_name("");
   app.add_option("--seed", seed, "of the weights [1]")->type_name("");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "make_model: {}\n", error.what());
+    return 2;
+  }
   const auto mix = QuantizeMix::find(type);
   for (Shape shape : kShapes) {
     if (shape_name != shape.name || !mix) continue;

@@ -1,3 +1,4 @@
+// The ends of a chain: one candidate is drawn, by its probability or by mirostat.
 #include <algorithm>
 #include <cmath>
 

@@ -1,3 +1,4 @@
+// Penalties on what was said before: for single tokens, and for repeated sequences (DRY).
 #include <algorithm>
 #include <cmath>
 #include <limits>

@@ -1,6 +1,8 @@
 // The steps of a sampler, one function each.  Definitions and limits are those of the field's
 // reference implementation (reference/api.md, section 7.2), so that a seed gives its text where the
 // logits agree.  Every step leaves at least one candidate.
+//
+// Nothing is shared: one thread at a time for each Candidates and generator.
 #pragma once
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Temperature, fixed or by the entropy of the candidates.
 #include <algorithm>
 #include <cmath>
 

@@ -1,3 +1,4 @@
+// The steps that drop candidates.
 #include <algorithm>
 #include <cmath>
 

@@ -6,6 +6,8 @@
 #ifndef HEARTH_COMMON_SAMPLING_FIELDS_H
 #define HEARTH_COMMON_SAMPLING_FIELDS_H
 
+#include <stdint.h>
+
 #define HEARTH_SAMPLING_FIELDS(X)                                                              \
   X(f32, min_p, 0, 1, 0, "keep tokens P times as likely as the likeliest; 0: off")             \
   X(f32, typical_p, 0, 1, 1, "draw from this share, nearest to the expected surprise; 1: off") \
@@ -25,5 +27,11 @@
   X(i32, mirostat, 0, 2, 0, "1, 2: aim at a surprise instead of the steps above; 0: off")      \
   X(f32, mirostat_tau, 0, 100, 5, "the surprise aimed at, bits")                               \
   X(f32, mirostat_eta, 0, 1, 0.1, "how fast")
+
+/* The C type of a field, and what an option that is not set holds (hearth/hearth.h). */
+typedef int32_t hearth_field_i32;
+typedef float hearth_field_f32;
+#define HEARTH_FIELD_UNSET_i32 HEARTH_UNSET_I32
+#define HEARTH_FIELD_UNSET_f32 HEARTH_UNSET_F32
 
 #endif

@@ -43,59 +43,48 @@ struct Q8_0 {
   }
 };
 
-struct Q4_0 {
-  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ4_0);
-  static void widen(const unsigned char* p, float* out) {
-    const auto block = read_block<BlockQ4_0>(p);
-    const float d = half(block.d);
-    for (int i = 0; i < 16; ++i) {
-      out[i] = d * static_cast<float>((block.q[i] & 15) - 8);
-      out[i + 16] = d * static_cast<float>((block.q[i] >> 4) - 8);
-    }
+// The numbers of a block of 32: nibbles, those of the first half in the low ones, and a fifth bit
+// each in a block that has `high`.
+template <class Block>
+inline void unpack(const Block& block, int (&q)[kQuantBlock]) {
+  for (int i = 0; i < 16; ++i) {
+    q[i] = block.q[i] & 15;
+    q[i + 16] = block.q[i] >> 4;
   }
-};
-
-struct Q4_1 {
-  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ4_1);
-  static void widen(const unsigned char* p, float* out) {
-    const auto block = read_block<BlockQ4_1>(p);
-    const float d = half(block.d), m = half(block.m);
-    for (int i = 0; i < 16; ++i) {
-      out[i] = d * static_cast<float>(block.q[i] & 15) + m;
-      out[i + 16] = d * static_cast<float>(block.q[i] >> 4) + m;
-    }
-  }
-};
-
-struct Q5_0 {
-  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ5_0);
-  static void widen(const unsigned char* p, float* out) {
-    const auto block = read_block<BlockQ5_0>(p);
+  if constexpr (requires { block.high; }) {
     const std::uint32_t high = read_bits(block.high);
-    const float d = half(block.d);
-    for (int i = 0; i < 16; ++i) {
-      const int low_weight = (block.q[i] & 15) | static_cast<int>(high >> i & 1) << 4;
-      const int high_weight = block.q[i] >> 4 | static_cast<int>(high >> (i + 16) & 1) << 4;
-      out[i] = d * static_cast<float>(low_weight - 16);
-      out[i + 16] = d * static_cast<float>(high_weight - 16);
-    }
+    for (int i = 0; i < kQuantBlock; ++i) q[i] |= static_cast<int>(high >> i & 1) << 4;
   }
-};
+}
 
-struct Q5_1 {
-  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockQ5_1);
+// kZero: the number that stands for 0.
+template <class Block, int kZero>
+struct Symmetric {
+  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(Block);
   static void widen(const unsigned char* p, float* out) {
-    const auto block = read_block<BlockQ5_1>(p);
-    const std::uint32_t high = read_bits(block.high);
-    const float d = half(block.d), m = half(block.m);
-    for (int i = 0; i < 16; ++i) {
-      const int low_weight = (block.q[i] & 15) | static_cast<int>(high >> i & 1) << 4;
-      const int high_weight = block.q[i] >> 4 | static_cast<int>(high >> (i + 16) & 1) << 4;
-      out[i] = d * static_cast<float>(low_weight) + m;
-      out[i + 16] = d * static_cast<float>(high_weight) + m;
-    }
+    const auto block = read_block<Block>(p);
+    const float d = half(block.d);
+    int q[kQuantBlock];
+    unpack(block, q);
+    for (int i = 0; i < kQuantBlock; ++i) out[i] = d * static_cast<float>(q[i] - kZero);
   }
 };
+using Q4_0 = Symmetric<BlockQ4_0, 8>;
+using Q5_0 = Symmetric<BlockQ5_0, 16>;
+
+template <class Block>
+struct WithOffset {
+  static constexpr int kColumns = kQuantBlock, kBytes = sizeof(Block);
+  static void widen(const unsigned char* p, float* out) {
+    const auto block = read_block<Block>(p);
+    const float d = half(block.d), m = half(block.m);
+    int q[kQuantBlock];
+    unpack(block, q);
+    for (int i = 0; i < kQuantBlock; ++i) out[i] = d * static_cast<float>(q[i]) + m;
+  }
+};
+using Q4_1 = WithOffset<BlockQ4_1>;
+using Q5_1 = WithOffset<BlockQ5_1>;
 
 struct Iq4Nl {
   static constexpr int kColumns = kQuantBlock, kBytes = sizeof(BlockIq4Nl);
@@ -178,26 +167,12 @@ inline ScaleAndMin q4k_scale(const std::uint8_t (&scales)[12], int s) {
   return {(scales[s + 4] & 15) | scales[s - 4] >> 6 << 4, scales[s + 4] >> 4 | scales[s] >> 6 << 4};
 }
 
-struct Q4K {
-  static constexpr int kColumns = kSuperBlock, kBytes = sizeof(BlockQ4K);
+// Nibbles, and a fifth bit each in a block that has `high`.
+template <class Block>
+struct ScaledWithMin {
+  static constexpr int kColumns = kSuperBlock, kBytes = sizeof(Block);
   static void widen(const unsigned char* p, float* out) {
-    const auto block = read_block<BlockQ4K>(p);
-    const float d = half(block.d), dmin = half(block.dmin);
-    for (int s = 0; s < 8; ++s, out += 32) {
-      const std::uint8_t* q = block.q + s / 2 * 32;
-      const int shift = s % 2 * 4;
-      const ScaleAndMin small = q4k_scale(block.scales, s);
-      const float scale = d * static_cast<float>(small.scale);
-      const float min = dmin * static_cast<float>(small.min);
-      for (int l = 0; l < 32; ++l) out[l] = scale * static_cast<float>(q[l] >> shift & 15) - min;
-    }
-  }
-};
-
-struct Q5K {
-  static constexpr int kColumns = kSuperBlock, kBytes = sizeof(BlockQ5K);
-  static void widen(const unsigned char* p, float* out) {
-    const auto block = read_block<BlockQ5K>(p);
+    const auto block = read_block<Block>(p);
     const float d = half(block.d), dmin = half(block.dmin);
     for (int s = 0; s < 8; ++s, out += 32) {
       const std::uint8_t* q = block.q + s / 2 * 32;
@@ -206,12 +181,15 @@ struct Q5K {
       const float scale = d * static_cast<float>(small.scale);
       const float min = dmin * static_cast<float>(small.min);
       for (int l = 0; l < 32; ++l) {
-        const int weight = (q[l] >> shift & 15) | (block.high[l] >> s & 1) << 4;
+        int weight = q[l] >> shift & 15;
+        if constexpr (requires { block.high; }) weight |= (block.high[l] >> s & 1) << 4;
         out[l] = scale * static_cast<float>(weight) - min;
       }
     }
   }
 };
+using Q4K = ScaledWithMin<BlockQ4K>;
+using Q5K = ScaledWithMin<BlockQ5K>;
 
 struct Q6K {
   static constexpr int kColumns = kSuperBlock, kBytes = sizeof(BlockQ6K);

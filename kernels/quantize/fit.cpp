@@ -1,3 +1,4 @@
+// Searches for the scales and offsets that lose least; fit.hpp says which.
 #include "kernels/quantize/fit.hpp"
 
 #include <initializer_list>

@@ -1,3 +1,4 @@
+// A row is rounded block by block; one table leads from format to block.
 #include "kernels/quantize/quantize.hpp"
 
 #include <cstring>

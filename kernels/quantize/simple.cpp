@@ -13,39 +13,44 @@ namespace {
 
 constexpr int kHalf = kQuantBlock / 2;
 
-// The fifth bits of 32 numbers, as a block stores them.
-void put_fifth_bits(const int (&q)[kQuantBlock], std::uint8_t (&high)[4]) {
-  std::uint32_t bits = 0;
-  for (int i = 0; i < kQuantBlock; ++i) bits |= static_cast<std::uint32_t>(q[i] >> 4) << i;
-  std::memcpy(high, &bits, sizeof(bits));
-}
-
-void put_nibbles(const int (&q)[kQuantBlock], std::uint8_t (&out)[kHalf]) {
+// The numbers of a block: nibbles, and the fifth bits in a block that has room for them.
+template <class Block>
+void put_numbers(const int (&q)[kQuantBlock], Block& block) {
   for (int i = 0; i < kHalf; ++i) {
-    out[i] = static_cast<std::uint8_t>((q[i] & 15) | (q[i + kHalf] & 15) << 4);
+    block.q[i] = static_cast<std::uint8_t>((q[i] & 15) | (q[i + kHalf] & 15) << 4);
+  }
+  if constexpr (requires { block.high; }) {
+    std::uint32_t bits = 0;
+    for (int i = 0; i < kQuantBlock; ++i) bits |= static_cast<std::uint32_t>(q[i] >> 4) << i;
+    std::memcpy(block.high, &bits, sizeof(bits));
   }
 }
 
-// Numbers of a symmetric format, made positive by adding `zero`.
-std::uint16_t round_symmetric(const float* x, int zero, int (&q)[kQuantBlock]) {
-  const std::uint16_t d = f16_from_float(fit_symmetric(x, kQuantBlock, -zero, zero - 1));
-  const float inverse_scale = inverse(float_from_f16(d));
+// zero: the number that stands for 0.
+template <class Block>
+void round_symmetric(const float* x, int zero, Block& block) {
+  block.d = f16_from_float(fit_symmetric(x, kQuantBlock, -zero, zero - 1));
+  const float inverse_scale = inverse(float_from_f16(block.d));
+  int q[kQuantBlock];
   for (int i = 0; i < kQuantBlock; ++i) {
     q[i] = round_to(inverse_scale * x[i], -zero, zero - 1) + zero;
   }
-  return d;
+  put_numbers(q, block);
 }
 
-struct RoundedLine {
-  std::uint16_t d, m;
-};
-RoundedLine round_line(const float* x, int high, int (&q)[kQuantBlock]) {
-  const Line line = fit_line(x, kQuantBlock, high, /*any_offset=*/true);
-  const RoundedLine rounded = {f16_from_float(line.scale), f16_from_float(line.offset)};
-  const float inverse_scale = inverse(float_from_f16(rounded.d));
-  const float offset = float_from_f16(rounded.m);
-  for (int i = 0; i < kQuantBlock; ++i) q[i] = round_to(inverse_scale * (x[i] - offset), 0, high);
-  return rounded;
+// highest: the largest number.
+template <class Block>
+void round_with_offset(const float* x, int highest, Block& block) {
+  const Line line = fit_line(x, kQuantBlock, highest, /*any_offset=*/true);
+  block.d = f16_from_float(line.scale);
+  block.m = f16_from_float(line.offset);
+  const float inverse_scale = inverse(float_from_f16(block.d));
+  const float offset = float_from_f16(block.m);
+  int q[kQuantBlock];
+  for (int i = 0; i < kQuantBlock; ++i) {
+    q[i] = round_to(inverse_scale * (x[i] - offset), 0, highest);
+  }
+  put_numbers(q, block);
 }
 
 }  // namespace
@@ -59,33 +64,19 @@ void quantize_block(const float* x, BlockQ8_0& block) {
 }
 
 void quantize_block(const float* x, BlockQ4_0& block) {
-  int q[kQuantBlock];
-  block.d = round_symmetric(x, 8, q);
-  put_nibbles(q, block.q);
-}
-
-void quantize_block(const float* x, BlockQ4_1& block) {
-  int q[kQuantBlock];
-  const RoundedLine line = round_line(x, 15, q);
-  block.d = line.d;
-  block.m = line.m;
-  put_nibbles(q, block.q);
+  round_symmetric(x, 8, block);
 }
 
 void quantize_block(const float* x, BlockQ5_0& block) {
-  int q[kQuantBlock];
-  block.d = round_symmetric(x, 16, q);
-  put_fifth_bits(q, block.high);
-  put_nibbles(q, block.q);
+  round_symmetric(x, 16, block);
+}
+
+void quantize_block(const float* x, BlockQ4_1& block) {
+  round_with_offset(x, 15, block);
 }
 
 void quantize_block(const float* x, BlockQ5_1& block) {
-  int q[kQuantBlock];
-  const RoundedLine line = round_line(x, 31, q);
-  block.d = line.d;
-  block.m = line.m;
-  put_fifth_bits(q, block.high);
-  put_nibbles(q, block.q);
+  round_with_offset(x, 31, block);
 }
 
 void quantize_block(const float* x, BlockIq4Nl& block) {
@@ -93,7 +84,7 @@ void quantize_block(const float* x, BlockIq4Nl& block) {
   const float inverse_scale = inverse(float_from_f16(block.d));
   int q[kQuantBlock];
   for (int i = 0; i < kQuantBlock; ++i) q[i] = nearest(kIq4Values, inverse_scale * x[i]);
-  put_nibbles(q, block.q);
+  put_numbers(q, block);
 }
 
 // The scale is a power of two: those around the one that just reaches the largest weight are tried.
@@ -124,7 +115,7 @@ void quantize_block(const float* x, BlockMxfp4& block) {
     if (!(error < best_error) && e > exponent - 1) continue;
     best_error = error;
     block.e = static_cast<std::uint8_t>(stored);
-    put_nibbles(q, block.q);
+    put_numbers(q, block);
   }
 }
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "tests/cli/program.hpp"
+#include "tests/files/gguf_builder.hpp"
 
 namespace hearth {
 namespace {
@@ -92,6 +93,20 @@ TEST(cli_files, info_tells_what_a_file_holds_and_what_it_will_need) {
   const Ran bad = run_hearth(kNowhere, {"info", "/nonexistent.gguf"});
   EXPECT_EQ(bad.status, 1);
   EXPECT_NE(bad.err.find("/nonexistent.gguf"), std::string::npos);
+}
+
+TEST(cli_files, a_file_without_tensors_has_facts_but_nothing_to_quantize) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/vocabulary.gguf";
+  std::ofstream(file, std::ios::binary)
+      << GgufBuilder().string("general.architecture", "llama").bytes();
+  const Ran info = run_hearth(kNowhere, {"info", file});
+  EXPECT_EQ(info.status, 0) << info.err;
+  EXPECT_EQ(info.out.find("tiny"), std::string::npos) << info.out;
+  const Ran quantize = run_hearth(kNowhere, {"quantize", file, directory.path() + "/out", "Q8_0"});
+  EXPECT_EQ(quantize.status, 1);
+  EXPECT_NE(quantize.err.find("no tensors"), std::string::npos) << quantize.err;
+  EXPECT_FALSE(std::filesystem::exists(directory.path() + "/out"));
 }
 
 TEST(cli_files, models_of_known_shapes_are_made_and_served) {

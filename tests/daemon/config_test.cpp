@@ -111,6 +111,19 @@ TEST(config, models_are_listed_once_each) {
   EXPECT_FALSE(make_config({raw}));
 }
 
+TEST(config, a_file_that_cannot_be_read_is_named_with_the_reason) {
+  const TemporaryDirectory directory;
+  for (const auto& [path, reason] : {std::pair{directory.path() + "/none.toml", "No such file"},
+                                     std::pair{directory.path(), "Is a directory"}}) {
+    const auto settings = settings_from_file(path);
+    ASSERT_FALSE(settings) << path;
+    EXPECT_NE(settings.error().message.find(path), std::string::npos) << settings.error().message;
+    EXPECT_NE(settings.error().message.find(reason), std::string::npos) << settings.error().message;
+  }
+  std::ofstream(directory.path() + "/empty.toml");
+  EXPECT_TRUE(settings_from_file(directory.path() + "/empty.toml"));
+}
+
 TEST(config, a_file_gives_settings_and_models_and_says_where) {
   const TemporaryDirectory directory;
   const std::string path = directory.path() + "/h.toml";

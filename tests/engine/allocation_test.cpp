@@ -55,6 +55,7 @@ TEST(allocation, decoding_allocates_nothing) {
   command.temperature = 0.8F;  // through the whole sampler
   command.top_k = 20;
   command.top_p = 0.9F;
+  command.repeat_penalty = 1.1F;
   command.seed = 1;
   std::vector<RequestId> ids;
   for (int i = 0; i < 4; ++i) ids.push_back(engine.submit(command, {1, 2, 3}));
