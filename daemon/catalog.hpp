@@ -8,7 +8,7 @@
 #include <string>
 
 #include "common/result.hpp"
-#include "engine/tokenizer.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
 #include "files/model_facts.hpp"
 
 namespace hearth {

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "common/limits.h"
-#include "engine/utf8.hpp"
+#include "engine/tokenizer/utf8.hpp"
 
 namespace hearth {
 namespace {

@@ -11,7 +11,7 @@
 
 #include "common/wire.h"
 #include "engine/messages.hpp"
-#include "engine/tokenizer.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
 
 namespace hearth {
 

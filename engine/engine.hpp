@@ -21,7 +21,7 @@
 #include "engine/messages.hpp"
 #include "engine/notice_writer.hpp"
 #include "engine/stats_board.hpp"
-#include "engine/tokenizer.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
 #include "engine/worker_pool.hpp"
 #include "kernels/kernels.hpp"
 

@@ -15,7 +15,7 @@
 
 #include "engine/aligned_buffer.hpp"
 #include "engine/plan.hpp"
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 #include "engine/worker_pool.hpp"
 #include "kernels/kernels.hpp"
 

@@ -12,7 +12,7 @@
 #include "common/message_ring.hpp"
 #include "common/result.hpp"
 #include "engine/messages.hpp"
-#include "engine/utf8.hpp"
+#include "engine/tokenizer/utf8.hpp"
 
 namespace hearth {
 

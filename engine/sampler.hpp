@@ -14,7 +14,7 @@
 
 #include "engine/sampling/candidates.hpp"
 #include "engine/sampling/steps.hpp"
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 
 namespace hearth {
 

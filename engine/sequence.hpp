@@ -12,7 +12,7 @@
 #include "engine/messages.hpp"
 #include "engine/sampler.hpp"
 #include "engine/stop_matcher.hpp"
-#include "engine/tokenizer.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
 
 namespace hearth {
 

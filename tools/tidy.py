@@ -44,7 +44,7 @@ DOORS = {
     "spdlog/": ["daemon/log."],
     "toml++/": ["daemon/config_file."],
     "CLI/": ["daemon/options.", "cli/", "tools/"],
-    "pcre2.h": ["engine/pre_tokenizer."],
+    "pcre2.h": ["engine/tokenizer/pre_tokenizer."],
     "xxhash.h": ["cache/segment."],
     "sodium.h": ["cache/page_key.", "engine/weights."],
     "simde/": ["kernels/avx512/intrinsics."],

@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 
 namespace hearth {
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 
 namespace hearth {
 

@@ -3,7 +3,7 @@
 // begin again - on strings, on random vocabularies and real ones.
 #include <map>
 
-#include "tests/engine/tokenizer_testing.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

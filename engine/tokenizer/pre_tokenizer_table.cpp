@@ -1,7 +1,7 @@
 // Expressions are those of the models' own tokenizers, as their makers publish them
 // (tokenizer.json, tiktoken), in the syntax of PCRE2.  Where makers agree, names share a row's
 // expressions.
-#include "engine/pre_tokenizer_table.hpp"
+#include "engine/tokenizer/pre_tokenizer_table.hpp"
 
 #include <algorithm>
 

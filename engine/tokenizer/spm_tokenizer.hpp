@@ -13,9 +13,9 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/pair_merger.hpp"
-#include "engine/token_index.hpp"
-#include "engine/tokenizer.hpp"
+#include "engine/tokenizer/pair_merger.hpp"
+#include "engine/tokenizer/token_index.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
 
 namespace hearth {
 

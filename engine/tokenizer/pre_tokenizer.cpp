@@ -1,11 +1,11 @@
-#include "engine/pre_tokenizer.hpp"
+#include "engine/tokenizer/pre_tokenizer.hpp"
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <fmt/format.h>
 #include <pcre2.h>
 
-#include "engine/pre_tokenizer_table.hpp"
-#include "engine/utf8.hpp"
+#include "engine/tokenizer/pre_tokenizer_table.hpp"
+#include "engine/tokenizer/utf8.hpp"
 
 namespace hearth {
 namespace {

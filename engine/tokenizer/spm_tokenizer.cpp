@@ -1,4 +1,4 @@
-#include "engine/spm_tokenizer.hpp"
+#include "engine/tokenizer/spm_tokenizer.hpp"
 
 #include <fmt/format.h>
 
@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/utf8.hpp"
+#include "engine/tokenizer/utf8.hpp"
 
 namespace hearth {
 namespace {

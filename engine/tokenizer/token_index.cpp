@@ -1,4 +1,4 @@
-#include "engine/token_index.hpp"
+#include "engine/tokenizer/token_index.hpp"
 
 #include <sys/random.h>
 

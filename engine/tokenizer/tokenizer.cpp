@@ -1,13 +1,13 @@
-#include "engine/tokenizer.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cassert>
 
-#include "engine/bpe_tokenizer.hpp"
-#include "engine/spm_tokenizer.hpp"
-#include "engine/utf8.hpp"
+#include "engine/tokenizer/bpe_tokenizer.hpp"
+#include "engine/tokenizer/spm_tokenizer.hpp"
+#include "engine/tokenizer/utf8.hpp"
 
 namespace hearth {
 namespace {

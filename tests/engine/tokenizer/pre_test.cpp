@@ -1,6 +1,6 @@
 // Splitting text into words, and what becomes of bytes that are not text.
-#include "engine/pre_tokenizer.hpp"
-#include "tests/engine/tokenizer_testing.hpp"
+#include "engine/tokenizer/pre_tokenizer.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

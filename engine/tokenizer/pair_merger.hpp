@@ -13,7 +13,7 @@
 #include <functional>
 #include <vector>
 
-#include "engine/token_index.hpp"
+#include "engine/tokenizer/token_index.hpp"
 
 namespace hearth {
 

@@ -2,7 +2,7 @@
 // Method: texts with their ids, from files made elsewhere.
 #include <cjson/cJSON.h>
 
-#include "tests/engine/tokenizer_testing.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

@@ -2,7 +2,7 @@
 // tools/fixtures/make_split_cases.py).
 #include <fstream>
 
-#include "engine/pre_tokenizer.hpp"
+#include "engine/tokenizer/pre_tokenizer.hpp"
 #include "tests/daemon/daemon_process.hpp"
 
 namespace hearth {

@@ -1,11 +1,11 @@
-#include "engine/bpe_tokenizer.hpp"
+#include "engine/tokenizer/bpe_tokenizer.hpp"
 
 #include <fmt/format.h>
 
 #include <map>
 #include <string>
 
-#include "engine/utf8.hpp"
+#include "engine/tokenizer/utf8.hpp"
 
 namespace hearth {
 namespace {

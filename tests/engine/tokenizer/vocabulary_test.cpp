@@ -6,7 +6,7 @@
 #include <cstring>
 #include <map>
 
-#include "tests/engine/tokenizer_testing.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

@@ -4,7 +4,7 @@
 // ctest's time limit is the check.
 #include <thread>
 
-#include "tests/engine/tokenizer_testing.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 
 #include <fmt/format.h>
 
@@ -9,10 +9,10 @@
 #include <string_view>
 #include <utility>
 
-#include "engine/bpe_tokenizer.hpp"
-#include "engine/pre_tokenizer.hpp"
-#include "engine/spm_tokenizer.hpp"
-#include "engine/token_index.hpp"
+#include "engine/tokenizer/bpe_tokenizer.hpp"
+#include "engine/tokenizer/pre_tokenizer.hpp"
+#include "engine/tokenizer/spm_tokenizer.hpp"
+#include "engine/tokenizer/token_index.hpp"
 
 namespace hearth {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/special_tokens.hpp"
+#include "engine/tokenizer/special_tokens.hpp"
 
 #include <algorithm>
 

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/tokenizer.hpp"
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 
 namespace hearth::testing {
 

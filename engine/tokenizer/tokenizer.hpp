@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "common/result.hpp"
-#include "engine/special_tokens.hpp"
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/special_tokens.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 
 namespace hearth {
 

@@ -1,6 +1,6 @@
 // StreamDecoder: text that never ends inside a character, and UTF-8 as strict as the standard.
-#include "engine/utf8.hpp"
-#include "tests/engine/tokenizer_testing.hpp"
+#include "engine/tokenizer/utf8.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

@@ -1,5 +1,5 @@
 // Byte-level BPE on vocabularies made by hand.
-#include "tests/engine/tokenizer_testing.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

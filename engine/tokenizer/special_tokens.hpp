@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "engine/vocabulary.hpp"
+#include "engine/tokenizer/vocabulary.hpp"
 
 namespace hearth {
 

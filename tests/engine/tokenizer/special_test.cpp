@@ -1,5 +1,5 @@
 // Special tokens: where text spells them, and what they give.
-#include "tests/engine/tokenizer_testing.hpp"
+#include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
 namespace {

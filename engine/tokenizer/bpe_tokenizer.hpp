@@ -14,10 +14,10 @@
 #include <utility>
 #include <vector>
 
-#include "engine/pair_merger.hpp"
-#include "engine/pre_tokenizer.hpp"
-#include "engine/token_index.hpp"
-#include "engine/tokenizer.hpp"
+#include "engine/tokenizer/pair_merger.hpp"
+#include "engine/tokenizer/pre_tokenizer.hpp"
+#include "engine/tokenizer/token_index.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
 
 namespace hearth {
 
