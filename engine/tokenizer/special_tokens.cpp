@@ -1,68 +1,82 @@
 #include "engine/tokenizer/special_tokens.hpp"
 
 #include <algorithm>
+#include <string>
 
 namespace hearth {
 namespace {
 
-unsigned char byte_at(std::string_view text, std::size_t offset) {
-  return static_cast<unsigned char>(text[offset]);
-}
+constexpr std::size_t kBlockBytes = 64u << 10;  // of text searched at once, at least
 
 }  // namespace
 
-SpecialTokens::SpecialTokens(const Vocabulary& vocabulary) : by_first_byte_{} {
+SpecialTokens::SpecialTokens(const Vocabulary& vocabulary, bool parse_special) : is_last_{} {
   for (std::size_t i = 0; i < vocabulary.size(); ++i) {
     const TokenType type = vocabulary.types[i];
-    const bool always = type == TokenType::user_defined;
-    if (!always && type != TokenType::control && type != TokenType::unknown) continue;
-    if (vocabulary.tokens[i].empty()) continue;
-    entries_.push_back({vocabulary.tokens[i], static_cast<TokenId>(i), always});
+    const bool on_request = type == TokenType::control || type == TokenType::unknown;
+    if (type != TokenType::user_defined && !(on_request && parse_special)) continue;
+    const std::string& text = vocabulary.tokens[i];
+    if (text.empty()) continue;
+    reversed_.add(std::string(text.rbegin(), text.rend()), static_cast<TokenId>(i));
+    spelling_bytes_ = std::max(spelling_bytes_, text.size());
+    is_last_[static_cast<unsigned char>(text.back())] = true;
   }
-  std::stable_sort(entries_.begin(), entries_.end(),
-                   [](const Entry& a, const Entry& b) { return a.text < b.text; });
-  for (std::uint32_t i = 0; i < entries_.size(); ++i) {
-    Range& range = by_first_byte_[byte_at(entries_[i].text, 0)];
-    if (range.end == 0) range.begin = i;
-    range.end = i + 1;
-    range.always |= entries_[i].always;
+  states_.resize(reversed_.size());
+  struct Edge {
+    ByteTrie::Node from;
+    unsigned char byte;
+    ByteTrie::Node to;
+  };
+  std::vector<Edge> edges;
+  edges.reserve(reversed_.size());
+  reversed_.each_edge([&](ByteTrie::Node from, unsigned char byte, ByteTrie::Node to) {
+    edges.push_back({from, byte, to});
+  });
+  // A node is younger than its parent.
+  std::ranges::sort(edges, {}, &Edge::to);
+  for (const Edge& edge : edges) states_[edge.to].depth = states_[edge.from].depth + 1;
+  // What is shorter must be done before.
+  std::ranges::stable_sort(edges, {}, [&](const Edge& edge) { return states_[edge.to].depth; });
+  for (const Edge& edge : edges) {
+    State& state = states_[edge.to];
+    if (edge.from != ByteTrie::kRoot) state.fail = step(states_[edge.from].fail, edge.byte);
+    state.longest = reversed_.token(edge.to) != kNoToken ? edge.to : states_[state.fail].longest;
   }
 }
 
-// Entries of the range agree with text in their first `size` bytes, so those that end there come
-// first, and the rest is sorted by the next byte.
-const SpecialTokens::Entry* SpecialTokens::longest_at(std::string_view text,
-                                                      bool parse_special) const {
-  const Range& range = by_first_byte_[byte_at(text, 0)];
-  const Entry* longest = nullptr;
-  auto begin = entries_.begin() + range.begin;
-  auto end = entries_.begin() + range.end;
-  for (std::size_t size = 1; begin != end; ++size) {
-    for (; begin != end && begin->text.size() == size; ++begin) {
-      const bool is_better = longest == nullptr || longest->text.size() < size;
-      if (is_better && (parse_special || begin->always)) longest = &*begin;
-    }
-    if (size == text.size()) break;
-    const unsigned char next = byte_at(text, size);
-    begin = std::partition_point(
-        begin, end, [&](const Entry& entry) { return byte_at(entry.text, size) < next; });
-    end = std::partition_point(
-        begin, end, [&](const Entry& entry) { return byte_at(entry.text, size) == next; });
+ByteTrie::Node SpecialTokens::step(ByteTrie::Node state, unsigned char byte) const {
+  for (;; state = states_[state].fail) {
+    const ByteTrie::Node next = reversed_.child(state, byte);
+    if (next != ByteTrie::kNowhere) return next;
+    if (state == ByteTrie::kRoot) return ByteTrie::kRoot;
   }
-  return longest;
 }
 
-SpecialTokens::Match SpecialTokens::find(std::string_view text, std::size_t from,
-                                         bool parse_special) const {
-  if (entries_.empty()) return {};
-  for (std::size_t at = from; at < text.size(); ++at) {
-    const Range& range = by_first_byte_[byte_at(text, at)];
-    if (range.end == 0 || (!parse_special && !range.always)) continue;
-    if (const Entry* entry = longest_at(text.substr(at), parse_special)) {
-      return {entry->id, at, at + entry->text.size()};
-    }
+// Reading begins so far behind the block that what crosses its end is seen whole.
+void SpecialTokens::Search::read_block(std::size_t begin) {
+  const std::size_t size = std::max(kBlockBytes, 4 * tokens_.spelling_bytes_);
+  block_end_ = std::min(text_.size(), begin + size);
+  found_.clear();
+  ByteTrie::Node state = ByteTrie::kRoot;
+  for (std::size_t at = std::min(text_.size(), block_end_ + tokens_.spelling_bytes_);
+       at-- > begin;) {
+    const auto byte = static_cast<unsigned char>(text_[at]);
+    if (state == ByteTrie::kRoot && !tokens_.is_last_[byte]) continue;
+    state = tokens_.step(state, byte);
+    const ByteTrie::Node longest = tokens_.states_[state].longest;
+    if (longest == ByteTrie::kRoot || at >= block_end_) continue;
+    found_.push_back({tokens_.reversed_.token(longest), at, at + tokens_.states_[longest].depth});
   }
-  return {};
+}
+
+SpecialTokens::Match SpecialTokens::Search::next(std::size_t from) {
+  if (tokens_.spelling_bytes_ == 0) return {};
+  while (true) {
+    while (!found_.empty() && found_.back().begin < from) found_.pop_back();
+    if (!found_.empty()) return found_.back();
+    if (block_end_ >= text_.size()) return {};
+    read_block(std::max(from, block_end_));
+  }
 }
 
 }  // namespace hearth

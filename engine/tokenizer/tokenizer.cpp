@@ -48,7 +48,9 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
 }
 
 Tokenizer::Tokenizer(Vocabulary vocabulary)
-    : vocabulary_(std::move(vocabulary)), special_tokens_(vocabulary_) {}
+    : vocabulary_(std::move(vocabulary)),
+      user_tokens_(vocabulary_, /*parse_special=*/false),
+      special_tokens_(vocabulary_, /*parse_special=*/true) {}
 
 Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
                                                const EncodeOptions& options) const {
@@ -60,8 +62,9 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
   if (options.add_special && vocabulary_.add_bos) ids.push_back(vocabulary_.bos);
   bool after_special = true;
   std::size_t at = 0;
+  SpecialTokens::Search search(options.parse_special ? special_tokens_ : user_tokens_, text);
   while (at < text.size()) {
-    const auto special = special_tokens_.find(text, at, options.parse_special);
+    const auto special = search.next(at);
     const std::size_t plain_end = special.id == kNoToken ? text.size() : special.begin;
     if (plain_end > at) {
       HEARTH_CHECK(encode_plain(text.substr(at, plain_end - at), after_special, ids));

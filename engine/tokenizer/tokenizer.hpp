@@ -67,7 +67,8 @@ class Tokenizer {
  private:
   TokenType type_of(TokenId id) const;
 
-  SpecialTokens special_tokens_;  // views into vocabulary_
+  SpecialTokens user_tokens_;     // what is always split out of text
+  SpecialTokens special_tokens_;  // what is with parse_special
 };
 
 // Turns generated ids into text that never ends inside a UTF-8 character: bytes of an unfinished

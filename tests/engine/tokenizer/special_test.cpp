@@ -1,4 +1,6 @@
 // Special tokens: where text spells them, and what they give.
+#include <chrono>
+
 #include "tests/engine/tokenizer/tokenizer_testing.hpp"
 
 namespace hearth::testing {
@@ -121,7 +123,9 @@ TEST(special_tokens, random_spellings_agree_with_trying_all) {
       }
     }
     const auto tokenizer = make_tokenizer(bpe_vocabulary({}, specials));
-    const std::string text = random_words(random, {"a", "b", "#", "\xFF", "#a"}, 40);
+    // Now and then beyond one block of the search.
+    const std::size_t words = round % 50 == 0 ? 70'000 : 40;
+    const std::string text = random_words(random, {"a", "b", "#", "\xFF", "#a"}, words);
     const bool parse_special = random() % 2 == 0;
     Ids wanted;
     for (std::size_t at = 0; at < text.size();) {
@@ -139,6 +143,21 @@ TEST(special_tokens, random_spellings_agree_with_trying_all) {
     }
     ASSERT_EQ(encode(*tokenizer, text, false, parse_special), wanted) << "round " << round;
   }
+}
+
+// Goal: no spelling makes the search slow.  Method: thousands of "<" with tokens of as many, which
+// all but match everywhere; one that is short matches everywhere.
+TEST(special_tokens, the_search_is_linear_for_long_spellings_that_all_but_match) {
+  std::vector<std::pair<std::string, TokenType>> specials = {{"<<", TokenType::user_defined}};
+  for (std::size_t size = 3000; size < 3010; ++size) {
+    specials.emplace_back(std::string(size, '<') + '>', TokenType::user_defined);
+  }
+  const auto tokenizer = make_tokenizer(bpe_vocabulary({}, specials));
+  const auto start = std::chrono::steady_clock::now();
+  const Ids ids = encode(*tokenizer, std::string(1 << 20, '<'));
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  EXPECT_EQ(ids, Ids(1 << 19, 256));
+  EXPECT_LT(took.count(), 20.0) << "under a sanitizer; without one it takes 0.02 s";
 }
 
 }  // namespace
