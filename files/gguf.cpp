@@ -196,6 +196,17 @@ Result<std::optional<std::vector<double>>> GgufFile::real_array(std::string_view
   return std::optional(std::move(numbers));
 }
 
+Result<std::optional<std::string_view>> GgufFile::byte_array(std::string_view key) const {
+  const GgufValue* value = find(key);
+  if (value == nullptr) return std::optional<std::string_view>();
+  const bool is_bytes = value->element_type == GgufType::i8 || value->element_type == GgufType::u8;
+  if (value->type != GgufType::array || !is_bytes) {
+    return wrong_type(*this, key, "an array of bytes");
+  }
+  return std::optional(
+      std::string_view(reinterpret_cast<const char*>(value->bytes.data()), value->bytes.size()));
+}
+
 Result<std::uint64_t> GgufFile::require_uint(std::string_view key) const {
   HEARTH_TRY(const auto value, uint_value(key));
   if (!value) return Error{Code::MODEL, fmt::format("{}: {} is missing", path(), key)};

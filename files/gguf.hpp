@@ -72,6 +72,7 @@ class GgufFile {
   Result<std::optional<std::string_view>> string_value(std::string_view key) const;
   Result<std::optional<std::vector<std::string_view>>> string_array(std::string_view key) const;
   Result<std::optional<std::vector<double>>> real_array(std::string_view key) const;  // any numbers
+  Result<std::optional<std::string_view>> byte_array(std::string_view key) const;     // i8 or u8
 
   // The same for keys that must be there.
   Result<std::uint64_t> require_uint(std::string_view key) const;

@@ -38,6 +38,8 @@ Result<std::string> read_tokenizer(const GgufFile& file) {
   const std::string_view name = model.value_or("");
   if (name == "llama") return std::string("spm");
   if (name == "gpt2") return std::string("bpe");
+  if (name == "t5") return std::string("unigram");
+  if (name == "bert") return std::string("wordpiece");
   return std::string(name == "none" || name == "no_vocab" ? "" : name);
 }
 

@@ -44,6 +44,7 @@ DOORS = {
     "spdlog/": ["daemon/log."],
     "toml++/": ["daemon/config_file."],
     "CLI/": ["daemon/options.", "cli/", "tools/"],
+    "utf8proc.h": ["engine/tokenizer/unicode."],
     "pcre2.h": ["engine/tokenizer/pre_tokenizer."],
     "xxhash.h": ["cache/segment."],
     "sodium.h": ["cache/page_key.", "engine/weights."],

@@ -13,20 +13,6 @@
 namespace hearth {
 namespace {
 
-constexpr std::string_view kSpace = "\xE2\x96\x81";  // U+2581
-
-std::string replace_all(std::string_view text, std::string_view from, std::string_view to) {
-  std::string out;
-  out.reserve(text.size());
-  while (true) {
-    const std::size_t at = text.find(from);
-    out += text.substr(0, at);
-    if (at == std::string_view::npos) return out;
-    out += to;
-    text.remove_prefix(at + from.size());
-  }
-}
-
 // Ranks order as scores do, the highest first.
 std::uint32_t rank_of_score(float score) {
   const auto bits = std::bit_cast<std::uint32_t>(0.0f - score);  // never -0
@@ -37,31 +23,16 @@ std::uint32_t rank_of_score(float score) {
 bool goes_on_over_space(std::string_view text) {
   const std::size_t first_other = [&] {
     std::size_t at = 0;
-    while (text.substr(at).starts_with(kSpace)) at += kSpace.size();
+    while (text.substr(at).starts_with(kSpaceMark)) at += kSpaceMark.size();
     return at;
   }();
-  return text.find(kSpace, first_other) != std::string_view::npos;
-}
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  return -1;
+  return text.find(kSpaceMark, first_other) != std::string_view::npos;
 }
 
 }  // namespace
 
-int spm_byte(std::string_view text) {
-  if (text.size() != 6 || !text.starts_with("<0x") || text[5] != '>') return -1;
-  const int high = hex_digit(text[3]), low = hex_digit(text[4]);
-  return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 SpmTokenizer::SpmTokenizer(Vocabulary vocabulary)
-    : Tokenizer(std::move(vocabulary)), index_(vocabulary_.tokens) {
-  byte_tokens_.fill(kNoToken);
-}
+    : SentencePieceTokenizer(std::move(vocabulary)), index_(vocabulary_.tokens) {}
 
 Result<std::unique_ptr<Tokenizer>> SpmTokenizer::create(Vocabulary vocabulary) {
   std::unique_ptr<SpmTokenizer> made(new SpmTokenizer(std::move(vocabulary)));
@@ -70,41 +41,14 @@ Result<std::unique_ptr<Tokenizer>> SpmTokenizer::create(Vocabulary vocabulary) {
 }
 
 Status SpmTokenizer::build() {
-  const std::size_t size = vocabulary_.size();
-  if (vocabulary_.scores.size() != size) {
-    return Error{Code::MODEL, "the vocabulary is broken: scores and tokens differ in number"};
-  }
-  pieces_.resize(size);
-  ranks_.resize(size);
-  for (std::size_t i = 0; i < size; ++i) {
-    const std::string& text = vocabulary_.tokens[i];
-    const auto id = static_cast<TokenId>(i);
-    if (!std::isfinite(vocabulary_.scores[i])) {
-      return Error{Code::MODEL, fmt::format("token {}: its score is not a finite number", id)};
-    }
-    ranks_[i] = rank_of_score(vocabulary_.scores[i]);
-    switch (vocabulary_.types[i]) {
-      case TokenType::byte: {
-        const int byte = spm_byte(text);
-        if (byte < 0) {
-          return Error{Code::MODEL, fmt::format("token {} is a byte but not \"<0xXX>\"", id)};
-        }
-        pieces_[i] = static_cast<char>(byte);
-        TokenId& known = byte_tokens_[static_cast<std::size_t>(byte)];
-        if (known == kNoToken) known = id;
-        continue;
-      }
-      case TokenType::control:
-      case TokenType::unknown: pieces_[i] = text; continue;
-      case TokenType::unused: pieces_[i] = replace_all(text, kSpace, " "); continue;
-      case TokenType::user_defined: pieces_[i] = text; break;
-      case TokenType::normal: pieces_[i] = replace_all(text, kSpace, " "); break;
-    }
-    if (text.empty()) continue;
+  HEARTH_CHECK(build_pieces([&](TokenId id) {
+    const std::string& text = vocabulary_.tokens[static_cast<std::size_t>(id)];
     index_.insert(id);
     text_bytes_max_ = std::max(text_bytes_max_, text.size());
     splits_at_spaces_ = splits_at_spaces_ && !goes_on_over_space(text);
-  }
+  }));
+  ranks_.reserve(vocabulary_.size());
+  for (const float score : vocabulary_.scores) ranks_.push_back(rank_of_score(score));
   return {};
 }
 
@@ -112,14 +56,13 @@ Status SpmTokenizer::build() {
 std::size_t SpmTokenizer::word_end(std::string_view text, std::size_t begin) const {
   if (!splits_at_spaces_) return text.size();
   std::size_t at = begin;
-  while (text.substr(at).starts_with(kSpace)) at += kSpace.size();
-  return std::min(text.find(kSpace, at), text.size());
+  while (text.substr(at).starts_with(kSpaceMark)) at += kSpaceMark.size();
+  return std::min(text.find(kSpaceMark, at), text.size());
 }
 
 Status SpmTokenizer::encode_plain(std::string_view text, bool after_special,
                                   std::vector<TokenId>& ids) const {
-  std::string escaped = replace_all(text, " ", kSpace);
-  if (vocabulary_.add_space_prefix && after_special) escaped.insert(0, kSpace);
+  HEARTH_TRY(const std::string escaped, normalize(text, after_special));
   const std::size_t plain_begin = ids.size();
   PairMerger merger;
   for (std::size_t begin = 0; begin < escaped.size();) {
@@ -150,32 +93,14 @@ Status SpmTokenizer::encode_word(std::string_view word, PairMerger& merger, std:
   merger.each([&](std::uint32_t symbol, std::uint32_t begin, std::uint32_t end) {
     if (symbol != kNoSymbol) {
       ids.push_back(static_cast<TokenId>(symbol));
+    } else if (const std::string_view character = word.substr(begin, end - begin);
+               index_.find(character) != kNoToken) {
+      ids.push_back(index_.find(character));
     } else if (status) {
-      status = encode_character(word.substr(begin, end - begin), plain_begin, ids);
+      status = push_unknown(character, plain_begin, ids);
     }
   });
   return status;
-}
-
-// plain_begin: where the ids of this plain text begin.
-Status SpmTokenizer::encode_character(std::string_view character, std::size_t plain_begin,
-                                      std::vector<TokenId>& ids) const {
-  if (const TokenId id = index_.find(character); id != kNoToken) {
-    ids.push_back(id);
-    return {};
-  }
-  const auto has_no_token = [&](char byte) {
-    return byte_tokens_[static_cast<unsigned char>(byte)] == kNoToken;
-  };
-  const auto missing = std::find_if(character.begin(), character.end(), has_no_token);
-  if (missing == character.end()) {
-    for (const char byte : character) ids.push_back(byte_tokens_[static_cast<unsigned char>(byte)]);
-    return {};
-  }
-  HEARTH_TRY(const TokenId unknown, token_without(*missing));
-  const bool goes_on = ids.size() > plain_begin && ids.back() == unknown;
-  if (!goes_on) ids.push_back(unknown);
-  return {};
 }
 
 }  // namespace hearth

@@ -7,7 +7,10 @@
 
 #include "engine/tokenizer/bpe_tokenizer.hpp"
 #include "engine/tokenizer/spm_tokenizer.hpp"
+#include "engine/tokenizer/unicode.hpp"
+#include "engine/tokenizer/unigram_tokenizer.hpp"
 #include "engine/tokenizer/utf8.hpp"
+#include "engine/tokenizer/word_piece_tokenizer.hpp"
 
 namespace hearth {
 namespace {
@@ -43,7 +46,13 @@ Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
     return Error{Code::TOKENIZATION, "the model has no vocabulary: it takes and gives token ids"};
   }
   HEARTH_CHECK(check(vocabulary));
-  if (vocabulary.model == TokenizerModel::spm) return SpmTokenizer::create(std::move(vocabulary));
+  switch (vocabulary.model) {
+    case TokenizerModel::spm: return SpmTokenizer::create(std::move(vocabulary));
+    case TokenizerModel::unigram: return UnigramTokenizer::create(std::move(vocabulary));
+    case TokenizerModel::word_piece: return WordPieceTokenizer::create(std::move(vocabulary));
+    case TokenizerModel::bpe:
+    case TokenizerModel::none: break;
+  }
   return BpeTokenizer::create(std::move(vocabulary));
 }
 
@@ -67,7 +76,8 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
     const auto special = search.next(at);
     const std::size_t plain_end = special.id == kNoToken ? text.size() : special.begin;
     if (plain_end > at) {
-      HEARTH_CHECK(encode_plain(text.substr(at, plain_end - at), after_special, ids));
+      const std::string_view plain = text.substr(at, plain_end - at);
+      HEARTH_CHECK(encode_plain(vocabulary_.nfc ? to_nfc(plain) : plain, after_special, ids));
     }
     if (special.id == kNoToken) break;
     ids.push_back(special.id);

@@ -11,7 +11,7 @@
 
 #include "engine/tokenizer/bpe_tokenizer.hpp"
 #include "engine/tokenizer/pre_tokenizer.hpp"
-#include "engine/tokenizer/spm_tokenizer.hpp"
+#include "engine/tokenizer/sentence_piece.hpp"
 #include "engine/tokenizer/token_index.hpp"
 
 namespace hearth {
@@ -30,7 +30,30 @@ constexpr const char* kEomKey = "tokenizer.ggml.eom_token_id";
 constexpr const char* kUnknownKey = "tokenizer.ggml.unknown_token_id";
 constexpr const char* kAddBosKey = "tokenizer.ggml.add_bos_token";
 constexpr const char* kAddEosKey = "tokenizer.ggml.add_eos_token";
+constexpr const char* kSeparatorKey = "tokenizer.ggml.seperator_token_id";  // spelled so
+constexpr const char* kAddSeparatorKey = "tokenizer.ggml.add_sep_token";
 constexpr const char* kSpacePrefixKey = "tokenizer.ggml.add_space_prefix";
+constexpr const char* kExtraSpacesKey = "tokenizer.ggml.remove_extra_whitespaces";
+constexpr const char* kCharsmapKey = "tokenizer.ggml.precompiled_charsmap";
+constexpr const char* kLowerCaseKey = "tokenizer.ggml.normalizer.lowercase";
+constexpr const char* kStripAccentsKey = "tokenizer.ggml.normalizer.strip_accents";
+constexpr const char* kNfcKey = "tokenizer.ggml.normalizer.nfc";
+
+constexpr std::size_t kCharsmapBytesMax = 16u << 20;
+
+// What a tokenizer takes for granted where its file says nothing.
+struct Defaults {
+  const char* name;  // in kModelKey
+  TokenizerModel model;
+  TokenId bos, eos, unknown;
+  bool add_bos, add_eos, add_space_prefix;
+};
+constexpr Defaults kDefaults[] = {
+    {"llama", TokenizerModel::spm, 1, 2, 0, true, false, true},
+    {"gpt2", TokenizerModel::bpe, kNoToken, kNoToken, kNoToken, false, false, false},
+    {"t5", TokenizerModel::unigram, kNoToken, 1, 2, false, true, true},
+    {"bert", TokenizerModel::word_piece, 101, 102, 100, true, true, false},
+};
 
 // Texts with which models end a turn or their output.
 constexpr std::string_view kEndTexts[] = {
@@ -79,6 +102,7 @@ class VocabularyReader {
   Status read_merges();
   Status read_special_ids();
   Status read_flags();
+  Status read_normalizer();
   Status check_texts() const;
   void infer_types();
   void find_end_tokens(std::vector<TokenId> named);
@@ -95,12 +119,17 @@ class VocabularyReader {
   Status check_count(const char* key, std::size_t count_max) const;
   TokenId find_end_token(std::string_view text) const;
 
-  bool is_spm() const { return vocabulary_.model == TokenizerModel::spm; }
+  bool is_bpe() const { return vocabulary_.model == TokenizerModel::bpe; }
+  bool is_word_piece() const { return vocabulary_.model == TokenizerModel::word_piece; }
+  bool has_scores() const {  // and byte tokens: from SentencePiece
+    return vocabulary_.model == TokenizerModel::spm || vocabulary_.model == TokenizerModel::unigram;
+  }
   Error fail(const char* key, const std::string& what) const {
     return Error{Code::MODEL, fmt::format("{}: {} {}", file_.path(), key, what)};
   }
 
   const GgufFile& file_;
+  const Defaults* defaults_ = nullptr;  // once read_model() has found the tokenizer
   Vocabulary vocabulary_;
 };
 
@@ -108,8 +137,8 @@ Result<Vocabulary> VocabularyReader::read() {
   HEARTH_TRY(vocabulary_.model, read_model());
   if (vocabulary_.model == TokenizerModel::none) return Vocabulary();
   HEARTH_CHECK(read_tokens());
-  if (is_spm()) HEARTH_CHECK(read_scores());
-  if (!is_spm()) HEARTH_CHECK(read_merges());
+  if (has_scores()) HEARTH_CHECK(read_scores());
+  if (is_bpe()) HEARTH_CHECK(read_merges());
   HEARTH_CHECK(read_special_ids());
   HEARTH_CHECK(read_types());
   HEARTH_CHECK(check_texts());
@@ -126,11 +155,15 @@ Result<Vocabulary> VocabularyReader::read() {
 Result<TokenizerModel> VocabularyReader::read_model() {
   HEARTH_TRY(const auto model, file_.string_value(kModelKey));
   if (!model || *model == "none" || *model == "no_vocab") return TokenizerModel::none;
-  if (*model == "llama") return TokenizerModel::spm;
-  if (*model != "gpt2") {
-    return fail(kModelKey,
-                fmt::format("is {}: not supported, only llama, gpt2 and none", quoted(*model)));
+  std::string known = "none";
+  for (const Defaults& entry : kDefaults) {
+    if (*model == entry.name) defaults_ = &entry;
+    known += fmt::format(", {}", entry.name);
   }
+  if (defaults_ == nullptr) {
+    return fail(kModelKey, fmt::format("is {}: not supported, only {}", quoted(*model), known));
+  }
+  if (defaults_->model != TokenizerModel::bpe) return defaults_->model;
   HEARTH_TRY(const auto pre, file_.string_value(kPreKey));
   vocabulary_.pre = pre.value_or("");
   if (!PreTokenizer::supports(vocabulary_.pre)) {
@@ -194,7 +227,7 @@ void VocabularyReader::infer_types() {
     if (id != kNoToken) vocabulary_.types[static_cast<std::size_t>(id)] = type;
   };
   vocabulary_.types.assign(vocabulary_.size(), TokenType::normal);
-  for (std::size_t i = 0; is_spm() && i < vocabulary_.size(); ++i) {
+  for (std::size_t i = 0; has_scores() && i < vocabulary_.size(); ++i) {
     if (spm_byte(vocabulary_.tokens[i]) >= 0) vocabulary_.types[i] = TokenType::byte;
   }
   set(vocabulary_.unknown, TokenType::unknown);
@@ -251,10 +284,11 @@ Result<TokenId> VocabularyReader::read_id(const char* key, TokenId otherwise) co
   return static_cast<TokenId>(*id);
 }
 
+// A word piece vocabulary closes a text with its separator: for us that is its end.
 Status VocabularyReader::read_special_ids() {
-  HEARTH_TRY(vocabulary_.bos, read_id(kBosKey, is_spm() ? 1 : kNoToken));
-  HEARTH_TRY(vocabulary_.eos, read_id(kEosKey, is_spm() ? 2 : kNoToken));
-  HEARTH_TRY(vocabulary_.unknown, read_id(kUnknownKey, is_spm() ? 0 : kNoToken));
+  HEARTH_TRY(vocabulary_.bos, read_id(kBosKey, defaults_->bos));
+  HEARTH_TRY(vocabulary_.eos, read_id(is_word_piece() ? kSeparatorKey : kEosKey, defaults_->eos));
+  HEARTH_TRY(vocabulary_.unknown, read_id(kUnknownKey, defaults_->unknown));
   return {};
 }
 
@@ -264,17 +298,33 @@ Result<bool> VocabularyReader::read_bool(const char* key, bool otherwise) const 
 }
 
 Status VocabularyReader::read_flags() {
-  const bool has_bos = vocabulary_.bos != kNoToken;
-  HEARTH_TRY(vocabulary_.add_bos, read_bool(kAddBosKey, is_spm() && has_bos));
-  HEARTH_TRY(vocabulary_.add_eos, read_bool(kAddEosKey, false));
-  HEARTH_TRY(const bool prefix, read_bool(kSpacePrefixKey, is_spm()));
-  vocabulary_.add_space_prefix = is_spm() && prefix;
+  const bool has_bos = vocabulary_.bos != kNoToken, has_eos = vocabulary_.eos != kNoToken;
+  const char* const add_eos_key = is_word_piece() ? kAddSeparatorKey : kAddEosKey;
+  HEARTH_TRY(vocabulary_.add_bos, read_bool(kAddBosKey, defaults_->add_bos && has_bos));
+  HEARTH_TRY(vocabulary_.add_eos, read_bool(add_eos_key, defaults_->add_eos && has_eos));
   if (vocabulary_.add_bos && !has_bos) {
     return fail(kAddBosKey, fmt::format("is true, but {} is missing", kBosKey));
   }
-  if (vocabulary_.add_eos && vocabulary_.eos == kNoToken) {
-    return fail(kAddEosKey, fmt::format("is true, but {} is missing", kEosKey));
+  if (vocabulary_.add_eos && !has_eos) {
+    return fail(add_eos_key, fmt::format("is true, but {} is missing",
+                                         is_word_piece() ? kSeparatorKey : kEosKey));
   }
+  return read_normalizer();
+}
+
+// What is done to text before it is cut.
+Status VocabularyReader::read_normalizer() {
+  HEARTH_TRY(vocabulary_.nfc, read_bool(kNfcKey, false));
+  if (is_word_piece()) {
+    HEARTH_TRY(vocabulary_.lower_case, read_bool(kLowerCaseKey, true));
+    HEARTH_TRY(vocabulary_.strip_accents, read_bool(kStripAccentsKey, vocabulary_.lower_case));
+  }
+  if (!has_scores()) return {};
+  HEARTH_TRY(vocabulary_.add_space_prefix, read_bool(kSpacePrefixKey, defaults_->add_space_prefix));
+  HEARTH_TRY(vocabulary_.remove_extra_spaces, read_bool(kExtraSpacesKey, false));
+  HEARTH_CHECK(check_count(kCharsmapKey, kCharsmapBytesMax));
+  HEARTH_TRY(const auto bytes, file_.byte_array(kCharsmapKey));
+  vocabulary_.charsmap = bytes.value_or("");
   return {};
 }
 
@@ -285,7 +335,7 @@ Status VocabularyReader::check_texts() const {
   for (std::size_t i = 0; i < vocabulary_.size(); ++i) {
     const std::string& text = vocabulary_.tokens[i];
     const auto id = static_cast<TokenId>(i);
-    if (is_spm() && vocabulary_.types[i] == TokenType::byte && spm_byte(text) < 0) {
+    if (has_scores() && vocabulary_.types[i] == TokenType::byte && spm_byte(text) < 0) {
       return fail(kTokensKey,
                   fmt::format("[{}] is {}, but a byte token is \"<0xXX>\"", id, quoted(text)));
     }

@@ -19,9 +19,11 @@ inline constexpr std::size_t kVocabularyTokensMax = 4'000'000;
 inline constexpr std::size_t kTokenBytesMax = 4096;
 
 enum class TokenizerModel {
-  none,  // the model knows token ids only
-  spm,   // "llama": SentencePiece-style BPE by score, byte fallback
-  bpe,   // "gpt2": byte-level BPE by merge rank
+  none,        // the model knows token ids only
+  spm,         // "llama": SentencePiece-style BPE by score, byte fallback
+  bpe,         // "gpt2": byte-level BPE by merge rank
+  unigram,     // "t5": SentencePiece's likeliest pieces
+  word_piece,  // "bert": the longest pieces of cleaned words
 };
 
 // tokenizer.ggml.token_type
@@ -38,15 +40,22 @@ struct Vocabulary {
   TokenizerModel model = TokenizerModel::none;
   std::string pre;                  // name of the pre-tokenizer (bpe), "" when not given
   std::vector<std::string> tokens;  // [size] spelling as in the file
-  std::vector<float> scores;        // [size] for spm, else empty
+  std::vector<float> scores;        // [size] for spm and unigram, else empty
   std::vector<TokenType> types;     // [size]
   std::vector<std::string> merges;  // "left right", best first, for bpe
   TokenId bos = kNoToken;           // begin of text
   TokenId eos = kNoToken;           // end of text
   TokenId unknown = kNoToken;
-  bool add_bos = false;           // encode() puts bos first
-  bool add_eos = false;           // encode() puts eos last
-  bool add_space_prefix = false;  // spm: text is encoded as if a space stood before it
+  bool add_bos = false;  // encode() puts bos first
+  bool add_eos = false;  // encode() puts eos last
+  // spm, unigram
+  bool add_space_prefix = false;     // text is encoded as if a space stood before it
+  bool remove_extra_spaces = false;  // spaces at its ends go, runs become one
+  std::string charsmap;              // what characters are replaced by: see TextNormalizer
+  // word_piece
+  bool lower_case = false;
+  bool strip_accents = false;
+  bool nfc = false;  // text is brought to normalisation form C first
   std::vector<TokenId>
       end_tokens;  // ids that end generation, sorted: eos, eot, eom, <|im_end|>, ...
 
