@@ -65,7 +65,7 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
   return true;
 }
 
-std::span<const float> Executor::logits(std::int64_t i) const {
+std::span<float> Executor::logits(std::int64_t i) {
   assert(i < std::ssize(logit_rows_));
   return {logits_.data() + i * table_->vocab, static_cast<std::size_t>(table_->vocab)};
 }

@@ -45,9 +45,10 @@ class Executor {
   bool forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up = nullptr);
 
   // Logits of the i-th row that wanted them, [vocab]; valid until the next forward().
-  std::span<const float> logits(std::int64_t i) const;
+  std::span<float> logits(std::int64_t i);
 
   const Limits& limits() const { return limits_; }
+  const kernels::KernelSet& kernels() const { return kernels_; }
   const KvGeometry& kv() const { return plan_.kv; }
   std::uint64_t rows_forwarded() const { return rows_forwarded_; }  // since the start
   std::uint64_t buffer_bytes() const { return buffer_bytes_; }      // of activations

@@ -20,18 +20,6 @@ const char* sampler_step_name(SamplerStep step) {
   return "?";
 }
 
-TokenId argmax(std::span<const float> logits) {
-  std::size_t best = 0;
-  float best_logit = -std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (logits[i] > best_logit) {
-      best = i;
-      best_logit = logits[i];
-    }
-  }
-  return static_cast<TokenId>(best);
-}
-
 Sampler::Sampler(SamplingParameters parameters)
     : parameters_(std::move(parameters)),
       generator_(parameters_.seed),
@@ -58,27 +46,88 @@ void Sampler::apply(SamplerStep step, Candidates& candidates, std::span<const To
   }
 }
 
-TokenId Sampler::sample(std::span<const float> logits, std::span<const TokenId> history,
-                        SamplerScratch& scratch) {
-  if (parameters_.greedy()) return argmax(logits);
-  Candidates& candidates = scratch.candidates;
-  candidates.list.clear();
-  candidates.sorted = false;
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    candidates.list.push_back(
-        {static_cast<TokenId>(i), std::isnan(logits[i]) ? kRuledOut : logits[i], 0});
+bool Sampler::is_active(SamplerStep step) const {
+  const SamplingParameters& p = parameters_;
+  switch (step) {
+    case SamplerStep::penalties: return p.penalties.active();
+    case SamplerStep::dry: return p.dry.active();
+    case SamplerStep::top_n_sigma: return p.top_n_sigma > 0;
+    case SamplerStep::top_k: return p.top_k > 0;
+    case SamplerStep::typical_p: return p.typical_p < 1;
+    case SamplerStep::top_p: return p.top_p < 1;
+    case SamplerStep::min_p: return p.min_p > 0;
+    case SamplerStep::xtc: return p.xtc_probability > 0 && p.xtc_threshold <= 0.5F;
+    case SamplerStep::temperature: return p.temperature != 1 || p.dynamic_range > 0;
   }
-  for (const auto& [id, bias] : parameters_.logit_bias) {
-    if (id >= 0 && static_cast<std::size_t>(id) < logits.size()) {
-      candidates.list[static_cast<std::size_t>(id)].logit += bias;
+  return false;
+}
+
+// The step on a whole row at once, where there is a quick way.
+bool Sampler::narrow(SamplerStep step, const LogitRow& row, Candidates& candidates) const {
+  const SamplingParameters& p = parameters_;
+  switch (step) {
+    case SamplerStep::top_k: return narrow_top_k(row, p.top_k, candidates);
+    case SamplerStep::top_p: return narrow_top_p(row, p.top_p, candidates);
+    case SamplerStep::min_p: return narrow_min_p(row, p.min_p, candidates);
+    case SamplerStep::temperature:
+      return p.temperature <= 0 && p.dynamic_range <= 0 && narrow_top_k(row, 1, candidates);
+    default: return false;
+  }
+}
+
+// From logits that nothing changes any more.
+TokenId Sampler::choose(std::span<const float> logits, std::span<const SamplerStep> steps,
+                        std::span<const TokenId> history, SamplerScratch& scratch) {
+  Candidates& candidates = scratch.candidates;
+  while (!steps.empty() && !is_active(steps[0])) steps = steps.subspan(1);
+  if (!steps.empty() && narrow(steps[0], {logits, scratch.scan, scratch.tops}, candidates)) {
+    steps = steps.subspan(1);
+  } else {
+    candidates.list.clear();
+    candidates.sorted = false;
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      candidates.list.push_back(
+          {static_cast<TokenId>(i), std::isnan(logits[i]) ? kRuledOut : logits[i], 0});
     }
   }
   if (parameters_.mirostat.version != 0) {
     temperature(candidates, parameters_.temperature);
     return draw_mirostat(candidates, parameters_.mirostat, logits.size(), mirostat_mu_, generator_);
   }
-  for (const SamplerStep step : parameters_.order) apply(step, candidates, history);
+  for (const SamplerStep step : steps) apply(step, candidates, history);
   return draw(candidates, generator_);
+}
+
+TokenId Sampler::sample(std::span<float> logits, std::span<const TokenId> history,
+                        SamplerScratch& scratch) {
+  if (parameters_.greedy()) return argmax({logits, scratch.scan, scratch.tops});
+  scratch.changed.clear();
+  const auto logit_of = [&](TokenId id) -> float* {
+    const auto i = static_cast<std::size_t>(id);
+    if (id < 0 || i >= logits.size()) return nullptr;
+    scratch.changed.emplace_back(id, logits[i]);
+    return &logits[i];
+  };
+  for (const auto& [id, bias] : parameters_.logit_bias) {
+    if (float* logit = logit_of(id)) *logit += bias;
+  }
+  // Steps that change single logits work on the row, as long as they come first.
+  std::span<const SamplerStep> steps = parameters_.order;
+  if (parameters_.mirostat.version != 0) steps = {};
+  for (; !steps.empty(); steps = steps.subspan(1)) {
+    if (steps[0] == SamplerStep::penalties) {
+      penalize(logit_of, history, parameters_.penalties, scratch.candidates.recent);
+    } else if (steps[0] == SamplerStep::dry) {
+      dry(logit_of, history, parameters_.dry);
+    } else {
+      break;
+    }
+  }
+  const TokenId token = choose(logits, steps, history, scratch);
+  for (auto one = scratch.changed.rbegin(); one != scratch.changed.rend(); ++one) {
+    logits[static_cast<std::size_t>(one->first)] = one->second;
+  }
+  return token;
 }
 
 }  // namespace hearth

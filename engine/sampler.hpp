@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/sampling/candidates.hpp"
+#include "engine/sampling/narrow.hpp"
 #include "engine/sampling/steps.hpp"
 #include "engine/tokenizer/vocabulary.hpp"
 
@@ -57,39 +58,47 @@ struct SamplingParameters {
   }
 };
 
-// Memory that the samplers of one engine share: [vocab] candidates.
+// Memory that the samplers of one engine share, and how they look through logits.
 class SamplerScratch {
  public:
-  explicit SamplerScratch(std::int64_t vocab) {
+  SamplerScratch(std::int64_t vocab, kernels::ScanFn scan) : scan(scan) {
     candidates.list.reserve(static_cast<std::size_t>(vocab));
-    candidates.recent.reserve(kRecentTokens);
+    candidates.recent.reserve(kTokens);
+    tops.reserve(static_cast<std::size_t>(vocab / kernels::kScanBlock + 1));
+    changed.reserve(kTokens);
   }
-  Candidates candidates;
+  const kernels::ScanFn scan;
+  Candidates candidates;                           // [vocab]
+  std::vector<float> tops;                         // of a LogitRow
+  std::vector<std::pair<TokenId, float>> changed;  // what logits were before they were changed
 
  private:
-  static constexpr std::size_t kRecentTokens = 1024;  // looked back without an allocation
+  static constexpr std::size_t kTokens = 1024;  // looked back without an allocation
 };
 
 class Sampler {
  public:
   explicit Sampler(SamplingParameters parameters);
 
-  // logits: [vocab].  NaN counts as the least likely.  history: what stands before, oldest first.
+  // logits: [vocab], not empty; changed on the way, and put back.  NaN counts as the least likely.
+  // history: what stands before, oldest first.
   // Allocates nothing unless DRY or typical_p are on, or penalties look far back.
-  TokenId sample(std::span<const float> logits, std::span<const TokenId> history,
+  TokenId sample(std::span<float> logits, std::span<const TokenId> history,
                  SamplerScratch& scratch);
 
   const SamplingParameters& parameters() const { return parameters_; }
+  // Whether a step changes anything, as far as the parameters tell.
+  bool is_active(SamplerStep step) const;
 
  private:
   void apply(SamplerStep step, Candidates& candidates, std::span<const TokenId> history);
+  bool narrow(SamplerStep step, const LogitRow& row, Candidates& candidates) const;
+  TokenId choose(std::span<const float> logits, std::span<const SamplerStep> steps,
+                 std::span<const TokenId> history, SamplerScratch& scratch);
 
   SamplingParameters parameters_;
   std::mt19937 generator_;
   float mirostat_mu_;
 };
-
-// The index of the largest logit, the first of equals; NaN never wins.
-TokenId argmax(std::span<const float> logits);
 
 }  // namespace hearth

@@ -16,7 +16,7 @@ Scheduler::Scheduler(Executor* executor, cache::PageCache* cache, const Tokenize
       notices_(notices),
       board_(board),
       limits_(limits),
-      scratch_(vocab),
+      scratch_(vocab, executor->kernels().scan),
       pacer_(executor->limits().rows_max) {
   running_.reserve(limits.sequences_max);
   turn_.reserve(limits.sequences_max);

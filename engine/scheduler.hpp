@@ -78,7 +78,7 @@ class Scheduler {
   void count_rows(std::int64_t begin_ns);
   void take_results(std::int64_t end_ns);
   void take_evaluation(Sequence& sequence, const Share& share, std::int64_t first_logit);
-  void take_token(Sequence& sequence, std::span<const float> logits, std::int64_t now_ns);
+  void take_token(Sequence& sequence, std::span<float> logits, std::int64_t now_ns);
   void send_logits(const Sequence& sequence, std::uint32_t position, std::int64_t first_logit,
                    std::uint32_t count);
   void finish(Sequence& sequence, std::uint32_t stop_reason);

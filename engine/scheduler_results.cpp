@@ -86,7 +86,7 @@ void Scheduler::take_evaluation(Sequence& sequence, const Share& share, std::int
   if (sequence.pending() == 0) finish(sequence, HEARTH_STOP_LENGTH);
 }
 
-void Scheduler::take_token(Sequence& sequence, std::span<const float> logits, std::int64_t now_ns) {
+void Scheduler::take_token(Sequence& sequence, std::span<float> logits, std::int64_t now_ns) {
   const TokenId token = sequence.sampler.sample(logits, sequence.tokens, scratch_);
   if (sequence.command.want_logits != 0) {
     const LogitsNotice notice = {sequence.command.request, sequence.tokens.size() - 1, 1,

@@ -113,6 +113,16 @@ constexpr Entry<SwigluFn> kSwiglu[] = {
     {"swiglu_ref", 0, kNothing, swiglu_ref},
 };
 
+constexpr Entry<ScanFn> kScan[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"scan_avx512", 0, kAvx512, scan_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"scan_avx2", 0, kAvx2, scan_avx2},
+#endif
+    {"scan_ref", 0, kNothing, scan_ref},
+};
+
 // True if the last entry of each of the first count formats exists and needs nothing.
 template <class Fn, class Format, std::size_t n>
 constexpr bool always_has_one(const Entry<Fn, Format> (&table)[n], int count) {
@@ -132,6 +142,7 @@ static_assert(always_has_one(kRope, 1));
 static_assert(always_has_one(kKvStore, kKvFormatCount));
 static_assert(always_has_one(kAttention, kKvFormatCount));
 static_assert(always_has_one(kSwiglu, 1));
+static_assert(always_has_one(kScan, 1));
 
 // The best variant for a format; always_has_one() makes sure that there is one.
 template <class Fn, class Format, std::size_t n>
@@ -181,6 +192,9 @@ Table<Entry<AttentionFn, KvFormat>> attention_table() {
 Table<Entry<SwigluFn>> swiglu_table() {
   return whole(kSwiglu);
 }
+Table<Entry<ScanFn>> scan_table() {
+  return whole(kScan);
+}
 
 KernelSet select_kernels(std::uint32_t features) {
   KernelSet set{};
@@ -195,6 +209,7 @@ KernelSet select_kernels(std::uint32_t features) {
   set.rms_norm = best(kRmsNorm, 0, features);
   set.rope = best(kRope, 0, features);
   set.swiglu = best(kSwiglu, 0, features);
+  set.scan = best(kScan, 0, features);
   set.tier = tier_name(features);
   return set;
 }

@@ -160,6 +160,22 @@ struct SwigluArgs {
 };
 using SwigluFn = void (*)(const SwigluArgs&);
 
+// scan: what choosing among many logits needs, in one pass:
+//   tops[b] = max_i x[i] of the kScanBlock values from b * kScanBlock on; a NaN never wins;
+//             -infinity for nothing else
+//   *sum    = sum_i exp(x[i] - shift), in a fixed order; a NaN adds nothing.  To about 3e-6
+//             where the largest x is within 20 of shift, 1e-5 elsewhere.
+//             Meaningless when some x[i] - shift is above 80: scan again with a better shift.
+inline constexpr std::int64_t kScanBlock = 256;
+struct ScanArgs {
+  const float* x;  // [count]
+  std::int64_t count;
+  float* tops;  // [ceil(count / kScanBlock)]
+  float shift;  // finite
+  double* sum;  // null: not wanted
+};
+using ScanFn = void (*)(const ScanArgs&);
+
 // CPU features that a kernel may need; bits of a mask.
 enum CpuFeature : std::uint32_t {
   kCpuAvx2 = 1u << 0,    // with FMA and F16C
@@ -194,6 +210,7 @@ Table<Entry<RopeFn>> rope_table();
 Table<Entry<KvStoreFn, KvFormat>> kv_store_table();
 Table<Entry<AttentionFn, KvFormat>> attention_table();
 Table<Entry<SwigluFn>> swiglu_table();
+Table<Entry<ScanFn>> scan_table();
 
 // The best variant of every operation for a set of features.
 struct KernelSet {
@@ -204,6 +221,7 @@ struct KernelSet {
   KvStoreFn kv_store[kKvFormatCount];
   AttentionFn attention[kKvFormatCount];
   SwigluFn swiglu;
+  ScanFn scan;
   const char* tier;  // "avx512", "avx2" or "ref": the best tier that features allows
 };
 KernelSet select_kernels(std::uint32_t features);

@@ -17,7 +17,8 @@
   void attention_f32_##tier(const AttentionArgs&);  \
   void attention_f16_##tier(const AttentionArgs&);  \
   void attention_bf16_##tier(const AttentionArgs&); \
-  void swiglu_##tier(const SwigluArgs&);
+  void swiglu_##tier(const SwigluArgs&);            \
+  void scan_##tier(const ScanArgs&);
 
 namespace hearth::kernels {
 

@@ -28,8 +28,8 @@ struct Candidates {
   bool sorted = false;          // best first
   std::vector<TokenId> recent;  // scratch of penalize()
 
-  // The candidate of a token, or null.  At once while nothing was dropped or put in order.
-  Candidate* find(TokenId id);
+  // The logit of a token, or null.  At once while nothing was dropped or put in order.
+  float* find_logit(TokenId id);
   float max_logit() const;
   // Put the best count in front, in order, and drop the rest.
   void keep_best(std::size_t count);

@@ -55,26 +55,32 @@ std::int32_t tokens_behind_breaker(const std::vector<TokenId>& backwards,
 
 }  // namespace
 
-void penalize(Candidates& candidates, std::span<const TokenId> history,
-              const Penalties& penalties) {
+void penalize(const LogitOf& logit_of, std::span<const TokenId> history, const Penalties& penalties,
+              std::vector<TokenId>& recent) {
   if (!penalties.active()) return;
   const std::span<const TokenId> last = last_of(history, penalties.last_n);
-  std::vector<TokenId>& recent = candidates.recent;
   recent.assign(last.begin(), last.end());
   std::ranges::sort(recent);
   for (auto run = recent.begin(); run != recent.end();) {
     const auto end = std::find_if(run, recent.end(), [&](TokenId id) { return id != *run; });
     const auto count = static_cast<float>(end - run);
-    if (Candidate* one = candidates.find(*run)) {
-      one->logit = one->logit <= 0 ? one->logit * penalties.repeat : one->logit / penalties.repeat;
-      one->logit -= count * penalties.frequency + penalties.presence;
+    if (float* logit = logit_of(*run)) {
+      *logit = *logit <= 0 ? *logit * penalties.repeat : *logit / penalties.repeat;
+      *logit -= count * penalties.frequency + penalties.presence;
     }
     run = end;
   }
+}
+
+void penalize(Candidates& candidates, std::span<const TokenId> history,
+              const Penalties& penalties) {
+  if (!penalties.active()) return;
+  penalize([&](TokenId id) { return candidates.find_logit(id); }, history, penalties,
+           candidates.recent);
   candidates.sorted = false;
 }
 
-void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& settings) {
+void dry(const LogitOf& logit_of, std::span<const TokenId> history, const Dry& settings) {
   if (!settings.active()) return;
   const std::span<const TokenId> last = last_of(history, settings.last_n);
   const std::vector<TokenId> backwards(last.rbegin(), last.rend());
@@ -89,20 +95,21 @@ void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& se
     std::int32_t& longest = repeats[backwards[i - 1]];
     longest = std::max(longest, length);
   }
-  if (settings.breakers != nullptr) {
-    std::erase_if(repeats,
-                  [&](const auto& one) { return settings.breakers->is_breaker(one.first); });
-  }
-  if (repeats.empty()) return;
   const float most = settings.base > 1.000001F
                          ? std::log(std::numeric_limits<float>::max()) / std::log(settings.base)
                          : std::numeric_limits<float>::max();
-  for (Candidate& one : candidates.list) {
-    const auto found = repeats.find(one.id);
-    if (found == repeats.end()) continue;
-    const auto beyond = static_cast<float>(found->second - settings.allowed_length);
-    one.logit -= settings.multiplier * std::pow(settings.base, std::min(beyond, most));
+  for (const auto& [id, length] : repeats) {
+    if (settings.breakers != nullptr && settings.breakers->is_breaker(id)) continue;
+    float* logit = logit_of(id);
+    if (logit == nullptr) continue;
+    const auto beyond = static_cast<float>(length - settings.allowed_length);
+    *logit -= settings.multiplier * std::pow(settings.base, std::min(beyond, most));
   }
+}
+
+void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& settings) {
+  if (!settings.active()) return;
+  dry([&](TokenId id) { return candidates.find_logit(id); }, history, settings);
   candidates.sorted = false;
 }
 

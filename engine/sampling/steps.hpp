@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <span>
@@ -21,9 +22,12 @@ namespace hearth {
 
 void top_k(Candidates& candidates, std::int32_t k);  // the k best; k <= 0: all
 void top_p(Candidates& candidates, float p);         // the fewest best that reach p
-void min_p(Candidates& candidates, float p);         // p times as likely as the best
-void typical_p(Candidates& candidates, float p);     // nearest to the entropy, Meister 2022
-void top_n_sigma(Candidates& candidates, float n);   // n standard deviations off the best
+// The same where candidates were left out: total is the sum of exp(logit - max) with them.  False
+// when those in the list do not reach p: then they are in order, and all are kept.
+bool keep_most_likely(Candidates& candidates, float p, float max, double total);
+void min_p(Candidates& candidates, float p);        // p times as likely as the best
+void typical_p(Candidates& candidates, float p);    // nearest to the entropy, Meister 2022
+void top_n_sigma(Candidates& candidates, float n);  // n standard deviations off the best
 // With this probability, all but the last of those at least as likely as threshold go.
 void xtc(Candidates& candidates, float probability, float threshold, std::mt19937& generator);
 
@@ -43,6 +47,11 @@ struct Penalties {
   float presence = 0;        // taken off once
   bool active() const { return last_n != 0 && (repeat != 1 || frequency != 0 || presence != 0); }
 };
+// Where the logit of a token can be changed; null where it has none.
+using LogitOf = std::function<float*(TokenId)>;
+// recent: memory to work in.
+void penalize(const LogitOf& logit_of, std::span<const TokenId> history, const Penalties& penalties,
+              std::vector<TokenId>& recent);
 void penalize(Candidates& candidates, std::span<const TokenId> history, const Penalties& penalties);
 
 // Sequences of tokens that no repetition goes beyond, by their first token.
@@ -75,6 +84,7 @@ struct Dry {
   std::shared_ptr<const BreakerIndex> breakers = nullptr;
   bool active() const { return multiplier != 0 && base >= 1 && last_n != 0; }
 };
+void dry(const LogitOf& logit_of, std::span<const TokenId> history, const Dry& settings);
 void dry(Candidates& candidates, std::span<const TokenId> history, const Dry& settings);
 
 // ---- draw.cpp: the end of a chain --------------------------------------------------------------

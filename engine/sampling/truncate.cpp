@@ -5,12 +5,24 @@
 #include "engine/sampling/steps.hpp"
 
 namespace hearth {
+namespace {
 
-Candidate* Candidates::find(TokenId id) {
+// Put the best of those from begin on into [begin, end), in order.  For many of them this is far
+// quicker than std::partial_sort, whose heap leaves the cache.
+void put_first(std::vector<Candidate>& list, std::size_t begin, std::size_t end) {
+  const auto first = list.begin() + static_cast<std::ptrdiff_t>(begin);
+  const auto last = list.begin() + static_cast<std::ptrdiff_t>(end);
+  if (last != list.end()) std::nth_element(first, last, list.end(), better);
+  std::sort(first, last, better);
+}
+
+}  // namespace
+
+float* Candidates::find_logit(TokenId id) {
   const auto index = static_cast<std::size_t>(id);
-  if (id >= 0 && index < list.size() && list[index].id == id) return &list[index];
+  if (id >= 0 && index < list.size() && list[index].id == id) return &list[index].logit;
   const auto found = std::ranges::find(list, id, &Candidate::id);
-  return found == list.end() ? nullptr : &*found;
+  return found == list.end() ? nullptr : &found->logit;
 }
 
 float Candidates::max_logit() const {
@@ -20,10 +32,7 @@ float Candidates::max_logit() const {
 
 void Candidates::keep_best(std::size_t count) {
   if (count < list.size()) {
-    if (!sorted) {
-      std::partial_sort(list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count), list.end(),
-                        better);
-    }
+    if (!sorted) put_first(list, 0, count);
     list.resize(count);
   } else if (!sorted) {
     std::ranges::sort(list, better);
@@ -52,24 +61,36 @@ void top_k(Candidates& candidates, std::int32_t k) {
 }
 
 // Candidates are sorted in growing portions: usually some hundred of a large vocabulary are enough.
-void top_p(Candidates& candidates, float p) {
-  if (p >= 1) return;
-  candidates.normalize();
+bool keep_most_likely(Candidates& candidates, float p, float max, double total) {
   std::vector<Candidate>& list = candidates.list;
   double reached = 0;
-  std::size_t kept = 0;
-  for (std::size_t ordered = candidates.sorted ? list.size() : 0; kept < list.size();) {
+  std::size_t ordered = candidates.sorted ? list.size() : 0;
+  candidates.sorted = true;
+  for (std::size_t kept = 0; kept < list.size(); ++kept) {
     if (kept == ordered) {
       const std::size_t portion = std::min(list.size(), std::max<std::size_t>(256, 4 * ordered));
-      std::partial_sort(list.begin() + static_cast<std::ptrdiff_t>(ordered),
-                        list.begin() + static_cast<std::ptrdiff_t>(portion), list.end(), better);
+      put_first(list, ordered, portion);
       ordered = portion;
     }
-    reached += static_cast<double>(list[kept++].probability);
-    if (reached >= static_cast<double>(p)) break;
+    Candidate& one = list[kept];
+    one.probability = static_cast<float>(static_cast<double>(std::exp(one.logit - max)) / total);
+    reached += static_cast<double>(one.probability);
+    if (reached >= static_cast<double>(p)) {
+      list.resize(kept + 1);
+      return true;
+    }
   }
-  list.resize(kept);
-  candidates.sorted = true;
+  return false;
+}
+
+void top_p(Candidates& candidates, float p) {
+  if (p >= 1) return;
+  const float max = candidates.max_logit();
+  double total = 0;
+  for (const Candidate& one : candidates.list) {
+    total += static_cast<double>(std::exp(one.logit - max));
+  }
+  keep_most_likely(candidates, p, max, total);
 }
 
 void min_p(Candidates& candidates, float p) {

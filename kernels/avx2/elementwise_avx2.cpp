@@ -1,7 +1,9 @@
-// rms_norm, rope, kv_store and swiglu for AVX2: see simd/elementwise.hpp.
+// rms_norm, rope, kv_store, swiglu and scan for AVX2: see simd/elementwise.hpp,
+// simd/scan.hpp.
 #include "kernels/avx2/lanes.hpp"
 
 #include "kernels/simd/elementwise.hpp"
+#include "kernels/simd/scan.hpp"
 #include "kernels/variants.hpp"
 
 namespace hearth::kernels {
@@ -23,6 +25,9 @@ void kv_store_bf16_avx2(const KvStoreArgs& args) {
 }
 void swiglu_avx2(const SwigluArgs& args) {
   swiglu(args);
+}
+void scan_avx2(const ScanArgs& args) {
+  scan(args);
 }
 
 }  // namespace hearth::kernels

@@ -1,7 +1,9 @@
-// rms_norm, rope, kv_store and swiglu for AVX-512: see simd/elementwise.hpp.
+// rms_norm, rope, kv_store, swiglu and scan for AVX-512: see simd/elementwise.hpp,
+// simd/scan.hpp.
 #include "kernels/avx512/lanes.hpp"
 
 #include "kernels/simd/elementwise.hpp"
+#include "kernels/simd/scan.hpp"
 #include "kernels/variants.hpp"
 
 namespace hearth::kernels {
@@ -23,6 +25,9 @@ void HEARTH_AVX512(kv_store_bf16)(const KvStoreArgs& args) {
 }
 void HEARTH_AVX512(swiglu)(const SwigluArgs& args) {
   swiglu(args);
+}
+void HEARTH_AVX512(scan)(const ScanArgs& args) {
+  scan(args);
 }
 
 }  // namespace hearth::kernels

@@ -183,6 +183,12 @@ inline Lanes scale_by_power(Lanes a, Lanes from_magic, Lanes magic) {
   return mul(mul(a, _mm512_castsi512_ps(low)), _mm512_castsi512_ps(high));
 }
 
+// The same in one step, for a and results that are normal numbers.
+inline Lanes scale_normal_by_power(Lanes a, Lanes from_magic) {
+  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(from_magic), 23);
+  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n));
+}
+
 // (b, a, d, c, ..) from (a, b, c, d, ..).
 inline Lanes swap_pairs(Lanes a) {
   return _mm512_permute_ps(a, 0xb1);

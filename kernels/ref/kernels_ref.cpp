@@ -245,4 +245,19 @@ void swiglu_ref(const SwigluArgs& args) {
   }
 }
 
+void scan_ref(const ScanArgs& args) {
+  double sum = 0;
+  for (std::int64_t begin = 0; begin < args.count; begin += kScanBlock) {
+    float top = -std::numeric_limits<float>::infinity();
+    for (std::int64_t i = begin; i < std::min(begin + kScanBlock, args.count); ++i) {
+      const float x = args.x[i];
+      top = x > top ? x : top;
+      if (args.sum == nullptr || std::isnan(x)) continue;
+      sum += static_cast<double>(std::exp(x - args.shift));
+    }
+    args.tops[begin / kScanBlock] = top;
+  }
+  if (args.sum != nullptr) *args.sum = sum;
+}
+
 }  // namespace hearth::kernels

@@ -12,6 +12,10 @@
 namespace hearth {
 namespace {
 
+kernels::ScanFn best_scan() {
+  return kernels::select_kernels(kernels::cpu_features()).scan;
+}
+
 std::vector<double> doubles_at(const cJSON* object, const char* key) {
   std::vector<double> values;
   const cJSON* item = nullptr;
@@ -140,8 +144,8 @@ TEST(sampling, the_cases_of_the_field_hold) {
 }
 
 TEST(sampling, a_repeated_token_loses_and_a_bias_wins) {
-  const std::vector<float> logits = {2, 1.9F, 0, -1};
-  SamplerScratch scratch(4);
+  std::vector<float> logits = {2, 1.9F, 0, -1};
+  SamplerScratch scratch(4, best_scan());
   Sampler plain({.temperature = 0});
   EXPECT_EQ(plain.sample(logits, std::vector<TokenId>{0, 0}, scratch), 0);
   Sampler repeats({.temperature = 0, .penalties = {.repeat = 1.1F}});
@@ -159,8 +163,8 @@ TEST(sampling, a_repeated_token_loses_and_a_bias_wins) {
 TEST(sampling, dry_breaks_a_loop) {
   std::vector<TokenId> history;
   for (int i = 0; i < 5; ++i) history.insert(history.end(), {1, 2, 3, 4});
-  SamplerScratch scratch(6);
-  const std::vector<float> logits = {0, 5, 0, 0, 0, 4};  // 1 goes on with the loop
+  SamplerScratch scratch(6, best_scan());
+  std::vector<float> logits = {0, 5, 0, 0, 0, 4};  // 1 goes on with the loop
   Sampler plain({.temperature = 0});
   EXPECT_EQ(plain.sample(logits, history, scratch), 1);
   Sampler breaks({.temperature = 0, .dry = {.multiplier = 0.8F}});
@@ -179,7 +183,7 @@ TEST(sampling, mirostat_holds_the_surprise) {
   for (const std::int32_t version : {1, 2}) {
     for (const float tau : {2.0F, 4.0F}) {
       Sampler sampler({.temperature = 1, .mirostat = {version, tau, 0.1F}, .seed = 3});
-      SamplerScratch scratch(5000);
+      SamplerScratch scratch(5000, best_scan());
       double surprise = 0;
       constexpr int kDraws = 2000;
       for (int i = 0; i < kDraws; ++i) {
@@ -209,7 +213,7 @@ TEST(sampling, every_order_of_steps_leaves_a_token) {
   std::mt19937 random(1);
   std::vector<SamplerStep> order;
   for (int i = 0; i < kSamplerStepCount; ++i) order.push_back(static_cast<SamplerStep>(i));
-  SamplerScratch scratch(50);
+  SamplerScratch scratch(50, best_scan());
   for (int round = 0; round < 500; ++round) {
     std::ranges::shuffle(order, random);
     std::vector<float> logits(50);

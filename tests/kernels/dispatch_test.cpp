@@ -32,6 +32,7 @@ TEST(dispatch, every_table_names_its_variants) {
   check_names(kv_store_table(), "kv_store_");
   check_names(attention_table(), "attention_");
   check_names(swiglu_table(), "swiglu_");
+  check_names(scan_table(), "scan_");
 }
 
 TEST(dispatch, a_cpu_without_features_gets_the_portable_kernels) {
@@ -45,6 +46,7 @@ TEST(dispatch, a_cpu_without_features_gets_the_portable_kernels) {
   EXPECT_EQ(set.rms_norm, rms_norm_ref);
   EXPECT_EQ(set.rope, rope_ref);
   EXPECT_EQ(set.swiglu, swiglu_ref);
+  EXPECT_EQ(set.scan, scan_ref);
 }
 
 // For each of the table's formats, the first entry whose needs are met.
@@ -72,6 +74,7 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     check_best(kv_store_table(), set.kv_store, kKvFormatCount, features);
     check_best(attention_table(), set.attention, kKvFormatCount, features);
     check_best(swiglu_table(), &set.swiglu, 1, features);
+    check_best(scan_table(), &set.scan, 1, features);
   }
 }
 

@@ -133,6 +133,26 @@ void bench_swiglu(benchmark::State& state, Entry<SwigluFn> entry) {
   }
 }
 
+// Logits of a large vocabulary: no more than a few near the largest.
+constexpr std::int64_t kVocab = 151'936;
+
+std::vector<float> make_logits() {
+  std::vector<float> x(kVocab);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i * 7919 % 1000) * 0.01f;
+  x[77] = 20;
+  return x;
+}
+
+void bench_scan(benchmark::State& state, Entry<ScanFn> entry, bool wants_sum) {
+  const std::vector<float> x = make_logits();
+  std::vector<float> tops(kVocab / kScanBlock + 1);
+  double sum = 0;
+  for (auto _ : state) {
+    entry.fn({x.data(), kVocab, tops.data(), 20, wants_sum ? &sum : nullptr});
+    benchmark::DoNotOptimize(tops.data());
+  }
+}
+
 template <class EntryT, class Fn, class... Args>
 void add(const EntryT& entry, Fn bench, const std::string& suffix, Args... args) {
   if ((entry.needs & cpu_features()) != entry.needs) return;
@@ -153,6 +173,10 @@ void add_all() {
   for (const auto& entry : attention_table()) add(entry, bench_attention, "/tokens:4096/group:4");
   for (const auto& entry : rms_norm_table()) add(entry, bench_rms_norm, "/cols:4096");
   for (const auto& entry : swiglu_table()) add(entry, bench_swiglu, "/count:4096");
+  for (const auto& entry : scan_table()) {
+    add(entry, bench_scan, "/count:151936/sum:0", false);
+    add(entry, bench_scan, "/count:151936/sum:1", true);
+  }
 }
 
 }  // namespace

@@ -80,6 +80,10 @@ inline auto swiglu_variants() {
                              {{"swiglu_avx512_emulated", 0, 0, swiglu_avx512_emulated}});
 }
 
+inline auto scan_variants() {
+  return variants_under_test(scan_table(), {{"scan_avx512_emulated", 0, 0, scan_avx512_emulated}});
+}
+
 // Names the tests of a variant after it.
 struct VariantName {
   template <class EntryT>
