@@ -12,6 +12,7 @@ namespace hearth::cli {
 
 Result<int> run_generate(const Options& options);
 Result<int> run_eval(const Options& options);
+Result<int> run_embed(const Options& options);
 Result<int> run_tokenize(const Options& options);
 Result<int> run_detokenize(const Options& options);
 // models, ps and stats

@@ -90,6 +90,11 @@ JsonObject& JsonObject::add(const char* key, const std::string& value) {
   return *this;
 }
 
+JsonObject& JsonObject::add_json(const char* key, const std::string& json) {
+  require(cJSON_AddRawToObject(root_.get(), key, json.c_str()) != nullptr);
+  return *this;
+}
+
 JsonObject& JsonObject::add(const char* key, double value) {
   require(cJSON_AddNumberToObject(root_.get(), key, value) != nullptr);
   return *this;

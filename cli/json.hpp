@@ -31,7 +31,8 @@ class JsonObject {
   JsonObject& add(const char* key, std::int64_t value);
   JsonObject& add(const char* key, std::span<const std::int32_t> ids);
   JsonObject& add(const char* key, JsonObject value);
-  std::string text() const;  // compact, one line
+  JsonObject& add_json(const char* key, const std::string& json);  // which is whole
+  std::string text() const;                                        // compact, one line
 
  private:
   std::unique_ptr<cJSON, CjsonDelete> root_;

@@ -31,6 +31,7 @@ Result<int> run(const Options& options) {
   switch (options.command) {
     case Command::run: return run_generate(options);
     case Command::eval: return run_eval(options);
+    case Command::embed: return run_embed(options);
     case Command::tokenize: return run_tokenize(options);
     case Command::detokenize: return run_detokenize(options);
     case Command::models:

@@ -47,6 +47,10 @@ constexpr const char* kEvalExamples = R"(
   hearth tokenize stories --file story.txt | hearth eval stories --tokens-file -
   hearth eval stories --tokens-file ids.txt --logits-out logits.f32 --json)";
 
+constexpr const char* kEmbedExamples = R"(
+  hearth embed stories "A little girl went to the forest."
+  hearth embed stories --file story.txt --pooling last --json | jq .embedding)";
+
 constexpr const char* kInfoExamples = R"(
   hearth info model.gguf
   hearth info model.gguf --ctx 32768 --json | jq .memory)";
@@ -135,6 +139,17 @@ void add_run(CLI::App& app, Options& options) {
              std::string(help) + fmt::format(" [{}]", fallback));
   HEARTH_SAMPLING_FIELDS(HEARTH_FLAG_)
 #undef HEARTH_FLAG_
+  sub->add_option("--logit-bias", options.logit_bias,
+                  "ID=NUMBER: add to the logit of a token; ID=off: rule it out; may be repeated")
+      ->type_name("")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  add_text(sub, "--samplers", options.samplers,
+           "the samplers that run, in this order, separated by commas [penalties,dry,top_n_sigma,"
+           "top_k,typical_p,top_p,min_p,xtc,temperature]");
+  add_number(sub, "--n-probs", options.n_probs, 0, 128,
+             "with --json: tell how likely so many of the likeliest tokens were [0]");
   sub->add_option("--stop", options.stop, "text that ends generation; may be given 16 times")
       ->type_name("")
       ->take_all()
@@ -182,6 +197,20 @@ void add_eval(CLI::App& app, Options& options) {
       ->type_name("");
 }
 
+void add_embed(CLI::App& app, Options& options) {
+  CLI::App* sub =
+      add_command(app, options, Command::embed, "embed", "the vector that stands for a text");
+  sub->footer(kEmbedExamples);
+  add_model(sub, options);
+  add_text(sub, "TEXT", options.input.text, "the text; - reads standard input");
+  add_text(sub, "--file", options.input.file, "file of the text, read byte for byte");
+  add_tokens(sub, options);
+  sub->add_option("--pooling", options.pooling, "of all tokens the mean, or the last one's [mean]")
+      ->check(CLI::IsMember({"mean", "last"}))
+      ->type_name("");
+  sub->add_flag("--no-normalize", options.no_normalize, "keep the length; else it is made 1");
+}
+
 void add_files(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::info, "info", "what a model file holds");
   sub->footer(kInfoExamples);
@@ -215,6 +244,7 @@ void check(const Options& options) {
     case Command::tokenize: possible = "TEXT or --file"; break;
     case Command::detokenize: possible = "IDS, --tokens or --tokens-file"; break;
     case Command::eval: possible = "--tokens or --tokens-file"; break;
+    case Command::embed: possible = "TEXT, --file, --tokens or --tokens-file"; break;
     default: return;
   }
   if (given == 0) refuse(possible, "one of these is needed");
@@ -245,6 +275,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_status(app, options);
   add_conversions(app, options);
   add_eval(app, options);
+  add_embed(app, options);
   add_files(app, options);
   try {
     app.parse(argc, argv);

@@ -13,7 +13,7 @@
 
 namespace hearth::cli {
 
-enum class Command { run, models, ps, stats, tokenize, detokenize, eval, info, quantize };
+enum class Command { run, models, ps, stats, tokenize, detokenize, eval, embed, info, quantize };
 
 // Text or token ids: exactly one of these is given.
 struct Input {
@@ -41,6 +41,9 @@ struct Options {
   hearth_field_##type name = HEARTH_FIELD_UNSET_##type;
   HEARTH_SAMPLING_FIELDS(HEARTH_OPTION_)
 #undef HEARTH_OPTION_
+  std::vector<std::string> logit_bias;  // "ID=NUMBER" or "ID=off"
+  std::optional<std::string> samplers;  // "top_k,temperature"
+  std::int32_t n_probs = HEARTH_UNSET_I32;
   std::vector<std::string> stop;
   bool ignore_eos = false;
   bool raw = false;
@@ -49,6 +52,9 @@ struct Options {
   bool special = false;     // tokenize, detokenize: text that spells special tokens
 
   std::string logits_out;  // eval; empty: none
+
+  std::string pooling = "mean";  // embed: "mean", "last"
+  bool no_normalize = false;     // embed
 
   std::string in_file;        // info, quantize
   std::string out_file;       // quantize

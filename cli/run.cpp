@@ -4,7 +4,10 @@
 // gives up waiting.
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cmath>
 #include <cstdio>
+#include <sstream>
 #include <utility>
 
 #include "cli/commands.hpp"
@@ -31,6 +34,18 @@ class Output {
     return has_text ? write_output({event.text, event.text_size}) : write_ids(event);
   }
 
+  // What the tokens were drawn from; told at the end.
+  void take_probs(const hearth_event& event) {
+    std::string likeliest;
+    for (std::size_t i = 1; i < event.prob_count; ++i) {
+      if (i > 1) likeliest += ',';
+      likeliest += probability_json(event.probs[i]);
+    }
+    if (!probs_.empty()) probs_ += ',';
+    probs_ += fmt::format("{{\"drawn\":{},\"likeliest\":[{}]}}", probability_json(event.probs[0]),
+                          likeliest);
+  }
+
   // After a write that was broken off: what follows would have a hole before it.
   void mute() { muted_ = true; }
 
@@ -43,8 +58,13 @@ class Output {
 
   const std::vector<std::int32_t>& tokens() const { return tokens_; }
   const std::string& text() const { return text_; }
+  std::string probs_json() const { return fmt::format("[{}]", probs_); }
 
  private:
+  static std::string probability_json(const hearth_probability& one) {
+    return fmt::format("{{\"id\":{},\"logprob\":{}}}", one.id, one.log_probability);
+  }
+
   Status write_ids(const hearth_event& event) {
     std::string line;
     for (std::size_t i = 0; i < event.id_count; ++i) {
@@ -59,11 +79,47 @@ class Output {
   bool any_id_ = false;
   std::vector<std::int32_t> tokens_;
   std::string text_;
+  std::string probs_;  // JSON objects with commas between
 };
+
+// "ID=NUMBER" or "ID=off".
+Result<std::vector<hearth_logit_bias>> parse_biases(const std::vector<std::string>& texts) {
+  std::vector<hearth_logit_bias> biases;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
+    hearth_logit_bias one = {0, value == "off" ? -HUGE_VALF : 0};
+    const auto id_end = text.data() + std::min(equals, text.size());
+    const auto id = std::from_chars(text.data(), id_end, one.id);
+    bool fits = id.ec == std::errc() && id.ptr == id_end && !value.empty();
+    if (value != "off") {
+      const char* end = value.data() + value.size();
+      const auto number = std::from_chars(value.data(), end, one.bias);
+      fits = fits && number.ec == std::errc() && number.ptr == end;
+    }
+    if (!fits) {
+      return Error{Code::CONFIG,
+                   fmt::format("--logit-bias: \"{}\" is neither ID=NUMBER nor ID=off", text)};
+    }
+    biases.push_back(one);
+  }
+  return biases;
+}
+
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> names;
+  std::istringstream stream(text);
+  for (std::string name; std::getline(stream, name, ',');) names.push_back(name);
+  return names;
+}
 
 Result<Stream> start(const Connection& connection, const Options& options,
                      const std::vector<std::int32_t>& ids, const std::string& text) {
   std::vector<const char*> stops;
+  HEARTH_TRY(const std::vector<hearth_logit_bias> biases, parse_biases(options.logit_bias));
+  const std::vector<std::string> names = split_names(options.samplers.value_or(""));
+  std::vector<const char*> samplers = {""};  // so that it is not null where none is wanted
+  for (const std::string& name : names) samplers.insert(samplers.end() - 1, name.c_str());
   for (const std::string& stop : options.stop) stops.push_back(stop.c_str());
   hearth_generate_options request;
   hearth_generate_options_init(&request);
@@ -86,6 +142,11 @@ Result<Stream> start(const Connection& connection, const Options& options,
 #define HEARTH_PASS_(type, name, low, high, fallback, help) request.name = options.name;
   HEARTH_SAMPLING_FIELDS(HEARTH_PASS_)
 #undef HEARTH_PASS_
+  request.logit_bias = biases.data();
+  request.logit_bias_count = biases.size();
+  if (options.samplers) request.samplers = samplers.data();
+  request.sampler_count = names.size();
+  request.n_probs = options.n_probs;
   request.stop = stops.data();
   request.stop_count = stops.size();
   if (options.ignore_eos) request.ignore_eos = 1;
@@ -120,6 +181,7 @@ Status follow(const Connection& connection, const Stream& stream, const Options&
     }
     if (event.kind == HEARTH_EVENT_DONE) return {};
     if (event.kind == HEARTH_EVENT_PROGRESS) bar.show(event.state, event.progress);
+    if (event.kind == HEARTH_EVENT_PROBS) output.take_probs(event);
     if (event.kind != HEARTH_EVENT_TOKENS) continue;
     bar.erase();
     if (!has_text) {
@@ -141,7 +203,7 @@ std::string numbers_text(const hearth_result& result) {
       result.decode_tps);
 }
 
-std::string json_text(const hearth_result& result, const Output& output) {
+std::string json_text(const hearth_result& result, const Output& output, const Options& options) {
   JsonObject timings;
   timings.add("ttft_ms", result.ttft_ms)
       .add("prefill_tps", result.prefill_tps)
@@ -152,7 +214,9 @@ std::string json_text(const hearth_result& result, const Output& output) {
       .add("usage", usage_json(result))
       .add("timings", std::move(timings))
       .add("seed", result.seed)
+      .add_json("sampling", result.sampling == nullptr ? "null" : result.sampling)
       .add("stop_reason", std::string(hearth_stop_reason_name(result.stop_reason)));
+  if (options.n_probs > 0) json.add_json("probabilities", output.probs_json());
   return json.text() + '\n';
 }
 
@@ -175,7 +239,7 @@ Result<int> run_generate(const Options& options) {
   HEARTH_TRY(const hearth_result result, connection.result_of(stream));
   HEARTH_CHECK(output.end());
   if (options.json) {
-    HEARTH_CHECK(write_output(json_text(result, output)));
+    HEARTH_CHECK(write_output(json_text(result, output, options)));
   } else {
     std::fputs(numbers_text(result).c_str(), stderr);
   }

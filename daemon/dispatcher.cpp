@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "daemon/sampling_report.hpp"
 #include "daemon/session.hpp"
 
 namespace hearth {
@@ -197,7 +198,7 @@ void Dispatcher::submit(Request& request) {
   submit.received_ns = request.received_ns;
   submit.prompt_count = static_cast<std::uint32_t>(request.ids.size());
   submit.credit = static_cast<std::uint32_t>(passable_credit(request));
-  if (!engine->submit(submit, request.ids, request.stops)) {
+  if (!engine->submit(submit, request.ids, request.stops, request.biases)) {
     stalled_ = true;
     return;
   }
@@ -337,6 +338,16 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
                           payload);
       break;
     }
+    case Notice::probs: {
+      const auto head = head_of<ProbsNotice>(payload);
+      session.send_probs(request->wire_request, {head.position, head.count, 0}, payload);
+      break;
+    }
+    case Notice::embedding: {
+      head_of<EmbeddingNotice>(payload);
+      request->embedding.assign(payload.begin(), payload.end());
+      break;
+    }
     case Notice::failed: {
       const auto head = head_of<FailedNotice>(payload);
       const auto* text = reinterpret_cast<const char*>(payload.data());
@@ -366,8 +377,12 @@ void Dispatcher::on_done(const DoneNotice& done) {
         .add("timings", std::move(timings))
         .add("seed", request->submit.seed)
         .add("stop_reason", stop_reason_name(done.stop_reason));
-    if (request->submit.kind == RequestKind::evaluate) json.add("mean_nll", done.mean_nll);
-    request->session->reply(request->wire_request, request->verb, &json);
+    if (request->submit.kind == RequestKind::evaluate) {
+      json.add("mean_nll", done.mean_nll);
+    } else {
+      json.add("sampling", sampling_document(request->submit));
+    }
+    request->session->reply(request->wire_request, request->verb, &json, request->embedding);
     close(*request);
   } else {
     requests_.erase(done.request);

@@ -174,6 +174,37 @@ Result<std::optional<std::vector<std::string>>> JsonReader::strings(const char* 
   return std::optional(std::move(strings));
 }
 
+Result<std::optional<std::vector<std::pair<std::int32_t, float>>>> JsonReader::biases(
+    const char* key, std::size_t count_max) {
+  constexpr double kBiasMax = 1e6;
+  using Biases = std::vector<std::pair<std::int32_t, float>>;
+  const cJSON* value = take(key);
+  if (value == nullptr) return std::optional<Biases>();
+  if (!cJSON_IsArray(value)) return invalid(fmt::format("{}: not an array", key));
+  Biases biases;
+  const cJSON* child = nullptr;
+  cJSON_ArrayForEach(child, value) {
+    if (biases.size() == count_max) return invalid(fmt::format("{}: more than {}", key, count_max));
+    const cJSON* id = cJSON_GetArrayItem(child, 0);
+    const cJSON* bias = cJSON_GetArrayItem(child, 1);
+    if (!cJSON_IsArray(child) || cJSON_GetArraySize(child) != 2 || !cJSON_IsNumber(id) ||
+        !(cJSON_IsNumber(bias) || cJSON_IsFalse(bias))) {
+      return invalid(
+          fmt::format("{}: [{}] is not [id, number] or [id, false]", key, biases.size()));
+    }
+    if (!(id->valuedouble >= 0 && id->valuedouble <= INT32_MAX) ||
+        id->valuedouble != std::floor(id->valuedouble)) {
+      return invalid(fmt::format("{}: {} is no token id", key, id->valuedouble));
+    }
+    const double number = cJSON_IsFalse(bias) ? -HUGE_VAL : bias->valuedouble;
+    if (!cJSON_IsFalse(bias) && !(std::abs(number) <= kBiasMax)) {
+      return invalid(fmt::format("{}: {} is out of range, -1e6 to 1e6 are possible", key, number));
+    }
+    biases.emplace_back(static_cast<std::int32_t>(id->valuedouble), static_cast<float>(number));
+  }
+  return std::optional(std::move(biases));
+}
+
 Status JsonReader::done() const {
   const cJSON* child = nullptr;
   cJSON_ArrayForEach(child, root_.get()) {

@@ -37,6 +37,9 @@ class JsonReader {
   Result<std::optional<double>> number(const char* key, double min, double max);
   Result<std::optional<std::vector<std::string>>> strings(const char* key, std::size_t count_max,
                                                           std::size_t bytes_max);
+  // [[id, bias], ...]: ids >= 0; a bias is a number within +-1e6, or false for -infinity.
+  Result<std::optional<std::vector<std::pair<std::int32_t, float>>>> biases(const char* key,
+                                                                            std::size_t count_max);
   Result<std::string> require_string(const char* key);
 
   // An error when the object has keys that were not asked for.

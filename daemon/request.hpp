@@ -43,6 +43,8 @@ struct Request {
   bool spell_special = false;  // DETOKENIZE
   SubmitCommand submit = {};   // GENERATE, EVAL: what the engine will be told
   std::vector<std::string> stops;
+  std::vector<LogitBias> biases;
+  std::vector<std::byte> embedding;  // what came of it, float[]
 
   // Flow control, in tokens or rows of logits
   std::uint64_t credit_total = 0;   // that the client has given

@@ -11,6 +11,7 @@
 #include "daemon/report.hpp"
 #include "daemon/server.hpp"
 #include "engine/clock.hpp"
+#include "engine/sampler.hpp"
 
 namespace hearth {
 namespace {
@@ -154,6 +155,12 @@ void Session::send_tokens(std::uint32_t wire_request, std::span<const std::byte>
   connection_.send(encode_frame(HEARTH_VERB_TOKENS, 0, wire_request, "", parts));
 }
 
+void Session::send_probs(std::uint32_t wire_request, const hearth_probs_head& head,
+                         std::span<const std::byte> probs) {
+  const std::array parts = {std::as_bytes(std::span(&head, 1)), probs};
+  connection_.send(encode_frame(HEARTH_VERB_PROBS, 0, wire_request, "", parts));
+}
+
 void Session::send_logits(std::uint32_t wire_request, RequestId id, const hearth_logits_head& head,
                           std::span<const std::byte> rows) {
   const std::array parts = {std::as_bytes(std::span(&head, 1)), rows};
@@ -264,6 +271,31 @@ Status Session::detokenize(const Frame& frame) {
 
 namespace {
 
+// "samplers": the steps that run, in their order.
+Status read_steps(JsonReader& json, SubmitCommand& submit) {
+  constexpr std::size_t kNameMax = 32;
+  HEARTH_TRY(const auto names, json.strings("samplers", kSamplerStepCount, kNameMax));
+  if (!names) return {};
+  submit.step_count = 0;
+  for (const std::string& name : *names) {
+    const auto step = find_sampler_step(name);
+    if (!step) {
+      std::string known;
+      for (const SamplerStep one : SamplingParameters().steps()) {
+        known += fmt::format(" {}", sampler_step_name(one));
+      }
+      return Error{Code::INVALID,
+                   fmt::format("samplers: there is no \"{}\"; there are{}", name, known)};
+    }
+    const auto number = static_cast<std::uint8_t>(*step);
+    if (std::ranges::count(std::span(submit.steps).first(submit.step_count), number) != 0) {
+      return Error{Code::INVALID, fmt::format("samplers: \"{}\" stands twice", name)};
+    }
+    submit.steps[submit.step_count++] = number;
+  }
+  return {};
+}
+
 // The keys of common/sampling_fields.h.
 Status read_sampling(JsonReader& json, double temperature, SubmitCommand& submit) {
   const auto read_i32 = [&](const char* key, double low, double high, double fallback,
@@ -286,7 +318,7 @@ Status read_sampling(JsonReader& json, double temperature, SubmitCommand& submit
   // Row D1 of the features: who samples does not want to hear everything twice.
   HEARTH_TRY(const auto repeat, json.number("repeat_penalty", 0.125, 100));
   if (!repeat && temperature > 0) submit.repeat_penalty = 1.1F;
-  return {};
+  return read_steps(json, submit);
 }
 
 }  // namespace
@@ -305,6 +337,8 @@ Status Session::generate(const Frame& frame) {
   HEARTH_TRY(const auto seed, json.integer("seed", 0, UINT32_MAX));
   HEARTH_CHECK(read_sampling(json, temperature.value_or(0.7), request->submit));
   HEARTH_TRY(auto stops, json.strings("stop", HEARTH_STOP_COUNT_MAX, HEARTH_STOP_BYTES_MAX));
+  HEARTH_TRY(const auto biases, json.biases("logit_bias", HEARTH_BIAS_COUNT_MAX));
+  HEARTH_TRY(const auto n_probs, json.integer("n_probs", 0, HEARTH_PROBS_MAX));
   HEARTH_TRY(const auto ignore_eos, json.boolean("ignore_eos"));
   HEARTH_TRY(const auto logits, json.boolean("logits"));
   HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
@@ -331,6 +365,11 @@ Status Session::generate(const Frame& frame) {
   submit.top_k = static_cast<std::int32_t>(top_k.value_or(0));
   submit.top_p = static_cast<float>(top_p.value_or(0.9));
   submit.seed = seed ? static_cast<std::uint32_t>(*seed) : std::random_device()();
+  for (const auto& [id, bias] : biases.value_or(std::vector<std::pair<std::int32_t, float>>())) {
+    request->biases.push_back({id, bias});
+  }
+  submit.bias_count = static_cast<std::uint32_t>(request->biases.size());
+  submit.n_probs = static_cast<std::uint32_t>(n_probs.value_or(0));
   submit.ignore_eos = ignore_eos.value_or(false) ? 1 : 0;
   submit.want_logits = logits.value_or(false) ? 1 : 0;
   open(std::move(request));
@@ -341,8 +380,18 @@ Status Session::evaluate(const Frame& frame) {
   HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
   HEARTH_TRY(auto request, make_request(frame, json));
   HEARTH_TRY(const auto logits, json.boolean("logits"));
+  HEARTH_TRY(const auto pooling, json.string("pooling"));
   HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
   HEARTH_CHECK(json.done());
+  if (pooling && *pooling != "none" && *pooling != "last" && *pooling != "mean") {
+    return Error{Code::INVALID, "pooling: neither \"none\" nor \"last\" nor \"mean\""};
+  }
+  if (pooling && *pooling != "none" && logits.value_or(false)) {
+    return Error{Code::INVALID, "pooling, logits: one or the other"};
+  }
+  request->submit.pooling = !pooling || *pooling == "none" ? Pooling::none
+                            : *pooling == "last"           ? Pooling::last
+                                                           : Pooling::mean;
   request->prompt_is_text = false;
   request->raw = true;
   HEARTH_TRY(request->ids, read_ids(frame.payload));

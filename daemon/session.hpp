@@ -33,6 +33,8 @@ class Session final : public ConnectionOwner {
   void send_progress(std::uint32_t wire_request, const char* state, double progress);
   void send_tokens(std::uint32_t wire_request, std::span<const std::byte> ids,
                    std::span<const std::byte> text);
+  void send_probs(std::uint32_t wire_request, const hearth_probs_head& head,
+                  std::span<const std::byte> probs);
   void send_logits(std::uint32_t wire_request, RequestId id, const hearth_logits_head& head,
                    std::span<const std::byte> rows);
   // The request is over: its number is free again.

@@ -100,19 +100,20 @@ Engine::~Engine() {
 }
 
 bool Engine::submit(const SubmitCommand& command, std::span<const TokenId> prompt,
-                    std::span<const std::string> stops) {
+                    std::span<const std::string> stops, std::span<const LogitBias> biases) {
   assert(prompt.size() == command.prompt_count && prompt.size() <= kPromptTokensMax);
-  assert(stops.size() == command.stop_count);
-  std::vector<std::byte> texts;
+  assert(stops.size() == command.stop_count && biases.size() == command.bias_count);
+  std::vector<std::byte> rest(biases.size_bytes());
+  if (!rest.empty()) std::memcpy(rest.data(), biases.data(), rest.size());
   for (const std::string& stop : stops) {
     const auto size = static_cast<std::uint32_t>(stop.size());
-    const std::size_t at = texts.size();
-    texts.resize(at + sizeof(size) + size);
-    std::memcpy(texts.data() + at, &size, sizeof(size));
-    std::memcpy(texts.data() + at + sizeof(size), stop.data(), size);
+    const std::size_t at = rest.size();
+    rest.resize(at + sizeof(size) + size);
+    std::memcpy(rest.data() + at, &size, sizeof(size));
+    std::memcpy(rest.data() + at + sizeof(size), stop.data(), size);
   }
   return commands_.push(static_cast<std::uint32_t>(Command::submit),
-                        {bytes_of(command), std::as_bytes(prompt), texts});
+                        {bytes_of(command), std::as_bytes(prompt), rest});
 }
 
 bool Engine::grant(RequestId request, std::uint32_t tokens) {
@@ -234,6 +235,8 @@ bool Engine::handle_commands(Loaded& loaded) {
         take(&command, sizeof(command));
         std::vector<TokenId> prompt(command.prompt_count);
         take(prompt.data(), prompt.size() * sizeof(TokenId));
+        std::vector<LogitBias> biases(command.bias_count);
+        take(biases.data(), biases.size() * sizeof(LogitBias));
         std::vector<std::string> stops(command.stop_count);
         for (std::string& stop : stops) {
           std::uint32_t size = 0;
@@ -241,7 +244,7 @@ bool Engine::handle_commands(Loaded& loaded) {
           stop.resize(size);
           take(stop.data(), size);
         }
-        loaded.scheduler->submit(command, std::move(prompt), std::move(stops));
+        loaded.scheduler->submit(command, std::move(prompt), std::move(stops), std::move(biases));
         break;
       }
       case Command::credit: {

@@ -54,7 +54,7 @@ class Engine {
 
   // THREAD: one thread of the daemon.  False: the ring is full, try again after the next notice.
   bool submit(const SubmitCommand& command, std::span<const TokenId> prompt,
-              std::span<const std::string> stops);
+              std::span<const std::string> stops, std::span<const LogitBias> biases = {});
   bool grant(RequestId request, std::uint32_t tokens);
   bool cancel(RequestId request);
 

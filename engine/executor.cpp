@@ -52,8 +52,11 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
   assert(!rows.empty() && std::ssize(rows) <= limits_.rows_max);
   rows_ = rows;
   logit_rows_.clear();
+  wants_logits_ = false;
   for (std::int64_t row = 0; row < std::ssize(rows); ++row) {
-    if (rows[static_cast<std::size_t>(row)].wants_logits) logit_rows_.push_back(row);
+    const RowOutput output = rows[static_cast<std::size_t>(row)].output;
+    if (output != RowOutput::none) logit_rows_.push_back(row);
+    wants_logits_ |= output == RowOutput::logits;
   }
   assert(std::ssize(logit_rows_) <= limits_.logit_rows_max);
   for (std::atomic<std::int64_t>& next : next_item_) next.store(0, std::memory_order_relaxed);
@@ -68,6 +71,11 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
 std::span<float> Executor::logits(std::int64_t i) {
   assert(i < std::ssize(logit_rows_));
   return {logits_.data() + i * table_->vocab, static_cast<std::size_t>(table_->vocab)};
+}
+
+std::span<const float> Executor::hidden(std::int64_t i) const {
+  assert(i < std::ssize(logit_rows_));
+  return {head_input_.data() + i * table_->hidden, static_cast<std::size_t>(table_->hidden)};
 }
 
 float* Executor::row_of(Buffer buffer, std::int64_t row) {
@@ -103,7 +111,7 @@ std::int64_t Executor::items(const Op& op) const {
   if (const auto* attend = std::get_if<AttendOp>(&op)) return rows * attend->kv_heads;
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
-    return logit_rows_.empty() ? 0 : blocks_of(head->head);
+    return wants_logits_ ? blocks_of(head->head) : 0;
   }
   return rows;
 }

@@ -21,13 +21,20 @@
 
 namespace hearth {
 
+// What a row gives beyond its keys and values.
+enum class RowOutput : std::uint8_t {
+  none,
+  hidden,  // the last layer's, normed
+  logits,
+};
+
 // One row of a batch.  Rows of one sequence stand in rising order of position; the rows before a
 // position are in its pages already or earlier in the same batch.
 struct BatchRow {
   TokenId token;            // inside the vocabulary
   std::int32_t position;    // >= 0
   std::byte* const* pages;  // payloads of the sequence's pages, position included
-  bool wants_logits;
+  RowOutput output;
 };
 
 class Executor {
@@ -44,8 +51,11 @@ class Executor {
   // be computed again.
   bool forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up = nullptr);
 
-  // Logits of the i-th row that wanted them, [vocab]; valid until the next forward().
+  // Logits of the i-th row with an output, [vocab]; valid until the next forward().  Of no meaning
+  // when no row of the batch wanted logits.
   std::span<float> logits(std::int64_t i);
+  // What the head takes, of the i-th row that wanted hidden or logits, [hidden]; as long.
+  std::span<const float> hidden(std::int64_t i) const;
 
   const Limits& limits() const { return limits_; }
   const kernels::KernelSet& kernels() const { return kernels_; }
@@ -82,7 +92,8 @@ class Executor {
   AlignedBuffer head_input_;                          // [logit_rows_max, hidden]
   AlignedBuffer logits_;                              // [logit_rows_max, vocab]
   std::vector<AlignedBuffer> scratch_;                // per worker, for attention
-  std::vector<std::int64_t> logit_rows_;              // rows of the batch that want logits
+  std::vector<std::int64_t> logit_rows_;              // rows of the batch with an output
+  bool wants_logits_ = false;                         // one of them is logits
   std::vector<std::atomic<std::int64_t>> next_item_;  // per op: the item to compute next
   std::span<const BatchRow> rows_;                    // of the current batch
   const std::atomic<bool>* give_up_ = nullptr;        // the caller's, for the current batch

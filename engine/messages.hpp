@@ -13,7 +13,8 @@ using RequestId = std::uint64_t;  // given by the daemon, unique in its life
 
 // Daemon to engine.
 enum class Command : std::uint32_t {
-  submit = 1,  // SubmitCommand, TokenId ids[prompt_count], then stop texts: u32 size, bytes, ...
+  submit = 1,  // SubmitCommand, TokenId ids[prompt_count], LogitBias[bias_count], then
+               // stop texts: u32 size, bytes, ...
   credit = 2,  // CreditCommand
   cancel = 3,  // CancelCommand
 };
@@ -22,6 +23,27 @@ enum class RequestKind : std::uint32_t {
   generate = 0,
   evaluate = 1,  // logits and likelihood of the prompt, nothing generated
 };
+
+// The vector that stands for a whole text: of the last layer, normed, before the head.
+enum class Pooling : std::uint8_t {
+  none = 0,
+  last = 1,  // of the last token
+  mean = 2,  // the mean over all tokens
+};
+
+// The steps of a sampler that may be put in order; drawing comes last.
+enum class SamplerStep : std::uint8_t {
+  penalties,
+  dry,
+  top_n_sigma,
+  top_k,
+  typical_p,
+  top_p,
+  min_p,
+  xtc,
+  temperature,
+};
+inline constexpr int kSamplerStepCount = 9;
 
 struct SubmitCommand {
   RequestId request;
@@ -40,11 +62,23 @@ struct SubmitCommand {
   hearth_field_##type name = static_cast<hearth_field_##type>(fallback);
   HEARTH_SAMPLING_FIELDS(HEARTH_FIELD_)
 #undef HEARTH_FIELD_
+  std::uint32_t bias_count;  // tokens whose logits are biased
+  std::uint32_t n_probs;     // so many of the likeliest tokens are told with every token
+  std::uint8_t step_count = kDefaultSteps;  // the sampler's steps, in order; see SamplerStep
+  std::uint8_t steps[kSamplerStepCount] = {};
   std::uint8_t ignore_eos;   // 1: end tokens do not end it
   std::uint8_t want_logits;  // 1: logits of every generated (or evaluated) token
-  std::uint8_t reserved[2];  // 0
+  Pooling pooling;           // evaluate: what vector of the last layer is wanted
+  std::uint8_t reserved[3];  // 0
+
+  static constexpr std::uint8_t kDefaultSteps = 255;  // the order of SamplerStep
 };
-static_assert(sizeof(SubmitCommand) == 136 && std::is_trivially_copyable_v<SubmitCommand>);
+static_assert(sizeof(SubmitCommand) == 160 && std::is_trivially_copyable_v<SubmitCommand>);
+
+struct LogitBias {
+  std::int32_t id;  // beyond the vocabulary: no effect
+  float bias;       // added; -infinity rules the token out
+};
 
 struct CreditCommand {
   RequestId request;
@@ -66,6 +100,8 @@ enum class Notice : std::uint32_t {
   logits = 6,       // LogitsNotice, rows
   done = 7,         // DoneNotice: the request is over
   failed = 8,       // FailedNotice, then the text: the request is over
+  probs = 9,        // ProbsNotice, TokenProbability[count]
+  embedding = 10,   // EmbeddingNotice, float[size]
 };
 
 struct LoadingNotice {
@@ -101,6 +137,23 @@ struct LogitsNotice {
   std::uint64_t position;  // of the first row in its sequence
   std::uint32_t row_count;
   std::uint32_t row_size;  // floats
+};
+
+struct ProbsNotice {
+  RequestId request;
+  std::uint64_t position;  // of the drawn token in its sequence
+  std::uint32_t count;     // the drawn token, then the likeliest, best first
+  std::uint32_t reserved;  // 0
+};
+struct TokenProbability {
+  std::int32_t id;
+  float log_probability;  // by the model alone: before the sampler
+};
+
+struct EmbeddingNotice {
+  RequestId request;
+  std::uint32_t size;
+  std::uint32_t reserved;  // 0
 };
 
 struct DoneNotice {

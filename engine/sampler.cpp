@@ -20,15 +20,56 @@ const char* sampler_step_name(SamplerStep step) {
   return "?";
 }
 
+std::optional<SamplerStep> find_sampler_step(std::string_view name) {
+  for (int i = 0; i < kSamplerStepCount; ++i) {
+    if (name == sampler_step_name(static_cast<SamplerStep>(i))) return static_cast<SamplerStep>(i);
+  }
+  return std::nullopt;
+}
+
+std::vector<SamplerStep> SamplingParameters::steps() const {
+  if (order) return *order;
+  std::vector<SamplerStep> all;
+  for (int i = 0; i < kSamplerStepCount; ++i) all.push_back(static_cast<SamplerStep>(i));
+  return all;
+}
+
+SamplingParameters sampling_parameters(const SubmitCommand& command,
+                                       std::vector<LogitBias> biases) {
+  SamplingParameters p;
+  p.temperature = command.temperature;
+  p.dynamic_range = command.dynamic_range;
+  p.dynamic_exponent = command.dynamic_exponent;
+  p.top_k = command.top_k;
+  p.top_p = command.top_p;
+  p.min_p = command.min_p;
+  p.typical_p = command.typical_p;
+  p.top_n_sigma = command.top_n_sigma;
+  p.xtc_probability = command.xtc_probability;
+  p.xtc_threshold = command.xtc_threshold;
+  p.penalties = {command.penalty_last_n, command.repeat_penalty, command.frequency_penalty,
+                 command.presence_penalty};
+  p.dry.multiplier = command.dry_multiplier;
+  p.dry.base = command.dry_base;
+  p.dry.allowed_length = command.dry_allowed_length;
+  p.dry.last_n = command.dry_last_n;
+  p.mirostat = {command.mirostat, command.mirostat_tau, command.mirostat_eta};
+  p.logit_bias = std::move(biases);
+  p.seed = command.seed;
+  if (command.step_count != SubmitCommand::kDefaultSteps) {
+    p.order.emplace();
+    for (const std::uint8_t step : std::span(command.steps).first(command.step_count)) {
+      p.order->push_back(static_cast<SamplerStep>(step));
+    }
+  }
+  return p;
+}
+
 Sampler::Sampler(SamplingParameters parameters)
     : parameters_(std::move(parameters)),
+      steps_(parameters_.steps()),
       generator_(parameters_.seed),
-      mirostat_mu_(2 * parameters_.mirostat.tau) {
-  if (!parameters_.order.empty()) return;
-  for (int step = 0; step < kSamplerStepCount; ++step) {
-    parameters_.order.push_back(static_cast<SamplerStep>(step));
-  }
-}
+      mirostat_mu_(2 * parameters_.mirostat.tau) {}
 
 void Sampler::apply(SamplerStep step, Candidates& candidates, std::span<const TokenId> history) {
   const SamplingParameters& p = parameters_;
@@ -46,8 +87,8 @@ void Sampler::apply(SamplerStep step, Candidates& candidates, std::span<const To
   }
 }
 
-bool Sampler::is_active(SamplerStep step) const {
-  const SamplingParameters& p = parameters_;
+bool SamplingParameters::is_active(SamplerStep step) const {
+  const SamplingParameters& p = *this;
   switch (step) {
     case SamplerStep::penalties: return p.penalties.active();
     case SamplerStep::dry: return p.dry.active();
@@ -79,7 +120,7 @@ bool Sampler::narrow(SamplerStep step, const LogitRow& row, Candidates& candidat
 TokenId Sampler::choose(std::span<const float> logits, std::span<const SamplerStep> steps,
                         std::span<const TokenId> history, SamplerScratch& scratch) {
   Candidates& candidates = scratch.candidates;
-  while (!steps.empty() && !is_active(steps[0])) steps = steps.subspan(1);
+  while (!steps.empty() && !parameters_.is_active(steps[0])) steps = steps.subspan(1);
   if (!steps.empty() && narrow(steps[0], {logits, scratch.scan, scratch.tops}, candidates)) {
     steps = steps.subspan(1);
   } else {
@@ -112,7 +153,7 @@ TokenId Sampler::sample(std::span<float> logits, std::span<const TokenId> histor
     if (float* logit = logit_of(id)) *logit += bias;
   }
   // Steps that change single logits work on the row, as long as they come first.
-  std::span<const SamplerStep> steps = parameters_.order;
+  std::span<const SamplerStep> steps = steps_;
   if (parameters_.mirostat.version != 0) steps = {};
   for (; !steps.empty(); steps = steps.subspan(1)) {
     if (steps[0] == SamplerStep::penalties) {

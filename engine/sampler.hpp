@@ -6,12 +6,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <random>
 #include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "engine/messages.hpp"
 #include "engine/sampling/candidates.hpp"
 #include "engine/sampling/narrow.hpp"
 #include "engine/sampling/steps.hpp"
@@ -19,20 +21,8 @@
 
 namespace hearth {
 
-// The steps that may be put in order; temperature comes where it stands, drawing always last.
-enum class SamplerStep : std::uint8_t {
-  penalties,
-  dry,
-  top_n_sigma,
-  top_k,
-  typical_p,
-  top_p,
-  min_p,
-  xtc,
-  temperature,
-};
-inline constexpr int kSamplerStepCount = 9;
 const char* sampler_step_name(SamplerStep step);  // "top_k"
+std::optional<SamplerStep> find_sampler_step(std::string_view name);
 
 struct SamplingParameters {
   float temperature = 0.7f;  // >= 0; 0: the likeliest token
@@ -48,9 +38,15 @@ struct SamplingParameters {
   Penalties penalties = {};
   Dry dry = {};
   Mirostat mirostat = {};
-  std::vector<std::pair<TokenId, float>> logit_bias = {};  // added first
-  std::vector<SamplerStep> order = {};                     // empty: the order of SamplerStep
+  std::vector<LogitBias> logit_bias = {};  // added first
+  std::optional<std::vector<SamplerStep>> order =
+      std::nullopt;  // not given: the order of SamplerStep
   std::uint32_t seed = 0;
+
+  // Whether a step changes anything, as far as these numbers tell.
+  bool is_active(SamplerStep step) const;
+  // The steps in their order.
+  std::vector<SamplerStep> steps() const;
 
   bool greedy() const {
     return temperature <= 0 && mirostat.version == 0 && !penalties.active() && !dry.active() &&
@@ -76,6 +72,9 @@ class SamplerScratch {
   static constexpr std::size_t kTokens = 1024;  // looked back without an allocation
 };
 
+// What a request asks for.  What DRY takes for breakers is left to the engine.
+SamplingParameters sampling_parameters(const SubmitCommand& command, std::vector<LogitBias> biases);
+
 class Sampler {
  public:
   explicit Sampler(SamplingParameters parameters);
@@ -87,8 +86,6 @@ class Sampler {
                  SamplerScratch& scratch);
 
   const SamplingParameters& parameters() const { return parameters_; }
-  // Whether a step changes anything, as far as the parameters tell.
-  bool is_active(SamplerStep step) const;
 
  private:
   void apply(SamplerStep step, Candidates& candidates, std::span<const TokenId> history);
@@ -97,6 +94,7 @@ class Sampler {
                  std::span<const TokenId> history, SamplerScratch& scratch);
 
   SamplingParameters parameters_;
+  std::vector<SamplerStep> steps_;
   std::mt19937 generator_;
   float mirostat_mu_;
 };

@@ -25,7 +25,7 @@ Scheduler::Scheduler(Executor* executor, cache::PageCache* cache, const Tokenize
 }
 
 void Scheduler::submit(const SubmitCommand& command, std::vector<TokenId> prompt,
-                       std::vector<std::string> stops) {
+                       std::vector<std::string> stops, std::vector<LogitBias> biases) {
   assert(!prompt.empty() && prompt.size() == command.prompt_count);
   if (prompt.size() > limits_.context) {
     notices_->fail(Notice::failed, command.request,
@@ -35,35 +35,10 @@ void Scheduler::submit(const SubmitCommand& command, std::vector<TokenId> prompt
   const std::uint64_t wanted = std::uint64_t{command.prompt_count} + command.max_tokens;
   const auto tokens_max =
       static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, limits_.context));
-  queue_.push_back(std::make_unique<Sequence>(command, std::move(prompt), std::move(stops),
-                                              sampling_of(command), cache_, tokens_max,
-                                              tokenizer_));
-}
-
-SamplingParameters Scheduler::sampling_of(const SubmitCommand& command) {
-  SamplingParameters sampling = {
-      .temperature = command.temperature,
-      .dynamic_range = command.dynamic_range,
-      .dynamic_exponent = command.dynamic_exponent,
-      .top_k = command.top_k,
-      .top_p = command.top_p,
-      .min_p = command.min_p,
-      .typical_p = command.typical_p,
-      .top_n_sigma = command.top_n_sigma,
-      .xtc_probability = command.xtc_probability,
-      .xtc_threshold = command.xtc_threshold,
-      .penalties = {command.penalty_last_n, command.repeat_penalty, command.frequency_penalty,
-                    command.presence_penalty},
-      .dry = {command.dry_multiplier,
-              command.dry_base,
-              command.dry_allowed_length,
-              command.dry_last_n,
-              {}},
-      .mirostat = {command.mirostat, command.mirostat_tau, command.mirostat_eta},
-      .seed = command.seed,
-  };
+  SamplingParameters sampling = sampling_parameters(command, std::move(biases));
   if (sampling.dry.active()) sampling.dry.breakers = dry_breakers();
-  return sampling;
+  queue_.push_back(std::make_unique<Sequence>(command, std::move(prompt), std::move(stops),
+                                              std::move(sampling), cache_, tokens_max, tokenizer_));
 }
 
 // Tokens that end a repetition: those with one of the field's breakers in their text.  Found once.
@@ -208,10 +183,13 @@ void Scheduler::build_rows() {
   rows_.clear();
   for (const Share& share : shares_) {
     const Sequence& sequence = *share.sequence;
+    const RowOutput output =
+        sequence.command.pooling == Pooling::none ? RowOutput::logits : RowOutput::hidden;
     for (std::uint32_t i = 0; i < share.row_count; ++i) {
       const std::uint32_t position = sequence.computed() + i;
       rows_.push_back({sequence.tokens[position], static_cast<std::int32_t>(position),
-                       sequence.pages.payloads(), i + share.logit_rows >= share.row_count});
+                       sequence.pages.payloads(),
+                       i + share.logit_rows < share.row_count ? RowOutput::none : output});
     }
   }
 }

@@ -36,7 +36,7 @@ class Scheduler {
             NoticeWriter* notices, StatsBoard* board, const Limits& limits, std::uint32_t vocab);
 
   void submit(const SubmitCommand& command, std::vector<TokenId> prompt,
-              std::vector<std::string> stops);
+              std::vector<std::string> stops, std::vector<LogitBias> biases);
   void grant(const CreditCommand& command);
   void cancel(RequestId request);
 
@@ -78,6 +78,8 @@ class Scheduler {
   void count_rows(std::int64_t begin_ns);
   void take_results(std::int64_t end_ns);
   void take_evaluation(Sequence& sequence, const Share& share, std::int64_t first_logit);
+  void send_probabilities(const Sequence& sequence, std::span<const float> logits, TokenId token);
+  void take_hidden(Sequence& sequence, const Share& share, std::int64_t first_row);
   void take_token(Sequence& sequence, std::span<float> logits, std::int64_t now_ns);
   void send_logits(const Sequence& sequence, std::uint32_t position, std::int64_t first_logit,
                    std::uint32_t count);
@@ -86,7 +88,6 @@ class Scheduler {
   void remove(Sequence& sequence);
 
   Sequence* find(RequestId request);
-  SamplingParameters sampling_of(const SubmitCommand& command);
   std::shared_ptr<const BreakerIndex> dry_breakers();
 
   Executor* executor_;  // outlive us

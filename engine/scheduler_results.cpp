@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 #include "engine/clock.hpp"
 #include "engine/scheduler.hpp"
@@ -72,6 +73,7 @@ void Scheduler::send_logits(const Sequence& sequence, std::uint32_t position,
 
 void Scheduler::take_evaluation(Sequence& sequence, const Share& share, std::int64_t first_logit) {
   if (share.logit_rows == 0) return;  // computed again after a preemption
+  if (sequence.command.pooling != Pooling::none) return take_hidden(sequence, share, first_logit);
   const std::uint32_t first = sequence.computed() - share.row_count;
   sequence.evaluated = sequence.computed();
   for (std::uint32_t i = 0; i < share.row_count; ++i) {
@@ -86,6 +88,45 @@ void Scheduler::take_evaluation(Sequence& sequence, const Share& share, std::int
   if (sequence.pending() == 0) finish(sequence, HEARTH_STOP_LENGTH);
 }
 
+// Rows of the last layer, for a vector that stands for the text.
+void Scheduler::take_hidden(Sequence& sequence, const Share& share, std::int64_t first_row) {
+  const bool mean = sequence.command.pooling == Pooling::mean;
+  std::vector<double>& pooled = sequence.pooled;
+  for (std::uint32_t i = 0; i < share.row_count; ++i) {
+    const std::span<const float> row = executor_->hidden(first_row + i);
+    if (!mean) pooled.clear();
+    pooled.resize(row.size());
+    for (std::size_t k = 0; k < row.size(); ++k) pooled[k] += static_cast<double>(row[k]);
+  }
+  sequence.evaluated = sequence.computed();
+  if (sequence.pending() != 0) return;
+  const double count = mean ? static_cast<double>(sequence.tokens.size()) : 1;
+  std::vector<float> vector;
+  for (const double sum : pooled) vector.push_back(static_cast<float>(sum / count));
+  const EmbeddingNotice notice = {sequence.command.request,
+                                  static_cast<std::uint32_t>(vector.size()), 0};
+  notices_->send(Notice::embedding, notice, std::as_bytes(std::span(vector)));
+  finish(sequence, HEARTH_STOP_LENGTH);
+}
+
+// How likely the drawn token and the likeliest ones were, by the model alone.
+void Scheduler::send_probabilities(const Sequence& sequence, std::span<const float> logits,
+                                   TokenId token) {
+  const LogitRow row = {logits, scratch_.scan, scratch_.tops};
+  const double log_sum = log_sum_exp(row);
+  const auto probability = [&](TokenId id) {
+    const double value = static_cast<double>(logits[static_cast<std::size_t>(id)]) - log_sum;
+    return TokenProbability{id, std::isfinite(value) ? static_cast<float>(value)
+                                                     : std::numeric_limits<float>::lowest()};
+  };
+  std::vector<TokenProbability> told = {probability(token)};
+  list_best(row, static_cast<std::int32_t>(sequence.command.n_probs), scratch_.candidates);
+  for (const Candidate& one : scratch_.candidates.list) told.push_back(probability(one.id));
+  const ProbsNotice notice = {sequence.command.request, sequence.tokens.size(),
+                              static_cast<std::uint32_t>(told.size()), 0};
+  notices_->send(Notice::probs, notice, std::as_bytes(std::span(told)));
+}
+
 void Scheduler::take_token(Sequence& sequence, std::span<float> logits, std::int64_t now_ns) {
   const TokenId token = sequence.sampler.sample(logits, sequence.tokens, scratch_);
   if (sequence.command.want_logits != 0) {
@@ -93,6 +134,7 @@ void Scheduler::take_token(Sequence& sequence, std::span<float> logits, std::int
                                  static_cast<std::uint32_t>(logits.size())};
     notices_->send(Notice::logits, notice, std::as_bytes(logits));
   }
+  if (sequence.command.n_probs != 0) send_probabilities(sequence, logits, token);
   sequence.tokens.push_back(token);
   if (sequence.first_token_ns == 0) sequence.first_token_ns = now_ns;
   sequence.last_token_ns = now_ns;

@@ -68,6 +68,7 @@ struct Sequence {
   std::uint32_t cached_tokens = 0;  // of the prompt: adopted before its first row was computed
   double nll_sum = 0;               // evaluate
   std::uint32_t evaluated = 0;      // evaluate: positions whose logits were taken
+  std::vector<double> pooled;       // evaluate: sums over rows of the last layer
   std::int64_t prefill_begin_ns = 0;
   std::int64_t first_token_ns = 0;  // 0: none yet
   std::int64_t last_token_ns = 0;

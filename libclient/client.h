@@ -67,19 +67,22 @@ struct hearth_stream {
   struct frame* current;      /* the event that was read last: the caller looks at it */
   size_t tokens_queued_bytes; /* of TOKENS frames in the queue */
 
-  bool over; /* the reply has come */
-  bool done; /* and the caller has read so */
-  int code;  /* HEARTH_OK or why the request failed */
-  hearth_result result;
+  bool over;                   /* the reply has come */
+  bool done;                   /* and the caller has read so */
+  int code;                    /* HEARTH_OK or why the request failed */
+  hearth_result result;        /* its pointers are to what follows */
+  char* sampling;              /* json_free() */
+  uint8_t* embedding;          /* the reply's payload, free() */
   char text[ERROR_TEXT_BYTES]; /* when it failed */
 
   /* Credit.  Tokens of a generation, rows of an evaluation. */
-  uint32_t window;       /* what may be on its way or unread */
-  bool window_may_grow;  /* until the size of a row is known */
-  uint32_t read_count;   /* read since credit was last given */
-  uint64_t granted;      /* in all */
-  uint64_t ids_arrived;  /* at most granted */
-  uint64_t rows_arrived; /* at most granted */
+  uint32_t window;        /* what may be on its way or unread */
+  bool window_may_grow;   /* until the size of a row is known */
+  uint32_t read_count;    /* read since credit was last given */
+  uint64_t granted;       /* in all */
+  uint64_t ids_arrived;   /* at most granted */
+  uint64_t rows_arrived;  /* at most granted */
+  uint64_t probs_arrived; /* frames; at most granted */
 };
 
 struct hearth_client {
@@ -154,7 +157,7 @@ int json_read_hello(struct frame* frame, int64_t* protocol, int64_t* payload_max
 int json_read_error(struct frame* frame, int* ret_code, char text[ERROR_TEXT_BYTES]);
 int json_read_count(struct frame* frame, int64_t* count);
 int json_read_progress(struct frame* frame, hearth_event* event);
-int json_read_result(struct frame* frame, hearth_result* result);
+int json_read_result(struct frame* frame, hearth_result* result, char** ret_sampling);
 
 /* frame.c ------------------------------------------------------------------------------------- */
 

@@ -60,6 +60,28 @@ static void add_strings(struct writer* w, const char* key, const char* const* st
   }
 }
 
+static void add_biases(struct writer* w, const hearth_logit_bias* biases, size_t count) {
+  if (count == 0) return;
+  cJSON* array = w->ok ? cJSON_AddArrayToObject(w->root, "logit_bias") : NULL;
+  w->ok = array != NULL;
+  for (size_t i = 0; i < count && w->ok; ++i) {
+    const double bias = (double)biases[i].bias;
+    cJSON* pair = cJSON_CreateArray();
+    cJSON* id = cJSON_CreateNumber(biases[i].id);
+    cJSON* value = isinf(bias) ? cJSON_CreateFalse() : cJSON_CreateNumber(bias);
+    w->ok = pair != NULL && id != NULL && value != NULL;
+    if (w->ok) {
+      cJSON_AddItemToArray(pair, id);
+      cJSON_AddItemToArray(pair, value);
+      cJSON_AddItemToArray(array, pair);
+    } else {
+      cJSON_Delete(pair);
+      cJSON_Delete(id);
+      cJSON_Delete(value);
+    }
+  }
+}
+
 static void add_token_flags(struct writer* w, uint32_t flags) {
   if (flags & HEARTH_NO_SPECIAL) add_bool(w, "add_special", false);
   if (flags & HEARTH_PARSE_SPECIAL) add_bool(w, "parse_special", true);
@@ -101,6 +123,10 @@ char* json_generate(const hearth_generate_options* options, uint32_t credit) {
 #undef ADD_
   if (options->seed != HEARTH_UNSET_I64) add_number(&w, "seed", (double)options->seed);
   if (options->stop_count > 0) add_strings(&w, "stop", options->stop, options->stop_count);
+  if (options->samplers != NULL)
+    add_strings(&w, "samplers", options->samplers, options->sampler_count);
+  add_biases(&w, options->logit_bias, options->logit_bias_count);
+  add_i32(&w, "n_probs", options->n_probs);
   add_flag(&w, "ignore_eos", options->ignore_eos);
   add_flag(&w, "logits", options->want_logits);
   add_number(&w, "credit", credit);
@@ -111,6 +137,9 @@ char* json_eval(const hearth_eval_options* options, uint32_t credit) {
   struct writer w = begin();
   add_string(&w, "model", options->model);
   add_flag(&w, "logits", options->want_logits);
+  static const char* const poolings[] = {"none", "last", "mean"};
+  if (options->pooling != HEARTH_POOLING_NONE)
+    add_string(&w, "pooling", poolings[options->pooling]);
   add_number(&w, "credit", credit);
   return finish(&w);
 }
@@ -229,7 +258,7 @@ int json_read_progress(struct frame* frame, hearth_event* event) {
   return close_body(&r);
 }
 
-int json_read_result(struct frame* frame, hearth_result* result) {
+int json_read_result(struct frame* frame, hearth_result* result, char** ret_sampling) {
   struct reader r = open_body(frame);
   const cJSON* usage = get(&r, r.root, "usage", cJSON_IsObject);
   get_count(&r, usage, "prompt_tokens", &result->prompt_tokens);
@@ -245,5 +274,10 @@ int json_read_result(struct frame* frame, hearth_result* result) {
   get_number(&r, r.root, "mean_nll", &result->mean_nll);
   const cJSON* reason = get(&r, r.root, "stop_reason", cJSON_IsString);
   if (reason != NULL) result->stop_reason = stop_reason_from_name(reason->valuestring);
+  const cJSON* sampling = get(&r, r.root, "sampling", cJSON_IsObject);
+  if (sampling != NULL && r.code == HEARTH_OK) {
+    *ret_sampling = cJSON_PrintUnformatted(sampling);
+    if (*ret_sampling == NULL) r.code = HEARTH_EOUT_OF_MEMORY;
+  }
   return close_body(&r);
 }

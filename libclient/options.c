@@ -4,6 +4,7 @@
  * shorter struct: the fields it lacks stay at "no opinion".  A caller with a newer one passes a
  * longer struct: fine while the fields we do not know are 0, which is what our own init made them.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,7 @@ static const hearth_generate_options generate_defaults = {
     .ignore_eos = HEARTH_UNSET_I32,
     .want_logits = HEARTH_UNSET_I32,
     .credit = HEARTH_UNSET_I32,
+    .n_probs = HEARTH_UNSET_I32,
 #define DEFAULT_(type, name, low, high, fallback, help) .name = HEARTH_FIELD_UNSET_##type,
     HEARTH_SAMPLING_FIELDS(DEFAULT_)
 #undef DEFAULT_
@@ -169,6 +171,44 @@ static int check_stop(char text[ERROR_TEXT_BYTES], const hearth_generate_options
   return HEARTH_OK;
 }
 
+static int check_biases(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
+  const size_t count = options->logit_bias_count;
+  if (count > HEARTH_BIAS_COUNT_MAX) {
+    return fail(text, HEARTH_EINVALID, "logit_bias_count: %zu, at most %d", count,
+                HEARTH_BIAS_COUNT_MAX);
+  }
+  if (count > 0 && options->logit_bias == NULL) {
+    return fail(text, HEARTH_EINVALID, "logit_bias: NULL with a logit_bias_count of %zu", count);
+  }
+  for (size_t i = 0; i < count; ++i) {
+    const hearth_logit_bias* one = &options->logit_bias[i];
+    if (one->id < 0) return fail(text, HEARTH_EINVALID, "logit_bias[%zu].id: %d", i, one->id);
+    const bool ruled_out = isinf(one->bias) && one->bias < 0;
+    if (ruled_out || (one->bias >= -1e6F && one->bias <= 1e6F)) continue;
+    return fail(text, HEARTH_EINVALID, "logit_bias[%zu].bias: %g is not within -1e6 .. 1e6", i,
+                (double)one->bias);
+  }
+  return HEARTH_OK;
+}
+
+static int check_samplers(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
+  if (options->samplers == NULL && options->sampler_count == 0) return HEARTH_OK;
+  if (options->samplers == NULL) {
+    return fail(text, HEARTH_EINVALID, "samplers: NULL with a sampler_count of %zu",
+                options->sampler_count);
+  }
+  enum { STEPS_MAX = 64 }; /* the daemon knows which there are */
+  if (options->sampler_count > STEPS_MAX) {
+    return fail(text, HEARTH_EINVALID, "sampler_count: %zu", options->sampler_count);
+  }
+  for (size_t i = 0; i < options->sampler_count; ++i) {
+    if (options->samplers[i] == NULL || strlen(options->samplers[i]) > HEARTH_STOP_BYTES_MAX) {
+      return fail(text, HEARTH_EINVALID, "samplers[%zu]: no name of a sampler", i);
+    }
+  }
+  return HEARTH_OK;
+}
+
 int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
   const struct {
     const char* name;
@@ -180,6 +220,7 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
       {"ignore_eos", options->ignore_eos, 0, 1},
       {"want_logits", options->want_logits, 0, 1},
       {"credit", options->credit, 1, HEARTH_CREDIT_MAX},
+      {"n_probs", options->n_probs, 0, HEARTH_PROBS_MAX},
   };
   int code = check_model(text, options->model);
   if (code == HEARTH_OK) code = check_prompt(text, options);
@@ -193,6 +234,8 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
   HEARTH_SAMPLING_FIELDS(CHECK_)
 #undef CHECK_
   if (code == HEARTH_OK) code = check_stop(text, options);
+  if (code == HEARTH_OK) code = check_biases(text, options);
+  if (code == HEARTH_OK) code = check_samplers(text, options);
   if (code != HEARTH_OK) return code;
   const int64_t seed = options->seed;
   if (seed == HEARTH_UNSET_I64 || (seed >= 0 && seed <= UINT32_MAX)) return HEARTH_OK;
@@ -204,6 +247,12 @@ int check_eval_options(char text[ERROR_TEXT_BYTES], const hearth_eval_options* o
   if (code != HEARTH_OK) return code;
   if (options->ids == NULL) return fail(text, HEARTH_EINVALID, "ids: missing");
   if (options->id_count == 0) return fail(text, HEARTH_EINVALID, "id_count: 0");
-  if (options->reserved != 0) return fail(text, HEARTH_EINVALID, "reserved: not 0");
+  const int32_t pooling = options->pooling;
+  if (pooling < HEARTH_POOLING_NONE || pooling > HEARTH_POOLING_MEAN) {
+    return fail(text, HEARTH_EINVALID, "pooling: %d is no enum hearth_pooling", pooling);
+  }
+  if (pooling != HEARTH_POOLING_NONE && options->want_logits == 1) {
+    return fail(text, HEARTH_EINVALID, "pooling, want_logits: one or the other");
+  }
   return check_i32(text, "want_logits", options->want_logits, 0, 1);
 }

@@ -145,6 +145,20 @@ static int read_logits(hearth_stream* stream, struct frame* frame) {
   return HEARTH_OK;
 }
 
+static int read_probs(hearth_stream* stream, struct frame* frame) {
+  struct hearth_probs_head head;
+  const size_t size = settle_payload(frame);
+  if (stream->is_eval || size < sizeof(head)) return HEARTH_EPROTOCOL;
+  memcpy(&head, frame->body, sizeof(head));
+  if (head.count == 0 || head.count > HEARTH_PROBS_MAX + 1) return HEARTH_EPROTOCOL;
+  if (size != sizeof(head) + head.count * sizeof(hearth_probability)) return HEARTH_EPROTOCOL;
+  if (++stream->probs_arrived > stream->granted) return HEARTH_EPROTOCOL;
+  frame->event.kind = HEARTH_EVENT_PROBS;
+  frame->event.probs = (const hearth_probability*)(const void*)(frame->body + sizeof(head));
+  frame->event.prob_count = head.count;
+  return HEARTH_OK;
+}
+
 static struct frame* pop(hearth_stream* stream) {
   struct frame* frame = stream->progress;
   if (frame != NULL) {
@@ -185,6 +199,10 @@ static void take_event(hearth_stream* stream, struct frame* frame) {
       what = "a LOGITS frame";
       code = read_logits(stream, frame);
       break;
+    case HEARTH_VERB_PROBS:
+      what = "a PROBS frame";
+      code = read_probs(stream, frame);
+      break;
     case HEARTH_VERB_PROGRESS:
       what = "a PROGRESS frame";
       code = json_read_progress(frame, &frame->event);
@@ -210,13 +228,28 @@ static bool retire_cancel(hearth_stream* stream) {
   return canceled;
 }
 
+/* The payload of a reply. */
+static int take_embedding(hearth_stream* stream, struct frame* frame) {
+  const size_t size = frame_payload_size(frame);
+  if (size == 0) return HEARTH_OK;
+  if (!stream->is_eval || size % sizeof(float) != 0) return HEARTH_EPROTOCOL;
+  stream->embedding = malloc(size);
+  if (stream->embedding == NULL) return HEARTH_EOUT_OF_MEMORY;
+  memcpy(stream->embedding, frame_payload(frame), size);
+  stream->result.embedding = (const float*)(const void*)stream->embedding;
+  stream->result.embedding_size = size / sizeof(float);
+  return HEARTH_OK;
+}
+
 static void take_reply(hearth_stream* stream, struct frame* frame) {
   hearth_client* client = stream->client;
   int code;
   if ((frame->header.flags & HEARTH_FRAME_ERROR) != 0) {
     code = json_read_error(frame, &stream->code, stream->text);
   } else {
-    code = json_read_result(frame, &stream->result);
+    code = json_read_result(frame, &stream->result, &stream->sampling);
+    stream->result.sampling = stream->sampling;
+    if (code == HEARTH_OK) code = take_embedding(stream, frame);
   }
   free(frame);
   if (code != HEARTH_OK) {
@@ -353,6 +386,8 @@ int hearth_stream_cancel(hearth_stream* stream) {
 
 void stream_free(hearth_stream* stream) {
   free(stream->current);
+  json_free(stream->sampling);
+  free(stream->embedding);
   for (struct frame* frame = pop(stream); frame != NULL; frame = pop(stream)) free(frame);
   free(stream);
 }
@@ -388,6 +423,7 @@ int hearth_generate_each(hearth_client* client, const hearth_generate_options* o
     wanted = on_event(&event, user) != 0;
     if (!wanted) hearth_stream_cancel(stream);
   } while (code == HEARTH_EAGAIN || (code == HEARTH_OK && event.kind != HEARTH_EVENT_DONE));
+  stream->result.sampling = NULL; /* the stream goes */
   if (code == HEARTH_OK && ret_result != NULL) code = hearth_stream_result(stream, ret_result);
   hearth_stream_close(stream);
   return code;

@@ -23,6 +23,20 @@ float scan(const LogitRow& row, float shift, double* sum) {
   return std::ranges::max(row.tops);
 }
 
+// Scan; returns the largest logit and, where it is finite, the sum of exp(logit - largest).
+float scan_sum(const LogitRow& row, double& ret_total) {
+  constexpr float kSumRange = 80;  // of kernels::ScanArgs::sum
+  float shift = std::isfinite(row.logits[0]) ? row.logits[0] : 0;
+  const float best = scan(row, shift, &ret_total);
+  if (!std::isfinite(best)) return best;
+  if (best - shift > kSumRange || shift - best > kSumRange) {
+    shift = best;
+    scan(row, shift, &ret_total);
+  }
+  ret_total *= std::exp(static_cast<double>(shift) - static_cast<double>(best));
+  return best;
+}
+
 // List what reaches the bound, in the order of ids.
 void list_from(const LogitRow& row, float bound, Candidates& candidates) {
   candidates.list.clear();
@@ -74,16 +88,9 @@ bool narrow_min_p(const LogitRow& row, float p, Candidates& candidates) {
 }
 
 bool narrow_top_p(const LogitRow& row, float p, Candidates& candidates) {
-  constexpr float kSumRange = 80;  // of kernels::ScanArgs::sum
-  double sum = 0;
-  float shift = std::isfinite(row.logits[0]) ? row.logits[0] : 0;
-  const float best = scan(row, shift, &sum);
+  double total = 0;
+  const float best = scan_sum(row, total);
   if (!std::isfinite(best)) return false;
-  if (best - shift > kSumRange || shift - best > kSumRange) {
-    shift = best;
-    scan(row, shift, &sum);
-  }
-  const double total = sum * std::exp(static_cast<double>(shift) - static_cast<double>(best));
   // So far below the best: for rows as models give them; for flatter ones; for hardly any.
   for (const float distance : {6.0F, 9.0F, 12.0F}) {
     list_from(row, best - distance, candidates);
@@ -96,6 +103,18 @@ bool narrow_top_p(const LogitRow& row, float p, Candidates& candidates) {
     if (keep_most_likely(candidates, p, best, total)) return true;
   }
   return false;
+}
+
+void list_best(const LogitRow& row, std::int32_t k, Candidates& candidates) {
+  if (narrow_top_k(row, k, candidates)) return;
+  list_from(row, kRuledOut, candidates);
+  candidates.keep_best(static_cast<std::size_t>(k));
+}
+
+double log_sum_exp(const LogitRow& row) {
+  double total = 0;
+  const float best = scan_sum(row, total);
+  return static_cast<double>(best) + std::log(total);
 }
 
 }  // namespace hearth

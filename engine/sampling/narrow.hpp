@@ -25,4 +25,9 @@ bool narrow_top_k(const LogitRow& row, std::int32_t k, Candidates& candidates); 
 bool narrow_top_p(const LogitRow& row, float p, Candidates& candidates);         // p < 1
 bool narrow_min_p(const LogitRow& row, float p, Candidates& candidates);         // p > 0
 
+// The k best, or all where there are fewer, best first.
+void list_best(const LogitRow& row, std::int32_t k, Candidates& candidates);  // k >= 1
+// log(sum_i exp(logit)), to 1e-5; NaN adds nothing.  Not finite where no logit is.
+double log_sum_exp(const LogitRow& row);
+
 }  // namespace hearth

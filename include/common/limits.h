@@ -23,6 +23,10 @@
 #define HEARTH_CREDIT_MAX 65536
 #define HEARTH_CREDIT_DEFAULT 256
 
+/* Tokens whose logits one request may bias; probabilities that it may ask for with every token. */
+#define HEARTH_BIAS_COUNT_MAX 1024
+#define HEARTH_PROBS_MAX 128
+
 /* Characters of a model id: letters, digits and . _ - : / */
 #define HEARTH_MODEL_ID_MAX 128
 

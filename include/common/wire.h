@@ -35,7 +35,8 @@
   X(CANCEL, 10, "stop a request")                                   \
   X(TOKENS, 32, "from the daemon: generated ids and text")          \
   X(LOGITS, 33, "from the daemon: rows of logits")                  \
-  X(PROGRESS, 34, "from the daemon: how far loading or prefill is")
+  X(PROGRESS, 34, "from the daemon: how far loading or prefill is") \
+  X(PROBS, 35, "from the daemon: how likely tokens were")
 
 enum hearth_verb {
 #define HEARTH_VERB_ENUM_(name, value, text) HEARTH_VERB_##name = value,
@@ -72,5 +73,14 @@ struct hearth_logits_head {
   uint32_t row_size;  /* floats in a row: the vocabulary */
 };
 static_assert(sizeof(struct hearth_logits_head) == 16, "no padding");
+
+/* Head of a PROBS payload; then struct hearth_probability[count]: the token that was drawn, then
+ * the likeliest, best first. */
+struct hearth_probs_head {
+  uint64_t position; /* of the drawn token in the sequence */
+  uint32_t count;
+  uint32_t reserved; /* 0 */
+};
+static_assert(sizeof(struct hearth_probs_head) == 16, "no padding");
 
 #endif

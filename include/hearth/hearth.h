@@ -219,6 +219,16 @@ HEARTH_API int hearth_detokenize(hearth_client* client, const char* model, const
  * Generation                                                                                   *
  * ------------------------------------------------------------------------------------------- */
 
+typedef struct hearth_logit_bias {
+  int32_t id; /* a token; beyond the vocabulary: no effect */
+  float bias; /* added to its logit, within +-1e6; -INFINITY rules it out */
+} hearth_logit_bias;
+
+typedef struct hearth_probability {
+  int32_t id;            /* a token */
+  float log_probability; /* natural logarithm, by the model alone: before any sampler */
+} hearth_probability;
+
 typedef struct hearth_generate_options {
   size_t struct_size;
   const char* model;         /* required: an id of hearth_query(HEARTH_QUERY_MODELS) */
@@ -239,8 +249,8 @@ typedef struct hearth_generate_options {
   int32_t want_logits;       /* 1: HEARTH_EVENT_LOGITS with the row each token was drawn from */
   int32_t credit;            /* tokens the daemon may send before they are read; unset: 256, with
                                 want_logits 8 or as many rows as 8 MiB hold */
-  /* More samplers.  The order: penalties, DRY, top_n_sigma, top_k, typical_p, top_p, min_p, XTC,
-     temperature; mirostat takes the place of all but temperature. */
+  /* More samplers; their order is that of `samplers` below.  Mirostat takes the place of all but
+     temperature. */
   float min_p;                /* 0 .. 1; 0: off; unset: 0 */
   float typical_p;            /* 0 .. 1; 1: off; unset: 1 */
   float top_n_sigma;          /* 0 .. 100; 0: off; unset: 0 */
@@ -259,7 +269,15 @@ typedef struct hearth_generate_options {
   int32_t mirostat;           /* 0: off, 1, 2; unset: 0 */
   float mirostat_tau;         /* bits; unset: 5 */
   float mirostat_eta;         /* 0 .. 1; unset: 0.1 */
-  int32_t reserved;           /* 0: the next version's first field */
+  int32_t n_probs;            /* 0 .. 128; HEARTH_EVENT_PROBS with so many of the likeliest tokens
+                                 before every HEARTH_EVENT_TOKENS; unset: none */
+  const hearth_logit_bias* logit_bias; /* [logit_bias_count] added before the samplers */
+  size_t logit_bias_count;             /* at most 1024 */
+  const char* const*
+      samplers; /* [sampler_count] the steps that run, in this order, of:
+                   "penalties",         "dry", "top_n_sigma", "top_k", "typical_p", "top_p",
+                   "min_p",         "xtc", "temperature"; NULL: all of them, in this order */
+  size_t sampler_count;
 } hearth_generate_options;
 
 HEARTH_API void hearth_generate_options_init_sized(hearth_generate_options* options,
@@ -296,6 +314,11 @@ typedef struct hearth_result {
   int32_t stop_reason;       /* enum hearth_stop_reason */
   int32_t reserved;          /* 0 */
   double mean_nll;           /* evaluation only: mean negative log-likelihood, nats per token */
+  const char* sampling;   /* generation only: which samplers ran, in which order, with which values:
+                             {"samplers":["top_p","temperature"],"top_p":0.9,...}; NULL from
+                             hearth_generate_each() */
+  const float* embedding; /* evaluation with pooling: [embedding_size], else NULL */
+  size_t embedding_size;  /* floats */
 } hearth_result;
 
 HEARTH_API void hearth_result_init_sized(hearth_result* result, size_t struct_size);
@@ -308,7 +331,8 @@ enum hearth_event_kind {
   HEARTH_EVENT_PROGRESS = 1, /* state, progress: the model loads, or the prompt is being read */
   HEARTH_EVENT_TOKENS = 2,   /* ids, text */
   HEARTH_EVENT_LOGITS = 3,   /* logits */
-  HEARTH_EVENT_DONE = 4      /* nothing follows; hearth_stream_result() has the numbers */
+  HEARTH_EVENT_DONE = 4,     /* nothing follows; hearth_stream_result() has the numbers */
+  HEARTH_EVENT_PROBS = 5     /* probs: of the token that the next HEARTH_EVENT_TOKENS brings */
 };
 
 typedef struct hearth_event {
@@ -326,6 +350,9 @@ typedef struct hearth_event {
   size_t logits_rows;      /* tokens */
   size_t logits_cols;      /* vocabulary */
   int64_t logits_position; /* position in the sequence of the first row */
+  const hearth_probability* probs; /* PROBS: [prob_count] the drawn token, then the likeliest, best
+                                      first */
+  size_t prob_count;               /* tokens */
 } hearth_event;
 
 HEARTH_API void hearth_event_init_sized(hearth_event* event, size_t struct_size);
@@ -369,7 +396,8 @@ HEARTH_API int hearth_stream_read(hearth_stream* stream, hearth_event* ret_event
  */
 HEARTH_API int hearth_stream_cancel(hearth_stream* stream);
 
-/** The numbers of a stream that was read to HEARTH_EVENT_DONE.
+/** The numbers of a stream that was read to HEARTH_EVENT_DONE; its pointers are valid until the
+ *  stream is closed.
  *  @return HEARTH_OK, HEARTH_EINVALID_OPERATION before that, HEARTH_EINVALID */
 HEARTH_API int hearth_stream_result(const hearth_stream* stream, hearth_result* ret_result);
 
@@ -398,13 +426,21 @@ HEARTH_API int hearth_generate_each(hearth_client* client, const hearth_generate
  * Evaluation: logits and likelihood of given tokens                                            *
  * ------------------------------------------------------------------------------------------- */
 
+/** A vector that stands for the whole text: of the last layer, normed, before the head. */
+enum hearth_pooling {
+  HEARTH_POOLING_NONE = 0,
+  HEARTH_POOLING_LAST = 1, /* that of the last token */
+  HEARTH_POOLING_MEAN = 2  /* the mean over all tokens */
+};
+
 typedef struct hearth_eval_options {
   size_t struct_size;
   const char* model;   /* required */
   const int32_t* ids;  /* [id_count] used as given; at least 1, at most the context */
   size_t id_count;     /* tokens */
   int32_t want_logits; /* 1: HEARTH_EVENT_LOGITS for every position, in order; 0: only mean_nll */
-  int32_t reserved;    /* 0 */
+  int32_t
+      pooling; /* enum hearth_pooling: hearth_result.embedding, instead of logits and mean_nll */
 } hearth_eval_options;
 
 HEARTH_API void hearth_eval_options_init_sized(hearth_eval_options* options, size_t struct_size);

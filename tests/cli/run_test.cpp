@@ -1,4 +1,6 @@
 // Goal: hearth run prints the text and nothing else, tells the numbers, and ends as it should.
+#include <numeric>
+
 #include "tests/cli/program.hpp"
 
 namespace hearth {
@@ -213,6 +215,90 @@ TEST(cli_run, a_closed_output_ends_the_program_and_its_request) {
     const Json stats = parse_json(client.ask(kStats).payload);
     return number_at(stats.get(), "models.0.running") == 0;
   }));
+}
+
+TEST(cli_run, the_report_says_which_samplers_ran_with_which_values) {
+  DaemonProcess daemon({"--model", kQwen});
+  const auto report = [&](const std::vector<std::string>& more) {
+    const Ran ran = run_hearth(
+        daemon,
+        with({"--json", "run", "qwen", "--tokens", "1,2,3", "-n", "4", "--seed", "1"}, more));
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    return parse_json(ran.out);
+  };
+  const auto samplers = [](const Json& json) {
+    std::string names;
+    const cJSON* name = nullptr;
+    cJSON_ArrayForEach(
+        name, cJSON_GetObjectItem(cJSON_GetObjectItem(json.get(), "sampling"), "samplers")) {
+      names += std::string(names.empty() ? "" : " ") + name->valuestring;
+    }
+    return names;
+  };
+  Json json = report({});
+  EXPECT_EQ(samplers(json), "penalties top_p temperature");
+  EXPECT_EQ(number_at(json.get(), "sampling.repeat_penalty"), 1.1);
+  EXPECT_EQ(number_at(json.get(), "sampling.top_p"), 0.9);
+  EXPECT_EQ(number_at(json.get(), "sampling.temperature"), 0.7);
+  EXPECT_EQ(samplers(report({"--temp", "0"})), "greedy");
+  EXPECT_EQ(samplers(report({"--mirostat", "2"})), "temperature mirostat");
+  json = report({"--samplers", "temperature,top_k", "--top-k", "3", "--logit-bias", "5=2.5",
+                 "--logit-bias", "6=off", "--n-probs", "2"});
+  EXPECT_EQ(samplers(json), "logit_bias temperature top_k");
+  const cJSON* probabilities = cJSON_GetObjectItem(json.get(), "probabilities");
+  ASSERT_EQ(cJSON_GetArraySize(probabilities), 4);
+  const cJSON* first = cJSON_GetArrayItem(probabilities, 0);
+  EXPECT_EQ(number_at(first, "drawn.id"), ids_in(cJSON_GetObjectItem(json.get(), "tokens")).at(0));
+  EXPECT_EQ(cJSON_GetArraySize(cJSON_GetObjectItem(first, "likeliest")), 2);
+  json = report({"--temp", "0", "--logit-bias", "7=1000"});
+  EXPECT_EQ(ids_in(cJSON_GetObjectItem(json.get(), "tokens")), std::vector<int>(4, 7));
+}
+
+TEST(cli_run, samplers_and_biases_that_make_no_sense_are_refused) {
+  DaemonProcess daemon({"--model", kQwen});
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases = {
+      {{"--logit-bias", "5"}, "ID=NUMBER"},       {{"--logit-bias", "x=1"}, "ID=NUMBER"},
+      {{"--logit-bias", "5=1e9"}, "-1e6 .. 1e6"}, {{"--logit-bias", "-1=1"}, "logit_bias[0].id"},
+      {{"--samplers", "top_q"}, "top_q"},         {{"--samplers", "xtc,xtc"}, "stands twice"},
+      {{"--n-probs", "1000"}, "--n-probs"},
+  };
+  for (const auto& [more, text] : cases) {
+    const Ran ran = run_hearth(daemon, with({"run", "qwen", "--tokens", "1", "-n", "1"}, more));
+    EXPECT_NE(ran.status, 0) << more[1];
+    EXPECT_NE(ran.err.find(text), std::string::npos) << ran.err;
+  }
+  EXPECT_EQ(
+      run_hearth(daemon, {"run", "qwen", "--tokens", "1", "-n", "1", "--samplers", ""}).status, 0)
+      << "no step at all is possible";
+}
+
+TEST(cli_run, embed_gives_a_vector) {
+  DaemonProcess daemon({"--model", "ember=" HEARTH_MODELS_DIR "/ember-q8_0.gguf"});
+  const auto vector_of = [&](const std::vector<std::string>& more) {
+    const Ran ran = run_hearth(daemon, with({"--json", "embed", "ember"}, more));
+    EXPECT_EQ(ran.status, 0) << ran.err;
+    const Json json = parse_json(ran.out);
+    std::vector<double> values;
+    const cJSON* value = nullptr;
+    cJSON_ArrayForEach(value, cJSON_GetObjectItem(json.get(), "embedding")) {
+      values.push_back(value->valuedouble);
+    }
+    return values;
+  };
+  const auto product = [](const std::vector<double>& a, const std::vector<double>& b) {
+    return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+  };
+  const std::vector<double> dog = vector_of({"The dog ran in the garden."});
+  ASSERT_EQ(dog.size(), 256u);
+  EXPECT_NEAR(product(dog, dog), 1, 1e-5);
+  EXPECT_EQ(dog, vector_of({"The dog ran in the garden."}));
+  const std::vector<double> raw = vector_of({"The dog ran in the garden.", "--no-normalize"});
+  EXPECT_GT(product(raw, raw), 1.1);
+  EXPECT_NE(dog, vector_of({"The dog ran in the garden.", "--pooling", "last"}));
+  const std::vector<double> cat = vector_of({"The cat ran in the garden."});
+  EXPECT_GT(product(dog, cat), product(dog, vector_of({"\"I am sorry,\" said Tom."})));
+  EXPECT_EQ(run_hearth(daemon, {"embed", "ember", "x", "--pooling", "max"}).status, 2);
+  EXPECT_EQ(run_hearth(daemon, {"embed", "ember"}).status, 2);
 }
 
 }  // namespace

@@ -254,7 +254,8 @@ TEST_F(Options, every_eval_option_has_a_range) {
   refused_eval("ids", [](auto& o) { o.ids = nullptr; });
   refused_eval("id_count", [](auto& o) { o.id_count = 0; });
   refused_eval("want_logits", [](auto& o) { o.want_logits = 2; });
-  refused_eval("reserved", [](auto& o) { o.reserved = 1; });
+  refused_eval("pooling", [](auto& o) { o.pooling = 3; });
+  refused_eval("pooling", [](auto& o) { o.pooling = HEARTH_POOLING_LAST, o.want_logits = 1; });
   EXPECT_TRUE(all_requests().empty());
 }
 

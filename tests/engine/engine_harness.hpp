@@ -32,6 +32,8 @@ struct Outcome {
   std::vector<TokenId> tokens;
   std::string text;
   std::vector<float> logits;
+  std::vector<std::vector<TokenProbability>> probs;
+  std::vector<float> embedding;
   std::optional<DoneNotice> done;
   std::optional<Error> failed;
   std::vector<std::int64_t> token_times_ns;
@@ -95,12 +97,14 @@ class EngineHarness {
   }
 
   RequestId submit(SubmitCommand command, const std::vector<TokenId>& prompt,
-                   const std::vector<std::string>& stops = {}) {
+                   const std::vector<std::string>& stops = {},
+                   const std::vector<LogitBias>& biases = {}) {
     command.request = next_id_++;
     command.received_ns = now_ns();
     command.prompt_count = static_cast<std::uint32_t>(prompt.size());
     command.stop_count = static_cast<std::uint32_t>(stops.size());
-    EXPECT_TRUE(engine_->submit(command, prompt, stops));
+    command.bias_count = static_cast<std::uint32_t>(biases.size());
+    EXPECT_TRUE(engine_->submit(command, prompt, stops, biases));
     outcomes_[command.request];
     return command.request;
   }
@@ -153,6 +157,21 @@ class EngineHarness {
           outcome.token_times_ns.push_back(now_ns());
         }
         outcome.text.append(reinterpret_cast<const char*>(at), tokens.text_size);
+        break;
+      }
+      case Notice::probs: {
+        const auto probs = head<ProbsNotice>();
+        auto& told = outcomes_[probs.request].probs.emplace_back(probs.count);
+        std::memcpy(told.data(), message_.data() + sizeof(probs),
+                    told.size() * sizeof(TokenProbability));
+        break;
+      }
+      case Notice::embedding: {
+        const auto embedding = head<EmbeddingNotice>();
+        std::vector<float>& vector = outcomes_[embedding.request].embedding;
+        vector.resize(embedding.size);
+        std::memcpy(vector.data(), message_.data() + sizeof(embedding),
+                    vector.size() * sizeof(float));
         break;
       }
       case Notice::logits: {

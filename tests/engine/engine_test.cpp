@@ -3,6 +3,10 @@
 // went through the model, as the scheduler counts them.
 #include <gtest/gtest.h>
 
+#include <functional>
+
+#include <cmath>
+
 #include <algorithm>
 #include <random>
 
@@ -313,6 +317,87 @@ TEST(engine, stopping_in_the_middle_of_everything_is_clean) {
     }
     engine.take_notices();
   }
+}
+
+// Goal: probabilities are those of the logits, the drawn token's first, then the likeliest.
+TEST(engine, probabilities_are_those_of_the_logits) {
+  EngineHarness engine(HEARTH_TEST_DATA "/models/llama.gguf", {});
+  SubmitCommand command = EngineHarness::greedy(8);
+  command.temperature = 2;
+  command.seed = 4;
+  command.n_probs = 5;
+  command.want_logits = 1;
+  const Outcome outcome = engine.run(command, {1, 2, 3});
+  ASSERT_EQ(outcome.tokens.size(), 8u);
+  ASSERT_EQ(outcome.probs.size(), 8u);
+  const std::size_t vocab = outcome.logits.size() / 8;
+  for (std::size_t i = 0; i < 8; ++i) {
+    const float* logits = outcome.logits.data() + i * vocab;
+    double sum = 0;
+    for (std::size_t k = 0; k < vocab; ++k) sum += std::exp(static_cast<double>(logits[k]));
+    const std::vector<TokenProbability>& told = outcome.probs[i];
+    ASSERT_EQ(told.size(), 6u);
+    EXPECT_EQ(told[0].id, outcome.tokens[i]);
+    for (const TokenProbability& one : told) {
+      EXPECT_NEAR(one.log_probability, static_cast<double>(logits[one.id]) - std::log(sum), 2e-5);
+    }
+    std::vector<float> sorted(logits, logits + vocab);
+    std::ranges::sort(sorted, std::greater());
+    for (std::size_t k = 0; k < 5; ++k) EXPECT_EQ(logits[told[k + 1].id], sorted[k]);
+  }
+}
+
+// Goal: a text's vector is what the head takes.
+// Method: the head is a matrix: times it, the last token's vector gives the last row of logits, and
+// the mean of all vectors the mean of all rows.
+TEST(engine, a_text_has_a_vector) {
+  const std::string path = HEARTH_TEST_DATA "/models/llama.gguf";
+  EngineHarness engine(path, {});
+  const std::vector<TokenId> prompt = random_prompt(9, 70);
+  SubmitCommand command = EngineHarness::greedy(1);
+  command.kind = RequestKind::evaluate;
+  command.want_logits = 1;
+  const std::vector<float> logits = engine.run(command, prompt).logits;
+  const auto file = GgufFile::open(path);
+  ASSERT_TRUE(file);
+  const GgufTensor* head = file->find_tensor("output.weight");
+  ASSERT_TRUE(head != nullptr && head->type == 0);
+  const auto* weights = reinterpret_cast<const float*>(head->data.data());
+  const std::size_t vocab = head->dims[1], hidden = head->dims[0];
+  command.want_logits = 0;
+  for (const Pooling pooling : {Pooling::last, Pooling::mean}) {
+    command.pooling = pooling;
+    const Outcome outcome = engine.run(command, prompt);
+    ASSERT_EQ(outcome.embedding.size(), hidden);
+    for (std::size_t v = 0; v < vocab; ++v) {
+      double got = 0, want = 0;
+      for (std::size_t k = 0; k < hidden; ++k) {
+        got += static_cast<double>(weights[v * hidden + k]) *
+               static_cast<double>(outcome.embedding[k]);
+      }
+      const std::size_t first = pooling == Pooling::last ? prompt.size() - 1 : 0;
+      for (std::size_t row = first; row < prompt.size(); ++row) {
+        want += static_cast<double>(logits[row * vocab + v]) /
+                static_cast<double>(prompt.size() - first);
+      }
+      ASSERT_NEAR(got, want, 1e-4) << v;
+    }
+  }
+}
+
+TEST(engine, a_bias_and_an_order_of_samplers_reach_the_sampler) {
+  EngineHarness engine(HEARTH_TEST_DATA "/models/llama.gguf", {});
+  SubmitCommand command = EngineHarness::greedy(6);
+  const auto biased = engine.submit(command, {1, 2, 3}, {}, {{7, 1000.0F}, {99999, 5.0F}});
+  EXPECT_EQ(engine.wait(biased).tokens, std::vector<TokenId>(6, 7));
+  // With top_k alone every temperature draws the likeliest; without any step it does not.
+  command.temperature = 50;
+  command.top_k = 1;
+  const std::vector<TokenId> greedy = engine.run(EngineHarness::greedy(6), {1, 2, 3}).tokens;
+  EXPECT_EQ(engine.run(command, {1, 2, 3}).tokens, greedy);
+  command.step_count = 1;
+  command.steps[0] = static_cast<std::uint8_t>(SamplerStep::temperature);
+  EXPECT_NE(engine.run(command, {1, 2, 3}).tokens, greedy);
 }
 
 }  // namespace

@@ -64,10 +64,10 @@ TEST(forward, company_in_the_batch_changes_nothing) {
     for (std::size_t i = 0; i < fixture.tokens.size(); ++i) {
       std::vector<BatchRow> rows;
       const auto position = static_cast<std::int32_t>(i);
-      rows.push_back({fixture.tokens[i], position, mine.payloads.data(), true});
+      rows.push_back({fixture.tokens[i], position, mine.payloads.data(), RowOutput::logits});
       for (std::int32_t extra = 0; extra < 1 + position % 3; ++extra) {
         rows.push_back({static_cast<TokenId>((7 * i) % fixture.vocab()), extra,
-                        other.payloads.data(), extra % 2 == 0});
+                        other.payloads.data(), static_cast<RowOutput>(extra % 3)});
       }
       ASSERT_TRUE(model.executor().forward(rows));
       const auto row = model.executor().logits(0);
@@ -87,8 +87,8 @@ TEST(forward, a_step_can_be_given_up_anywhere) {
   ForwardModel::Pages pages = model.make_pages();
   std::vector<BatchRow> rows;
   for (std::size_t i = 0; i < std::min<std::size_t>(fixture.tokens.size(), 64); ++i) {
-    rows.push_back(
-        {fixture.tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(), i % 8 == 7});
+    rows.push_back({fixture.tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(),
+                    i % 8 == 7 ? RowOutput::logits : RowOutput::none});
   }
   std::atomic<bool> give_up = true, end = false;
   EXPECT_FALSE(model.executor().forward(rows, &give_up));

@@ -54,7 +54,8 @@ class ForwardModel {
       const auto size = static_cast<std::size_t>(chunks[std::min(chunk++, chunks.size() - 1)]);
       std::vector<BatchRow> rows;
       for (std::size_t i = begin; i < std::min(begin + size, tokens.size()); ++i) {
-        rows.push_back({tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(), true});
+        rows.push_back(
+            {tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(), RowOutput::logits});
       }
       EXPECT_TRUE(executor_->forward(rows));
       for (std::size_t i = 0; i < rows.size(); ++i) {
