@@ -64,8 +64,8 @@ const Session::Verb* Session::find_verb(std::uint16_t number) {
       Verb{HEARTH_VERB_CREDIT, false, &Session::credit},
       Verb{HEARTH_VERB_CANCEL, false, &Session::cancel},
   };
-  const auto found =
-      std::ranges::find(kVerbs, number, [](const Verb& verb) { return std::uint16_t{verb.verb}; });
+  const auto found = std::ranges::find(
+      kVerbs, number, [](const Verb& verb) { return static_cast<std::uint16_t>(verb.verb); });
   return found == kVerbs.end() ? nullptr : &*found;
 }
 

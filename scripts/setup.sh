@@ -11,6 +11,8 @@ packages=(
   clang-format python3                       # tests of the tree itself
 )
 
+packages+=("$@") # what a script needs beyond that: clang for scripts/fuzz.sh
+
 missing=()
 for package in "${packages[@]}"; do
   status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Search for inputs that break the parsers, with libFuzzer under AddressSanitizer and UBSan.
+#
+#   scripts/fuzz.sh                    every target, 600 CPU-seconds each
+#   scripts/fuzz.sh -t 60 json gguf    these targets, 60 CPU-seconds each
+#
+# What is found lies in build/fuzz/found/.  New inputs of the corpora stay in build/fuzz/corpus/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+seconds=600
+if [[ ${1:-} == -t ]]; then
+  seconds=${2:?-t needs a number of seconds}
+  shift 2
+fi
+targets=("$@")
+[[ ${#targets[@]} -gt 0 ]] || targets=(gguf tokenizer json config)
+
+scripts/setup.sh clang libclang-rt-14-dev
+cmake --preset fuzz >/dev/null
+cmake --build --preset fuzz
+
+failed=()
+for target in "${targets[@]}"; do
+  mkdir -p "build/fuzz/corpus/$target" build/fuzz/found
+  echo "fuzz: $target: $seconds s"
+  # Two workers share the time where there are two cores.
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 \
+    "build/fuzz/tests/fuzz_$target" -fork=2 -ignore_crashes=0 -max_total_time=$((seconds / 2)) \
+    -max_len=65536 -timeout=20 -rss_limit_mb=4096 -print_final_stats=1 \
+    -artifact_prefix="build/fuzz/found/$target-" \
+    "build/fuzz/corpus/$target" "tests/fuzz/corpus/$target" >"build/fuzz/$target.log" 2>&1 || {
+    failed+=("$target")
+    tail -n 40 "build/fuzz/$target.log" >&2
+    continue
+  }
+  tail -n 1 "build/fuzz/$target.log"
+done
+[[ ${#failed[@]} -eq 0 ]] || {
+  echo "fuzz: findings in: ${failed[*]}; see build/fuzz/found" >&2
+  exit 1
+}
