@@ -37,6 +37,7 @@ Result<int> run(const Options& options) {
     case Command::models:
     case Command::ps:
     case Command::stats: return run_status(options);
+    case Command::pull: return run_pull(options);
     case Command::info: return run_info(options);
     case Command::quantize: return run_quantize(options);
   }

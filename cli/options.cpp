@@ -55,6 +55,13 @@ constexpr const char* kInfoExamples = R"(
   hearth info model.gguf
   hearth info model.gguf --ctx 32768 --json | jq .memory)";
 
+constexpr const char* kPullExamples = R"(
+  hearth pull OWNER/REPO:model-q4_k_m.gguf
+  hearth pull https://example.org/models/model.gguf --out /srv/models
+
+Models go to ~/.local/share/hearth/models.  A token for gated models is taken from HEARTH_HUB_TOKEN,
+HF_TOKEN or --token-file, and sent to the hub alone.)";
+
 constexpr const char* kQuantizeExamples = R"(
   hearth quantize model-f16.gguf model-q4.gguf Q4_K_M
 )";
@@ -211,6 +218,23 @@ void add_embed(CLI::App& app, Options& options) {
   sub->add_flag("--no-normalize", options.no_normalize, "keep the length; else it is made 1");
 }
 
+void add_pull(CLI::App& app, Options& options) {
+  CLI::App* sub = add_command(app, options, Command::pull, "pull", "download a model file");
+  sub->footer(kPullExamples);
+  sub->add_option("REF", options.ref, "OWNER/REPO[@REVISION]:FILE of a hub, or a URL")
+      ->required()
+      ->type_name("");
+  sub->add_option("-o,--out", options.out_file, "file or directory for it")->type_name("");
+  sub->add_option("--hub", options.hub, "base URL of the hub [https://huggingface.co]")
+      ->envname("HEARTH_HUB")
+      ->type_name("");
+  sub->add_option("--token-file", options.token_file, "file with the token")->type_name("");
+  sub->add_option("--sha256", options.sha256, "what the file's SHA-256 must be")->type_name("");
+  sub->add_flag("--force", options.force, "replace a file that is there");
+  add_number(sub, "--retry-pause-ms", options.retry_pause_ms, 0, 60000,
+             "how long to wait before a broken connection is taken up again [1000]");
+}
+
 void add_files(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::info, "info", "what a model file holds");
   sub->footer(kInfoExamples);
@@ -277,6 +301,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_eval(app, options);
   add_embed(app, options);
   add_files(app, options);
+  add_pull(app, options);
   try {
     app.parse(argc, argv);
     check(options);

@@ -13,7 +13,19 @@
 
 namespace hearth::cli {
 
-enum class Command { run, models, ps, stats, tokenize, detokenize, eval, embed, info, quantize };
+enum class Command {
+  run,
+  models,
+  ps,
+  stats,
+  tokenize,
+  detokenize,
+  eval,
+  embed,
+  info,
+  pull,
+  quantize
+};
 
 // Text or token ids: exactly one of these is given.
 struct Input {
@@ -56,8 +68,15 @@ struct Options {
   std::string pooling = "mean";  // embed: "mean", "last"
   bool no_normalize = false;     // embed
 
+  std::string ref;                             // pull
+  std::string hub = "https://huggingface.co";  // pull
+  std::string token_file;                      // pull; empty: the environment
+  std::string sha256;                          // pull; empty: what the server says
+  bool force = false;                          // pull
+  std::int32_t retry_pause_ms = 1000;          // pull
+
   std::string in_file;        // info, quantize
-  std::string out_file;       // quantize
+  std::string out_file;       // quantize; pull, empty: the user's own directory
   std::string type;           // quantize: the name of a mix
   std::int32_t threads = 0;   // quantize; 0: one per core
   std::int32_t context = 0;   // info: tokens to count memory for; 0: what the model was trained for

@@ -52,6 +52,7 @@ function(hearth_test name)
     HEARTH_TEST_DATA="${PROJECT_SOURCE_DIR}/tests/data"
     HEARTH_MODELS_DIR="${PROJECT_SOURCE_DIR}/models"
     HEARTH_SHARED_DIR="${PROJECT_SOURCE_DIR}/../shared"
+    HEARTH_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     HEARTH_PROGRAMS_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(${name} PRIVATE ${ARG_LINK} GTest::gtest GTest::gtest_main)
   if("threads" IN_LIST ARG_LABELS)

@@ -47,7 +47,8 @@ DOORS = {
     "utf8proc.h": ["engine/tokenizer/unicode."],
     "pcre2.h": ["engine/tokenizer/pre_tokenizer."],
     "xxhash.h": ["cache/segment."],
-    "sodium.h": ["cache/page_key.", "engine/weights."],
+    "curl/": ["cli/download."],
+    "sodium.h": ["cache/page_key.", "cli/download.", "engine/weights."],
     "simde/": ["kernels/avx512/intrinsics."],
 }
 

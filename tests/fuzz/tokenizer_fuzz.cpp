@@ -1,6 +1,7 @@
 // Texts, by every kind of tokenizer: the first byte chooses it and the options.
 //
 // Beyond memory errors, a text must come back from the tokenizers that lose nothing.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 
@@ -50,7 +51,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string back = entry.tokenizer->decode(*ids, options.parse_special);
   // A mark in the text is a space to SentencePiece.
   const bool has_mark = text.find("\xE2\x96\x81") != std::string_view::npos;
-  if (entry.lossless && !options.add_special && !has_mark && back != text) {
+  // Behind a spelled <unk> a space is put as behind any special token; but decode() cannot know
+  // whether it was spelled or stands for a character, behind which there is none.
+  const bool has_unknown = std::ranges::count(*ids, entry.tokenizer->vocabulary().unknown) != 0;
+  if (entry.lossless && !options.add_special && !has_mark && !has_unknown && back != text) {
     std::fprintf(stderr, "%zu bytes came back as %zu\n", text.size(), back.size());
     std::abort();
   }
