@@ -22,4 +22,6 @@ Result<int> run_pull(const Options& options);
 Result<int> run_info(const Options& options);
 Result<int> run_quantize(const Options& options);
 
+Result<int> run_config(const Options& options);
+
 }  // namespace hearth::cli

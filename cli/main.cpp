@@ -39,6 +39,7 @@ Result<int> run(const Options& options) {
     case Command::stats: return run_status(options);
     case Command::pull: return run_pull(options);
     case Command::info: return run_info(options);
+    case Command::config: return run_config(options);
     case Command::quantize: return run_quantize(options);
   }
   return 1;

@@ -235,6 +235,17 @@ void add_pull(CLI::App& app, Options& options) {
              "how long to wait before a broken connection is taken up again [1000]");
 }
 
+void add_config(CLI::App& app, Options& options) {
+  CLI::App* sub = app.add_subcommand("config", "the settings of hearthd");
+  sub->require_subcommand(1);
+  CLI::App* explain = sub->add_subcommand(
+      "explain", "every setting that hearthd would use, and where it comes from");
+  explain->footer(
+      "\n  hearth config explain\n  HEARTH_CTX=4096 hearth config explain --config test.toml");
+  explain->add_option("--config", options.config_file, "TOML file with settings")->type_name("");
+  explain->callback([&options] { options.command = Command::config; });
+}
+
 void add_files(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::info, "info", "what a model file holds");
   sub->footer(kInfoExamples);
@@ -302,6 +313,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_embed(app, options);
   add_files(app, options);
   add_pull(app, options);
+  add_config(app, options);
   try {
     app.parse(argc, argv);
     check(options);

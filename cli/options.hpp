@@ -24,7 +24,8 @@ enum class Command {
   embed,
   info,
   pull,
-  quantize
+  quantize,
+  config
 };
 
 // Text or token ids: exactly one of these is given.
@@ -67,6 +68,8 @@ struct Options {
 
   std::string pooling = "mean";  // embed: "mean", "last"
   bool no_normalize = false;     // embed
+
+  std::string config_file;  // config; empty: hearthd's own
 
   std::string ref;                             // pull
   std::string hub = "https://huggingface.co";  // pull

@@ -63,5 +63,23 @@ TEST(command_line, nobody_listening_is_one_line_that_names_the_socket) {
   }
 }
 
+TEST(command_line, config_explain_says_where_every_setting_comes_from) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/hearthd.toml";
+  std::ofstream(file) << "threads = 3\n";
+  setenv("HEARTH_CTX", "512", 1);
+  const Ran ran = run_hearth("/nowhere", {"config", "explain", "--config", file});
+  unsetenv("HEARTH_CTX");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  for (const std::string& line :
+       {std::string("ctx = 512  # HEARTH_CTX"), "threads = 3  # " + file + ": line 1",
+        std::string("device = auto  # default")}) {
+    EXPECT_NE(ran.out.find(line), std::string::npos) << line << " in\n" << ran.out;
+  }
+  EXPECT_EQ(run_hearth("/nowhere", {"config"}).status, 2);
+  std::ofstream(file) << "threads = \"many\"\n";
+  EXPECT_EQ(run_hearth("/nowhere", {"config", "explain", "--config", file}).status, 2);
+}
+
 }  // namespace
 }  // namespace hearth
