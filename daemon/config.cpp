@@ -163,6 +163,16 @@ const std::vector<Setting>& settings() {
          config.models.push_back(std::move(model));
          return {};
        }},
+      {"rope", "ID=SCALING,KEY=VALUE,...: positions of a model beyond what it was made for",
+       nullptr,
+       [](const RawSetting& raw, Config& config) -> Status {
+         const std::size_t equals = raw.value.find('=');
+         if (equals == std::string::npos) return wrong("rope", raw, "is not ID=SCALING,...");
+         const auto rope = parse_rope_override(raw.value.substr(equals + 1));
+         if (!rope) return wrong("rope", raw, "is wrong: " + rope.error().message);
+         config.ropes[raw.value.substr(0, equals)] = *rope;
+         return {};
+       }},
       {"threads", "threads that compute; 0: one per core", [] { return std::string("0"); },
        [](const RawSetting& raw, Config& config) {
          return number_into<&Config::threads, 0, 1024>("threads", raw, config);
@@ -271,6 +281,13 @@ Result<Config> make_config(const std::vector<RawSettings>& sources) {
     for (const RawSetting& raw : choose(setting, sources)) {
       HEARTH_CHECK(setting.parse(raw, config));
     }
+  }
+  for (const auto& [id, rope] : config.ropes) {
+    const auto model = std::ranges::find(config.models, id, &ModelConfig::id);
+    if (model == config.models.end()) {
+      return Error{Code::CONFIG, fmt::format("rope: there is no model \"{}\"", id)};
+    }
+    model->rope = rope;
   }
   return config;
 }

@@ -13,12 +13,14 @@
 #include <vector>
 
 #include "common/result.hpp"
+#include "engine/rope.hpp"
 
 namespace hearth {
 
 struct ModelConfig {
   std::string id;    // letters, digits and . _ - : /
   std::string path;  // of the GGUF file, or of the first part of a split one
+  RopeOverride rope = {};
 };
 
 struct Config {
@@ -26,7 +28,8 @@ struct Config {
   std::uint32_t socket_mode = 0;  // permission bits of the socket
   std::string state_dir;          // lock, and the name of the segments
   std::vector<ModelConfig> models;
-  std::uint32_t threads = 0;        // that compute; 0: one per core we may use
+  std::map<std::string, RopeOverride> ropes;  // by id of model
+  std::uint32_t threads = 0;                  // that compute; 0: one per core we may use
   std::uint32_t ctx = 0;            // longest sequence, tokens; 0: what each model was trained for
   std::uint64_t kv_bytes = 0;       // budget of all KV caches together
   std::string kv_type;              // auto, f32, f16, bf16

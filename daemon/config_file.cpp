@@ -4,6 +4,8 @@
 //   kv-bytes = "8G"
 //   [models]
 //   stories = "/srv/models/stories260K.gguf"
+//   [rope]
+//   stories = "yarn,factor=2"
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
@@ -46,14 +48,19 @@ Result<RawSettings> settings_from_file(const std::string& path) {
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     const std::string origin = fmt::format("{}: line {}", path, node.source().begin.line);
-    if (name == "models") {
-      const toml::table* models = node.as_table();
-      if (models == nullptr) return Error{Code::CONFIG, origin + ": models is not a table"};
-      for (const auto& [id, model_path] : *models) {
-        const auto text = scalar_text(model_path);
-        if (!text)
-          return Error{Code::CONFIG, fmt::format("{}: models.{} is no path", origin, id.str())};
-        raw["model"].push_back({std::string(id.str()) + "=" + *text, origin});
+    // Tables by id of model.
+    if (name == "models" || name == "rope") {
+      const toml::table* entries = node.as_table();
+      if (entries == nullptr) {
+        return Error{Code::CONFIG, fmt::format("{}: {} is not a table", origin, name)};
+      }
+      for (const auto& [id, value] : *entries) {
+        const auto text = scalar_text(value);
+        if (!text) {
+          return Error{Code::CONFIG, fmt::format("{}: {}.{} is no text", origin, name, id.str())};
+        }
+        const std::string setting = name == "models" ? "model" : name;
+        raw[setting].push_back({std::string(id.str()) + "=" + *text, origin});
       }
       continue;
     }

@@ -118,9 +118,10 @@ void Server::start_models() {
     const auto catalog = std::make_shared<std::optional<Result<Catalog>>>();
     dispatcher_.jobs().run(
         [catalog, path = model->path()] { catalog->emplace(read_catalog(path)); },
-        [this, catalog, model] {
+        [this, catalog, model, rope = model_config.rope] {
           if (stopping_) return;
           EngineOptions options;
+          options.rope = rope;
           options.context = config_.ctx;
           options.kv_type = kv_type_of(config_.kv_type);
           options.cpu_features = features_of_tier(config_.cpu_tier);

@@ -167,8 +167,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
                if (std::exchange(percent, now) == now) return;
                writer_.send(Notice::loading, LoadingNotice{now / 100.0});
              }));
-  HEARTH_TRY(loaded->table, architecture->build(loader));
-  const cache::Digest fingerprint = model_fingerprint(file);
+  HEARTH_TRY(loaded->table, architecture->build(loader, {options_.rope, options_.context}));
+  const cache::Digest fingerprint = model_fingerprint(file, loaded->table.ropes);
   HEARTH_TRY(loaded->weights, loader.finish());
   const LayerTable& table = loaded->table;
   if (tokenizer_ != nullptr &&

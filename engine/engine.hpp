@@ -20,6 +20,7 @@
 #include "common/message_ring.hpp"
 #include "engine/messages.hpp"
 #include "engine/notice_writer.hpp"
+#include "engine/rope.hpp"
 #include "engine/stats_board.hpp"
 #include "engine/tokenizer/tokenizer.hpp"
 #include "engine/worker_pool.hpp"
@@ -37,6 +38,7 @@ struct EngineOptions {
   std::uint32_t page_tokens = 32;    // power of two
   std::uint32_t sequences_max = 64;  // that run at a time
   KvType kv_type = KvType::automatic;
+  RopeOverride rope = {};            // instead of what the model file says
   std::uint32_t cpu_features = 0;    // kernels that may be used
   cache::Digest master_secret = {};  // root of all namespaces' secrets
 };

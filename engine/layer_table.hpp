@@ -63,7 +63,7 @@ struct Layer {
 struct LayerTable {
   std::int64_t hidden = 0;
   std::int64_t vocab = 0;           // rows of the embedding and of the head
-  std::int64_t context_length = 0;  // what the model was trained for, tokens
+  std::int64_t context_length = 0;  // what the model was made for, tokens
   Matrix embedding;                 // [vocab, hidden]
   std::vector<Layer> layers;
   RmsNorm final_norm;       // [hidden]
@@ -71,10 +71,16 @@ struct LayerTable {
   std::vector<Rope> ropes;  // the rotations that layers refer to
 };
 
+// What a configuration says about a model.
+struct BuildOptions {
+  RopeOverride rope = {};
+  std::uint32_t context = 0;  // longest sequence, tokens; 0: what the model was trained for
+};
+
 // One architecture: its name in general.architecture and how its layer table is made.
 struct Architecture {
   const char* name;
-  Result<LayerTable> (*build)(WeightLoader& loader);
+  Result<LayerTable> (*build)(WeightLoader& loader, const BuildOptions& options);
 };
 
 // All architectures that can be run.

@@ -150,13 +150,17 @@ Result<std::unique_ptr<Weights>> WeightLoader::finish() {
   return std::move(weights_);
 }
 
-cache::Digest model_fingerprint(const GgufFile& file) {
+cache::Digest model_fingerprint(const GgufFile& file, std::span<const Rope> ropes) {
   cache::Hasher hasher;
   const auto add_text = [&](std::string_view text) {
     const std::uint64_t size = text.size();
     hasher.update(std::as_bytes(std::span(&size, 1)));
     hasher.update(std::as_bytes(std::span(text)));
   };
+  for (const Rope& rope : ropes) {
+    hasher.update(std::as_bytes(std::span(rope.frequencies)));
+    hasher.update(std::as_bytes(std::span(&rope.magnitude, 1)));
+  }
   const auto architecture = file.string_value("general.architecture");
   const std::string prefix =
       architecture && *architecture ? std::string(**architecture) + "." : std::string();

@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "cache/page_key.hpp"
 #include "common/result.hpp"
+#include "engine/rope.hpp"
 #include "files/gguf.hpp"
 #include "kernels/kernels.hpp"
 
@@ -87,8 +89,9 @@ class WeightLoader {
   std::uint64_t total_bytes_ = 0;
 };
 
-// BLAKE2b-256 over the tensors and the metadata that changes results: equal fingerprints compute
-// the same.  Context length, tokenizer and names of people and files are not in it.
-cache::Digest model_fingerprint(const GgufFile& file);
+// BLAKE2b-256 over the tensors, the metadata that changes results, and the rotations, which a
+// configuration can change: equal fingerprints compute the same.  Context length, tokenizer and
+// names of people and files are not in it.
+cache::Digest model_fingerprint(const GgufFile& file, std::span<const Rope> ropes);
 
 }  // namespace hearth

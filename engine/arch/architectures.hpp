@@ -5,8 +5,8 @@
 
 namespace hearth::arch {
 
-Result<LayerTable> build_llama(WeightLoader& loader);
-Result<LayerTable> build_qwen2(WeightLoader& loader);
-Result<LayerTable> build_qwen3(WeightLoader& loader);
+Result<LayerTable> build_llama(WeightLoader& loader, const BuildOptions& options);
+Result<LayerTable> build_qwen2(WeightLoader& loader, const BuildOptions& options);
+Result<LayerTable> build_qwen3(WeightLoader& loader, const BuildOptions& options);
 
 }  // namespace hearth::arch

@@ -92,15 +92,49 @@ Result<RopeScaling> read_scaling(const Reader& reader) {
   HEARTH_TRY(const auto type, reader.file().string_value(reader.key("rope.scaling.type")));
   // As the field reads it: a factor without a type is a linear one.
   if (!type) return RopeScaling::linear;
-  if (*type == "none") return RopeScaling::none;
-  if (*type == "linear") return RopeScaling::linear;
-  if (*type == "yarn") return RopeScaling::yarn;
+  const auto scaling = find_rope_scaling(*type);
+  const bool in_files = scaling == RopeScaling::none || scaling == RopeScaling::linear ||
+                        scaling == RopeScaling::yarn || scaling == RopeScaling::longrope;
+  if (in_files) return *scaling;
   return reader.wrong("rope.scaling.type",
-                      fmt::format("is \"{}\"; supported are none, linear, yarn", *type));
+                      fmt::format("is \"{}\"; supported are none, linear, yarn, longrope", *type));
 }
 
-Result<Rope> read_rope(const Reader& reader, const Shape& shape, WeightLoader& loader,
-                       bool interleaved) {
+Status check_rope(const Reader& reader, const RopeParameters& rope) {
+  if (!(rope.base > 1)) return reader.wrong("rope.freq_base", "is not above 1");
+  if (!(rope.factor > 0)) return reader.wrong("rope.scaling.factor", "is not above 0");
+  if (!(rope.original_context >= 1)) {
+    return reader.wrong("rope.scaling.original_context_length", "is not at least 1");
+  }
+  if (!(rope.beta_fast > 0 && rope.beta_slow > 0)) {
+    return reader.wrong("rope.scaling.yarn_beta_fast", "or yarn_beta_slow is not above 0");
+  }
+  return {};
+}
+
+// A file has one table of divisors, or LongRoPE's two: short ones for what the model was trained
+// with, long ones beyond.
+Result<std::span<const float>> read_divisors(WeightLoader& loader, const RopeParameters& rope) {
+  const bool is_long = rope.context > rope.original_context;
+  const char* const names[] = {is_long ? "rope_factors_long.weight" : "rope_factors_short.weight",
+                               "rope_freqs.weight"};
+  for (const char* name : names) {
+    HEARTH_TRY(const float* divisors, loader.optional_vector(name, rope.dims / 2));
+    if (divisors == nullptr) continue;
+    const std::span<const float> all = {divisors, static_cast<std::size_t>(rope.dims / 2)};
+    for (const float divisor : all) {
+      if (divisor > 0 && std::isfinite(divisor)) continue;
+      return Error{Code::MODEL, fmt::format("{}: {} holds a value that is not above 0",
+                                            loader.file().path(), name)};
+    }
+    return all;
+  }
+  return std::span<const float>();
+}
+
+// Sets the shape's context where a configuration extends it.
+Result<Rope> read_rope(const Reader& reader, Shape& shape, WeightLoader& loader,
+                       const BuildOptions& options, bool interleaved) {
   RopeParameters parameters;
   parameters.dims = shape.rope_dims;
   HEARTH_TRY(parameters.base, reader.real("rope.freq_base", 10000.0));
@@ -108,27 +142,23 @@ Result<Rope> read_rope(const Reader& reader, const Shape& shape, WeightLoader& l
   HEARTH_TRY(parameters.factor, reader.real("rope.scaling.factor", 1.0));
   HEARTH_TRY(parameters.original_context, reader.real("rope.scaling.original_context_length",
                                                       static_cast<double>(shape.context)));
-  HEARTH_TRY(parameters.attention_factor, reader.real("rope.scaling.attn_factor", 1.0));
+  const bool is_longrope = parameters.scaling == RopeScaling::longrope;
+  HEARTH_TRY(parameters.attention_factor,
+             reader.real("rope.scaling.attn_factor", is_longrope ? 0.0 : 1.0));
   HEARTH_TRY(parameters.beta_fast, reader.real("rope.scaling.yarn_beta_fast", 32.0));
   HEARTH_TRY(parameters.beta_slow, reader.real("rope.scaling.yarn_beta_slow", 1.0));
-  if (!(parameters.base > 1)) return reader.wrong("rope.freq_base", "is not above 1");
-  if (!(parameters.factor > 0)) return reader.wrong("rope.scaling.factor", "is not above 0");
-  if (!(parameters.original_context >= 1)) {
-    return reader.wrong("rope.scaling.original_context_length", "is not at least 1");
+  options.rope.apply(parameters);
+  HEARTH_CHECK(check_rope(reader, parameters));
+  if (options.rope.factor) {
+    const double extended = parameters.original_context * *options.rope.factor;
+    shape.context =
+        static_cast<std::int64_t>(std::clamp(extended, 1.0, static_cast<double>(kContextMax)));
   }
-  if (!(parameters.beta_fast > 0 && parameters.beta_slow > 0)) {
-    return reader.wrong("rope.scaling.yarn_beta_fast", "or yarn_beta_slow is not above 0");
-  }
-  HEARTH_TRY(const float* divisors,
-             loader.optional_vector("rope_freqs.weight", shape.rope_dims / 2));
-  if (divisors != nullptr) {
-    parameters.divisors = {divisors, static_cast<std::size_t>(shape.rope_dims / 2)};
-    for (const float divisor : parameters.divisors) {
-      if (!(divisor > 0 && std::isfinite(divisor))) {
-        return Error{Code::MODEL, reader.file().path() +
-                                      ": rope_freqs.weight holds a value that is not above 0"};
-      }
-    }
+  parameters.context = options.context != 0 ? options.context : static_cast<double>(shape.context);
+  // A scaling that a configuration chose takes the place of the file's divisors too.
+  const bool own = options.rope.scaling && *options.rope.scaling != RopeScaling::longrope;
+  if (!own) {
+    HEARTH_TRY(parameters.divisors, read_divisors(loader, parameters));
   }
   return make_rope(parameters, interleaved);
 }
@@ -200,7 +230,8 @@ Result<std::int64_t> read_vocab(const GgufFile& file) {
 
 }  // namespace
 
-Result<LayerTable> build_dense_decoder(WeightLoader& loader, const DenseDecoder& family) {
+Result<LayerTable> build_dense_decoder(WeightLoader& loader, const BuildOptions& options,
+                                       const DenseDecoder& family) {
   const Reader reader(loader.file(), family.name);
   HEARTH_TRY(Shape shape, read_shape(reader));
   HEARTH_TRY(shape.vocab, read_vocab(loader.file()));
@@ -208,8 +239,8 @@ Result<LayerTable> build_dense_decoder(WeightLoader& loader, const DenseDecoder&
   LayerTable table;
   table.hidden = shape.hidden;
   table.vocab = shape.vocab;
+  HEARTH_TRY(Rope rope, read_rope(reader, shape, loader, options, family.interleaved_rope));
   table.context_length = shape.context;
-  HEARTH_TRY(Rope rope, read_rope(reader, shape, loader, family.interleaved_rope));
   table.ropes.push_back(std::move(rope));
   HEARTH_TRY(table.embedding, loader.matrix("token_embd.weight", shape.vocab, shape.hidden));
   for (std::int64_t i = 0; i < shape.layers; ++i) {

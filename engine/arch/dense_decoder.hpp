@@ -12,6 +12,7 @@ struct DenseDecoder {
   bool head_norms;        // attn_q_norm and attn_k_norm over each head
 };
 
-Result<LayerTable> build_dense_decoder(WeightLoader& loader, const DenseDecoder& family);
+Result<LayerTable> build_dense_decoder(WeightLoader& loader, const BuildOptions& options,
+                                       const DenseDecoder& family);
 
 }  // namespace hearth::arch

@@ -4,8 +4,8 @@
 
 namespace hearth::arch {
 
-Result<LayerTable> build_llama(WeightLoader& loader) {
-  return build_dense_decoder(loader,
+Result<LayerTable> build_llama(WeightLoader& loader, const BuildOptions& options) {
+  return build_dense_decoder(loader, options,
                              {.name = "llama", .interleaved_rope = true, .head_norms = false});
 }
 

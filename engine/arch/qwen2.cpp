@@ -4,8 +4,8 @@
 
 namespace hearth::arch {
 
-Result<LayerTable> build_qwen2(WeightLoader& loader) {
-  return build_dense_decoder(loader,
+Result<LayerTable> build_qwen2(WeightLoader& loader, const BuildOptions& options) {
+  return build_dense_decoder(loader, options,
                              {.name = "qwen2", .interleaved_rope = false, .head_norms = false});
 }
 

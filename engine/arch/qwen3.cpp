@@ -4,8 +4,8 @@
 
 namespace hearth::arch {
 
-Result<LayerTable> build_qwen3(WeightLoader& loader) {
-  return build_dense_decoder(loader,
+Result<LayerTable> build_qwen3(WeightLoader& loader, const BuildOptions& options) {
+  return build_dense_decoder(loader, options,
                              {.name = "qwen3", .interleaved_rope = false, .head_norms = true});
 }
 

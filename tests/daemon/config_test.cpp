@@ -146,5 +146,25 @@ TEST(config, a_file_gives_settings_and_models_and_says_where) {
   EXPECT_FALSE(settings_from_file(directory.path() + "/absent.toml"));
 }
 
+TEST(config, positions_of_a_model_can_be_scaled) {
+  const TemporaryDirectory directory;
+  const std::string file = directory.path() + "/hearthd.toml";
+  std::ofstream(file)
+      << "[models]\na = \"/a.gguf\"\nb = \"/b.gguf\"\n[rope]\nb = \"yarn,factor=2\"\n";
+  const auto settings = settings_from_file(file);
+  ASSERT_TRUE(settings) << settings.error().message;
+  const auto config = make_config({*settings});
+  ASSERT_TRUE(config) << config.error().message;
+  EXPECT_EQ(config->models[0].rope.text, "");
+  EXPECT_EQ(config->models[1].rope.scaling, RopeScaling::yarn);
+  for (const char* wrong : {"c=yarn", "a=spiral", "a"}) {
+    RawSettings raw = *settings;
+    raw["rope"] = {{wrong, "--rope"}};
+    const auto refused = make_config({raw});
+    ASSERT_FALSE(refused) << wrong;
+    EXPECT_NE(refused.error().message.find("rope"), std::string::npos) << refused.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace hearth

@@ -22,7 +22,7 @@ class ForwardModel {
     auto architecture = find_architecture(*file);
     if (!architecture) throw std::runtime_error(architecture.error().message);
     auto loader = WeightLoader::create(*file, nullptr);
-    auto table = (*architecture)->build(*loader);
+    auto table = (*architecture)->build(*loader, {});
     if (!table) throw std::runtime_error(table.error().message);
     table_ = std::make_unique<LayerTable>(*std::move(table));
     weights_ = *loader->finish();

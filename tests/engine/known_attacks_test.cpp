@@ -34,7 +34,7 @@ class known_attacks : public testing::Test {
     if (!architecture) return architecture.error().message;
     auto loader = WeightLoader::create(*file, [](std::uint64_t, std::uint64_t) {});
     if (!loader) return loader.error().message;
-    const auto table = (*architecture)->build(*loader);
+    const auto table = (*architecture)->build(*loader, {});
     return table ? "it was loaded" : table.error().message;
   }
   void refused(const std::string& bytes, const std::string& because) {

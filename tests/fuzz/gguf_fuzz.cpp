@@ -35,6 +35,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!architecture) return 0;
   auto loader = WeightLoader::create(*file, [](std::uint64_t, std::uint64_t) {});
   if (!loader) return 0;
-  if ((*architecture)->build(*loader)) (void)loader->finish();
+  if ((*architecture)->build(*loader, {})) (void)loader->finish();
   return 0;
 }
