@@ -122,6 +122,7 @@ void Server::start_models() {
           if (stopping_) return;
           EngineOptions options;
           options.rope = rope;
+          options.fingerprint_dir = config_.state_dir + "/fingerprints";
           options.context = config_.ctx;
           options.kv_type = kv_type_of(config_.kv_type);
           options.cpu_features = features_of_tier(config_.cpu_tier);

@@ -11,6 +11,7 @@
 #include "cache/page_cache.hpp"
 #include "engine/clock.hpp"
 #include "engine/executor.hpp"
+#include "engine/fingerprint.hpp"
 #include "engine/layer_table.hpp"
 #include "engine/scheduler.hpp"
 
@@ -168,7 +169,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
                writer_.send(Notice::loading, LoadingNotice{now / 100.0});
              }));
   HEARTH_TRY(loaded->table, architecture->build(loader, {options_.rope, options_.context}));
-  const cache::Digest fingerprint = model_fingerprint(file, loaded->table.ropes);
+  const cache::Digest fingerprint =
+      model_fingerprint(remembered_hash(file, options_.fingerprint_dir), loaded->table.ropes);
   HEARTH_TRY(loaded->weights, loader.finish());
   const LayerTable& table = loaded->table;
   if (tokenizer_ != nullptr &&

@@ -4,8 +4,10 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <optional>
+#include <thread>
 #include <vector>
 
 #include "cache/page_key.hpp"
@@ -16,6 +18,8 @@ namespace {
 
 constexpr std::uint64_t kAlignment = 64;  // one cache line, one AVX-512 register
 constexpr std::uint64_t kTailBytes = 64;  // readable behind the last tensor
+constexpr std::size_t kCopyBytes = 4u << 20;
+constexpr std::size_t kCopyThreadsMax = 16;  // more do not copy faster
 
 std::optional<kernels::WeightFormat> weight_format(std::uint32_t gguf_type) {
   for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
@@ -108,15 +112,16 @@ Result<std::byte*> WeightLoader::copy(const GgufTensor& tensor, std::uint64_t by
   if (place == nullptr) {  // a tensor used twice: the architecture's mistake
     return Error{Code::INTERNAL, fmt::format("tensor {} was loaded twice", tensor.name)};
   }
-  done_bytes_ += tensor.data.size();
-  if (on_progress_) on_progress_(done_bytes_, total_bytes_);
   return place;
 }
 
 Result<Matrix> WeightLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t cols) {
   HEARTH_TRY(const GgufTensor* tensor, find(name, rows, cols));
   HEARTH_TRY(std::byte * place, copy(*tensor, tensor->data.size()));
-  std::memcpy(place, tensor->data.data(), tensor->data.size());
+  for (std::size_t at = 0; at < tensor->data.size(); at += kCopyBytes) {
+    copies_.push_back(
+        {tensor->data.data() + at, place + at, std::min(kCopyBytes, tensor->data.size() - at)});
+  }
   return Matrix{place, *weight_format(tensor->type), rows, cols};
 }
 
@@ -127,6 +132,7 @@ Result<const float*> WeightLoader::vector(const std::string& name, std::int64_t 
   auto* floats = reinterpret_cast<float*>(place);
   const auto format = static_cast<std::size_t>(*weight_format(tensor->type));
   kernels::select_kernels(0).dequant_row[format]({tensor->data.data(), size, floats});
+  done_bytes_ += tensor->data.size();
   return floats;
 }
 
@@ -142,44 +148,39 @@ Result<Linear> WeightLoader::linear(const std::string& stem, std::int64_t rows, 
   return linear;
 }
 
+void WeightLoader::run_copies() {
+  std::atomic<std::size_t> next = 0;
+  std::atomic<std::uint64_t> done = done_bytes_;
+  const auto copy_next = [&] {
+    const std::size_t i = next.fetch_add(1);
+    if (i >= copies_.size()) return false;
+    std::memcpy(copies_[i].to, copies_[i].from, copies_[i].size);
+    done += copies_[i].size;
+    return true;
+  };
+  const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
+  const std::size_t threads = std::min<std::size_t>({cores, kCopyThreadsMax, copies_.size()});
+  std::vector<std::jthread> helpers;
+  for (std::size_t i = 1; i < threads; ++i) {
+    helpers.emplace_back([&] {
+      while (copy_next()) continue;
+    });
+  }
+  while (copy_next()) {
+    if (on_progress_) on_progress_(done, total_bytes_);
+  }
+  helpers.clear();
+  copies_.clear();
+  if (on_progress_) on_progress_(done, total_bytes_);
+}
+
 Result<std::unique_ptr<Weights>> WeightLoader::finish() {
+  run_copies();
   if (file_->vanished()) {
     return Error{Code::MODEL,
                  fmt::format("{}: the file was truncated while it was read", file_->path())};
   }
   return std::move(weights_);
-}
-
-cache::Digest model_fingerprint(const GgufFile& file, std::span<const Rope> ropes) {
-  cache::Hasher hasher;
-  const auto add_text = [&](std::string_view text) {
-    const std::uint64_t size = text.size();
-    hasher.update(std::as_bytes(std::span(&size, 1)));
-    hasher.update(std::as_bytes(std::span(text)));
-  };
-  for (const Rope& rope : ropes) {
-    hasher.update(std::as_bytes(std::span(rope.frequencies)));
-    hasher.update(std::as_bytes(std::span(&rope.magnitude, 1)));
-  }
-  const auto architecture = file.string_value("general.architecture");
-  const std::string prefix =
-      architecture && *architecture ? std::string(**architecture) + "." : std::string();
-  std::vector<std::string_view> keys = file.keys_with_prefix(prefix);
-  std::ranges::sort(keys);
-  for (const std::string_view key : keys) {
-    if (key == prefix + "context_length") continue;
-    add_text(key);
-    const GgufValue& value = *file.find(key);
-    hasher.update(std::as_bytes(std::span(&value.type, 1)));
-    hasher.update(value.bytes);
-  }
-  for (const GgufTensor& tensor : file.tensors()) {
-    add_text(tensor.name);
-    hasher.update(std::as_bytes(std::span(tensor.dims)));
-    hasher.update(std::as_bytes(std::span(&tensor.type, 1)));
-    hasher.update(tensor.data);
-  }
-  return hasher.finish();
 }
 
 }  // namespace hearth

@@ -10,10 +10,9 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <vector>
 
-#include "cache/page_key.hpp"
 #include "common/result.hpp"
-#include "engine/rope.hpp"
 #include "files/gguf.hpp"
 #include "kernels/kernels.hpp"
 
@@ -56,6 +55,8 @@ class Weights {
 };
 
 // Copies tensors by name, checking shapes: what an architecture builds its layer table with.
+// Matrices have their place at once and their contents after finish(), which copies on all cores:
+// what takes long is the kernel's clearing of fresh memory.
 class WeightLoader {
  public:
   // on_progress(done, total) in bytes, from the loading thread.
@@ -73,7 +74,8 @@ class WeightLoader {
 
   const GgufFile& file() const { return *file_; }
 
-  // Hand over the memory.  Errors: MODEL when the file changed while it was read.
+  // Fill the matrices and hand over the memory.  Errors: MODEL when the file changed while it was
+  // read.
   Result<std::unique_ptr<Weights>> finish();
 
  private:
@@ -85,13 +87,16 @@ class WeightLoader {
   const GgufFile* file_ = nullptr;
   Progress on_progress_;
   std::unique_ptr<Weights> weights_;
+  struct Copy {
+    const std::byte* from;
+    std::byte* to;
+    std::size_t size;
+  };
+  void run_copies();
+
+  std::vector<Copy> copies_;  // not done yet
   std::uint64_t done_bytes_ = 0;
   std::uint64_t total_bytes_ = 0;
 };
-
-// BLAKE2b-256 over the tensors, the metadata that changes results, and the rotations, which a
-// configuration can change: equal fingerprints compute the same.  Context length, tokenizer and
-// names of people and files are not in it.
-cache::Digest model_fingerprint(const GgufFile& file, std::span<const Rope> ropes);
 
 }  // namespace hearth

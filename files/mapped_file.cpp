@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -56,6 +57,12 @@ int take_guard_slot(const std::byte* data, std::size_t size) {
   return -1;  // more than 256 files at once: the rest is unguarded
 }
 
+std::string identity_of(const struct stat& status) {
+  return fmt::format("{}:{}:{}:{}.{}:{}.{}", status.st_dev, status.st_ino, status.st_size,
+                     status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec,
+                     status.st_ctim.tv_nsec);
+}
+
 }  // namespace
 
 void guard_mappings() {
@@ -80,6 +87,7 @@ Result<MappedFile> MappedFile::open(const std::string& path) {
   if (data == MAP_FAILED) return from_errno("map " + path);
   file.data_ = static_cast<const std::byte*>(data);
   file.path_ = path;
+  file.identity_ = identity_of(status);
   file.guard_slot_ = take_guard_slot(file.data_, file.size_);
   return file;
 }
@@ -93,12 +101,20 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(size_, other.size_);
   std::swap(guard_slot_, other.guard_slot_);
   std::swap(path_, other.path_);
+  std::swap(identity_, other.identity_);
   return *this;
 }
 
 MappedFile::~MappedFile() {
   if (guard_slot_ >= 0) guard_slots[static_cast<std::size_t>(guard_slot_)].begin = 0;
   if (data_ != nullptr) munmap(const_cast<std::byte*>(data_), size_);
+}
+
+bool MappedFile::is_settled() const {
+  constexpr time_t kTimesAreCoarseSeconds = 2;
+  struct stat status = {};
+  if (stat(path_.c_str(), &status) != 0 || identity_of(status) != identity_) return false;
+  return std::max(status.st_ctime, status.st_mtime) + kTimesAreCoarseSeconds < time(nullptr);
 }
 
 bool MappedFile::vanished() const {

@@ -29,6 +29,12 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
 
+  // What tells this file, as it was when it was opened, from every other and from itself after a
+  // change: device, inode, size, times of change.
+  const std::string& identity() const { return identity_; }
+  // Whether the file is still that one, and so old that a later change must show in its times.
+  bool is_settled() const;
+
   // True when a read hit a part of the file that had vanished: what was read since is not to be
   // trusted.  Needs guard_mappings().
   bool vanished() const;
@@ -42,6 +48,7 @@ class MappedFile {
   std::size_t size_ = 0;
   int guard_slot_ = -1;  // index in the handler's table
   std::string path_;
+  std::string identity_;
 };
 
 }  // namespace hearth
