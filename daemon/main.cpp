@@ -76,7 +76,11 @@ int run(int argc, char** argv) {
   }
   if (options->purge) {
     const Status purged = cache::SegmentStore::purge(config->state_dir);
-    return purged ? 0 : fail(purged.error());
+    if (!purged) return fail(purged.error());
+    std::error_code ignored;  // the directory stays when the user keeps other things there
+    std::filesystem::remove_all(config->state_dir + "/fingerprints", ignored);
+    std::filesystem::remove(config->state_dir, ignored);
+    return 0;
   }
   if (config->models.empty()) add_default_model(*config);
   start_log(log_level_of(config->log_level));
