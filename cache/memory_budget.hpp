@@ -42,7 +42,13 @@ class BudgetShare {
       : budget_(other.budget_),
         taken_(std::exchange(other.taken_, 0)),
         aside_(std::exchange(other.aside_, 0)) {}
-  BudgetShare& operator=(BudgetShare&&) = delete;
+  BudgetShare& operator=(BudgetShare&& other) noexcept {
+    budget_->give_back(taken_ + aside_);
+    budget_ = other.budget_;
+    taken_ = std::exchange(other.taken_, 0);
+    aside_ = std::exchange(other.aside_, 0);
+    return *this;
+  }
   ~BudgetShare() { budget_->give_back(taken_ + aside_); }
 
   // Set bytes aside for take(), in place of what was set aside before.  False when the budget does
@@ -68,6 +74,9 @@ class BudgetShare {
     taken_ -= bytes;
     aside_ += bytes;
   }
+
+  // All that was taken is needed no more: it is set aside again.
+  void put_back_all() { put_back(taken_); }
 
   std::uint64_t limit() const { return budget_->limit(); }  // of the whole budget
 

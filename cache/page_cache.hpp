@@ -36,6 +36,12 @@ class PageCache {
  public:
   PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret);
 
+  // The share of the budget of a cache that no sequence uses any more.
+  static BudgetShare dissolve(std::unique_ptr<PageCache> cache) {
+    return Segment::dissolve(std::move(cache->segment_));
+  }
+
+  const SegmentGeometry& geometry() const { return segment_->geometry(); }
   std::uint32_t page_tokens() const { return segment_->page_tokens(); }
   std::byte* payload(SlotId slot) const { return segment_->payload(slot); }
   std::uint64_t payload_bytes() const { return segment_->payload_bytes(); }

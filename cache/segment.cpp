@@ -100,6 +100,13 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
 
 Segment::~Segment() = default;
 
+BudgetShare Segment::dissolve(std::unique_ptr<Segment> segment) {
+  BudgetShare share = std::move(segment->share_);
+  segment.reset();
+  share.put_back_all();
+  return share;
+}
+
 Status Segment::map(UniqueFd fd) {
   if (const int failed = posix_fallocate(fd.get(), 0, static_cast<off_t>(table_bytes_))) {
     return from_errno("take memory for the page table", failed);

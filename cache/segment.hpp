@@ -33,6 +33,8 @@ struct SegmentGeometry {
   std::uint32_t page_tokens;     // power of two, 8 .. 256
   std::uint64_t payload_bytes;   // of one page
   std::uint64_t capacity_bytes;  // how large the segment may ever grow
+
+  bool operator==(const SegmentGeometry&) const = default;
 };
 
 // Who a page belongs to and what it continues.
@@ -57,6 +59,10 @@ class Segment {
   // there is no room, which is not an error.  Errors: IO when the kernel has no memory.
   Result<std::uint32_t> grow();
 
+  // The share of the budget, all of it set aside again, of a segment that will not be used any
+  // more.
+  static BudgetShare dissolve(std::unique_ptr<Segment> segment);
+
   // Keep at most this much of the budget set aside, bytes that memory was not taken for yet.
   void keep_aside(std::uint64_t bytes) { share_.set_aside(std::min(bytes, share_.aside())); }
 
@@ -65,6 +71,7 @@ class Segment {
   std::uint64_t object_stride() const { return object_stride_; }
   std::uint32_t page_tokens() const { return geometry_.page_tokens; }
   const Digest& fingerprint() const { return geometry_.fingerprint; }
+  const SegmentGeometry& geometry() const { return geometry_; }
 
   // Take a FREE slot for a page of this namespace.  Its memory is zeroed when another namespace had
   // it.

@@ -17,6 +17,8 @@ Result<int> run_tokenize(const Options& options);
 Result<int> run_detokenize(const Options& options);
 // models, ps and stats
 Result<int> run_status(const Options& options);
+// load and unload
+Result<int> run_load(const Options& options);
 // Of files: no daemon is asked.
 Result<int> run_pull(const Options& options);
 Result<int> run_info(const Options& options);

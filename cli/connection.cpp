@@ -71,6 +71,18 @@ Result<Stream> Connection::evaluate(const hearth_eval_options& options) const {
   return Stream(stream);
 }
 
+Result<Stream> Connection::load(const std::string& model, std::int64_t keep_alive_s) const {
+  hearth_stream* stream = nullptr;
+  HEARTH_CHECK(check(hearth_load(client_.get(), model.c_str(), keep_alive_s, &stream)));
+  return Stream(stream);
+}
+
+Result<Stream> Connection::unload(const std::string& model) const {
+  hearth_stream* stream = nullptr;
+  HEARTH_CHECK(check(hearth_unload(client_.get(), model.c_str(), &stream)));
+  return Stream(stream);
+}
+
 Result<bool> Connection::next(const Stream& stream, hearth_event& ret_event) const {
   for (;;) {
     pollfd waits[] = {{signal_fd(), POLLIN, 0}, {-1, 0, 0}};

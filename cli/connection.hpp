@@ -41,6 +41,9 @@ class Connection {
   Result<Stream> generate(const hearth_generate_options& options) const;
   Result<Stream> evaluate(const hearth_eval_options& options) const;
 
+  Result<Stream> load(const std::string& model, std::int64_t keep_alive_s) const;
+  Result<Stream> unload(const std::string& model) const;
+
   // Wait for the next event of a stream; false when a signal was noted, see interrupt.hpp.
   Result<bool> next(const Stream& stream, hearth_event& ret_event) const;
   Status cancel(const Stream& stream) const;

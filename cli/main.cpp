@@ -37,6 +37,8 @@ Result<int> run(const Options& options) {
     case Command::models:
     case Command::ps:
     case Command::stats: return run_status(options);
+    case Command::load:
+    case Command::unload: return run_load(options);
     case Command::pull: return run_pull(options);
     case Command::info: return run_info(options);
     case Command::config: return run_config(options);

@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "cli/table.hpp"
+#include "common/duration.hpp"
 #include "common/limits.h"
 #include "files/quantize_mix.hpp"
 
@@ -218,6 +219,28 @@ void add_embed(CLI::App& app, Options& options) {
   sub->add_flag("--no-normalize", options.no_normalize, "keep the length; else it is made 1");
 }
 
+void add_load(CLI::App& app, Options& options) {
+  CLI::App* sub = add_command(app, options, Command::load, "load", "have a model in memory");
+  sub->footer(
+      "\n  hearth load stories --keep-alive 2h\n\n"
+      "Requests load their model by themselves: this is for doing it before.");
+  add_model(sub, options);
+  sub->add_option_function<std::string>(
+         "--keep-alive",
+         [&options](const std::string& text) {
+           const auto seconds = parse_keep_alive(text);
+           if (!seconds) refuse("--keep-alive", "\"" + text + "\" is " + seconds.error().message);
+           options.keep_alive_s = *seconds;
+         },
+         "how long it then stays when nobody uses it: 90, 30m, 2h, forever [the daemon's setting]")
+      ->type_name("");
+  sub = add_command(app, options, Command::unload, "unload", "have a model out of memory");
+  sub->footer(
+      "\n  hearth unload stories\n\n"
+      "Requests that are open are finished first.  What the model has cached stays.");
+  add_model(sub, options);
+}
+
 void add_pull(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::pull, "pull", "download a model file");
   sub->footer(kPullExamples);
@@ -311,6 +334,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_conversions(app, options);
   add_eval(app, options);
   add_embed(app, options);
+  add_load(app, options);
   add_files(app, options);
   add_pull(app, options);
   add_config(app, options);

@@ -22,6 +22,8 @@ enum class Command {
   detokenize,
   eval,
   embed,
+  load,
+  unload,
   info,
   pull,
   quantize,
@@ -68,6 +70,8 @@ struct Options {
 
   std::string pooling = "mean";  // embed: "mean", "last"
   bool no_normalize = false;     // embed
+
+  std::int64_t keep_alive_s = HEARTH_UNSET_I64;  // load
 
   std::string config_file;  // config; empty: hearthd's own
 

@@ -25,6 +25,17 @@ std::string name(JsonView value) {
   return value.known() ? value.string() : "-";
 }
 
+// "3m of 30m": how long nobody has used a model that is loaded, and how long it stays then.
+std::string idle(JsonView model) {
+  if (name(model["state"]) != "ready") return "-";
+  if (model["has_to_go"].boolean()) return "has to go";
+  std::string text = duration_text(model["idle_s"].number());
+  if (model["keep_alive_s"].known()) {
+    text += " of " + duration_text(model["keep_alive_s"].number());
+  }
+  return text;
+}
+
 std::string models_text(JsonView document) {
   Table table({"ID", "STATE", "ARCHITECTURE", ">PARAMETERS", "WEIGHTS", ">SIZE", ">CONTEXT",
                ">VOCAB", "TOKENIZER", "PATH"});
@@ -44,13 +55,13 @@ std::string models_text(JsonView document) {
 std::string ps_text(JsonView document) {
   const JsonView daemon = document["daemon"];
   Table models({"MODEL", "STATE", ">CONTEXT", "KV", "KERNELS", ">THREADS", ">MEMORY", ">RUNNING",
-                ">QUEUED"});
+                ">QUEUED", ">IDLE"});
   document["models"].each([&](JsonView model) {
     std::string state = name(model["state"]);
     if (state == "loading") state += fmt::format(" {:.0f}%", 100 * model["progress"].number());
     models.add({name(model["id"]), state, exact(model["context"]), name(model["kv_type"]),
-                name(model["tier"]), exact(model["threads"]), bytes(model["weight_bytes"]),
-                exact(model["running"]), exact(model["queued"])});
+                name(model["tier"]), exact(model["threads"]), bytes(model["memory_bytes"]),
+                exact(model["running"]), exact(model["queued"]), idle(model)});
   });
   Table requests({">REQUEST", "MODEL", "VERB", "CLIENT", ">UID", ">AGE", ">PROMPT", ">GENERATED"});
   document["requests"].each([&](JsonView request) {
@@ -72,18 +83,20 @@ std::string ps_text(JsonView document) {
 std::string stats_text(JsonView document) {
   const JsonView daemon = document["daemon"];
   Table totals({">UP", ">CONNECTIONS", ">EVER", ">REQUESTS", ">ERRORS", ">RESIDENT", ">FDS",
-                ">KV USED", ">KV LIMIT"});
+                ">MODELS", ">MODEL LIMIT", ">KV USED", ">KV LIMIT"});
   totals.add({duration_text(daemon["uptime_s"].number()), exact(daemon["connections"]),
               exact(daemon["connections_total"]), exact(daemon["requests_total"]),
               exact(daemon["errors_total"]), bytes(daemon["rss_bytes"]), exact(daemon["open_fds"]),
+              bytes(daemon["model_bytes_used"]), bytes(daemon["model_bytes_limit"]),
               bytes(daemon["kv_bytes_used"]), bytes(daemon["kv_bytes_limit"])});
-  Table models({"MODEL", ">PROMPT ROWS", ">GENERATED ROWS", ">CACHED TOKENS", ">STEPS",
+  Table models({"MODEL", ">LOADS", ">PROMPT ROWS", ">GENERATED ROWS", ">CACHED TOKENS", ">STEPS",
                 ">PAGES IN USE", ">PAGES CACHED", ">EVICTIONS", ">PREEMPTIONS"});
   document["models"].each([&](JsonView model) {
-    models.add(
-        {name(model["id"]), exact(model["rows"]["prompt"]), exact(model["rows"]["generated"]),
-         exact(model["cached_tokens"]), exact(model["steps"]), exact(model["pages"]["in_use"]),
-         exact(model["pages"]["cached"]), exact(model["evictions"]), exact(model["preemptions"])});
+    models.add({name(model["id"]), exact(model["loads"]), exact(model["rows"]["prompt"]),
+                exact(model["rows"]["generated"]), exact(model["cached_tokens"]),
+                exact(model["steps"]), exact(model["pages"]["in_use"]),
+                exact(model["pages"]["cached"]), exact(model["evictions"]),
+                exact(model["preemptions"])});
   });
   return totals.text() + '\n' + models.text();
 }

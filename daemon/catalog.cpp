@@ -1,12 +1,22 @@
 #include "daemon/catalog.hpp"
 
+#include <algorithm>
+
 #include "files/gguf.hpp"
 
 namespace hearth {
 
+bool Catalog::is_current() const {
+  return std::ranges::all_of(
+      parts, [](const Part& part) { return file_identity(part.path) == part.identity; });
+}
+
 Result<Catalog> read_catalog(const std::string& path) {
   HEARTH_TRY(const GgufFile file, GgufFile::open(path));
   Catalog catalog;
+  for (const MappedFile& part : file.files()) {
+    catalog.parts.push_back({part.path(), part.identity()});
+  }
   HEARTH_TRY(catalog.facts, read_facts(file));
   HEARTH_TRY(Vocabulary vocabulary, read_vocabulary(file));
   if (vocabulary.model == TokenizerModel::none) {

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 #include "engine/tokenizer/tokenizer.hpp"
@@ -15,7 +16,15 @@ namespace hearth {
 
 struct Catalog {
   ModelFacts facts;
-  std::unique_ptr<Tokenizer> tokenizer;  // null: token ids are the only interface
+  std::shared_ptr<const Tokenizer> tokenizer;  // null: token ids are the only interface
+  struct Part {
+    std::string path;
+    std::string identity;  // file_identity() when it was read
+  };
+  std::vector<Part> parts;  // the files of the model
+
+  // False when a file is another one now.  Asks the file system, reads nothing.
+  bool is_current() const;
 };
 
 // Errors: IO, MODEL.

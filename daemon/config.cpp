@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "cache/page_key.hpp"
+#include "common/duration.hpp"
 #include "common/limits.h"
 
 namespace hearth {
@@ -107,11 +108,19 @@ std::string default_state_dir() {
   return fmt::format("/tmp/hearth-{}", geteuid());
 }
 
+std::uint64_t machine_bytes() {
+  const auto pages = static_cast<std::uint64_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
+  return pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 // A quarter of the machine's memory: pages take memory only when they are filled.
 std::string default_kv_bytes() {
-  const auto pages = static_cast<std::uint64_t>(std::max(0L, sysconf(_SC_PHYS_PAGES)));
-  const auto page_size = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return std::to_string(std::max<std::uint64_t>(256u << 20, pages * page_size / 4));
+  return std::to_string(std::max<std::uint64_t>(256u << 20, machine_bytes() / 4));
+}
+
+// What then is left, but for an eighth of the machine for others.
+std::string default_model_bytes() {
+  return std::to_string(std::max<std::uint64_t>(256u << 20, machine_bytes() / 8 * 5));
 }
 
 // One line per setting: its name, what it means, its default, how its text becomes the field.
@@ -187,6 +196,25 @@ const std::vector<Setting>& settings() {
          HEARTH_TRY(config.kv_bytes, parse_bytes("kv-bytes", raw));
          return {};
        }},
+      {"model-bytes", "memory for all loaded models together, as in 16G", default_model_bytes,
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.model_bytes, parse_bytes("model-bytes", raw));
+         return {};
+       }},
+      {"keep-alive", "how long a model that nobody uses stays loaded: 90, 30m, 2h, forever",
+       [] { return std::string("forever"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         const auto seconds = parse_keep_alive(raw.value);
+         if (!seconds) return wrong("keep-alive", raw, "is " + seconds.error().message);
+         config.keep_alive_s = *seconds;
+         return {};
+       }},
+      {"preload", "models to load at the start, as far as model-bytes goes: all, none",
+       [] { return std::string("all"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.preload, parse_choice("preload", raw, {"all", "none"}));
+         return {};
+       }},
       {"kv-type", "precision of the KV cache: auto (f32 for F32 models, else f16), f32, f16, bf16",
        [] { return std::string("auto"); },
        [](const RawSetting& raw, Config& config) -> Status {
@@ -205,7 +233,8 @@ const std::vector<Setting>& settings() {
                     parse_choice("cpu-tier", raw, {"auto", "avx512", "avx2", "ref"}));
          return {};
        }},
-      {"drain-seconds", "how long running requests may go on after SIGTERM",
+      {"drain-seconds",
+       "how long requests may go on after SIGTERM, or unread when their model has to go",
        [] { return std::string("30"); },
        [](const RawSetting& raw, Config& config) {
          return number_into<&Config::drain_seconds, 0, 86400>("drain-seconds", raw, config);

@@ -32,11 +32,14 @@ struct Config {
   std::uint32_t threads = 0;                  // that compute; 0: one per core we may use
   std::uint32_t ctx = 0;            // longest sequence, tokens; 0: what each model was trained for
   std::uint64_t kv_bytes = 0;       // budget of all KV caches together
+  std::uint64_t model_bytes = 0;    // budget of all weights in memory together
+  std::int64_t keep_alive_s = -1;   // how long an idle model stays in memory; -1: for ever
+  std::string preload;              // all, none: what is loaded at the start
   std::string kv_type;              // auto, f32, f16, bf16
   std::string device;               // auto, cpu
   std::string cpu_tier;             // auto, avx512, avx2, ref
   std::string log_level;            // debug, info, warning, error
-  std::uint32_t drain_seconds = 0;  // what runs may go on for after SIGTERM
+  std::uint32_t drain_seconds = 0;  // what runs may go on for, see config.cpp
 };
 
 // A value as a source gave it, not parsed yet.

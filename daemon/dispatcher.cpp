@@ -7,6 +7,7 @@
 
 #include "daemon/sampling_report.hpp"
 #include "daemon/session.hpp"
+#include "engine/clock.hpp"
 
 namespace hearth {
 namespace {
@@ -50,16 +51,23 @@ Request* Dispatcher::find(RequestId id) {
 void Dispatcher::open(std::unique_ptr<Request> request) {
   Request& opened = *request;
   requests_.emplace(opened.id, std::move(request));
+  ServedModel& model = *opened.model;
+  // Asked for by name, it gets another chance.
+  if (opened.verb == HEARTH_VERB_LOAD && model.state() == ModelState::failed) model.read_file();
+  const bool in_memory = model.state() == ModelState::loading || model.state() == ModelState::ready;
+  if (opened.verb == HEARTH_VERB_UNLOAD && in_memory) residency_->let_go(model);
+  const bool needs_weights = opened.verb == HEARTH_VERB_LOAD ||
+                             opened.verb == HEARTH_VERB_GENERATE || opened.verb == HEARTH_VERB_EVAL;
+  if (needs_weights) opened.term = residency_->join(model);
   advance(opened);
 }
 
 // One step on the way of a request, as far as its model lets it go.
 void Dispatcher::advance(Request& request) {
   ServedModel& model = *request.model;
+  if (request.verb == HEARTH_VERB_UNLOAD) return advance_unload(request);
   if (model.state() == ModelState::failed) return fail(request, model.error());
-  if (!model.has_catalog()) return;  // on_model_changed() comes back here
-  const bool converts = request.verb == HEARTH_VERB_TOKENIZE ||
-                        request.verb == HEARTH_VERB_DETOKENIZE || request.prompt_is_text;
+  if (model.state() == ModelState::waiting) return;  // on_model_changed() comes back here
   if (request.stage == RequestStage::waits_for_catalog) {
     if (request.verb == HEARTH_VERB_GENERATE && !request.raw && model.facts().has_chat_template) {
       return fail(request, {Code::INVALID_OPERATION,
@@ -67,20 +75,47 @@ void Dispatcher::advance(Request& request) {
                                         "apply: ask for a raw prompt (--raw)",
                                         model.id())});
     }
+    const bool converts = request.verb == HEARTH_VERB_TOKENIZE ||
+                          request.verb == HEARTH_VERB_DETOKENIZE ||
+                          (request.verb == HEARTH_VERB_GENERATE && request.prompt_is_text);
     if (converts) return convert(request);
     request.stage = RequestStage::waits_for_engine;
   }
   if (request.stage != RequestStage::waits_for_engine) return;
-  if (model.state() == ModelState::vocabulary) {
-    return fail(request,
-                {Code::MODEL, fmt::format("model {} has a vocabulary only: it can tokenize "
-                                          "and detokenize",
-                                          model.id())});
+  switch (model.state()) {
+    case ModelState::vocabulary:
+      return fail(request,
+                  {Code::MODEL, fmt::format("model {} has a vocabulary only: it can tokenize "
+                                            "and detokenize",
+                                            model.id())});
+    case ModelState::loading:
+      return request.session->send_progress(request.wire_request, "loading", model.progress());
+    case ModelState::ready:
+      if (!residency_->admits(model, request.term)) return;
+      return request.verb == HEARTH_VERB_LOAD ? answer_load(request) : submit(request);
+    default: return;  // it will be loaded
   }
-  if (model.state() == ModelState::loading) {
-    return request.session->send_progress(request.wire_request, "loading", model.progress());
-  }
-  submit(request);
+}
+
+void Dispatcher::answer_load(Request& request) {
+  const ServedModel& model = *request.model;
+  if (request.keep_alive_s) residency_->keep_alive(model, *request.keep_alive_s);
+  JsonWriter json;
+  json.add("state", model_state_name(model.state()))
+      .add("memory_bytes", model.memory_bytes())
+      .add("load_ms", ms(model.loaded().load_ns));
+  request.session->reply(request.wire_request, request.verb, &json);
+  close(request);
+}
+
+// Over as soon as the model is out of memory, if only for a moment.
+void Dispatcher::advance_unload(Request& request) {
+  const ServedModel& model = *request.model;
+  if (model.in_memory()) return;
+  JsonWriter json;
+  json.add("state", model_state_name(model.state()));
+  request.session->reply(request.wire_request, request.verb, &json);
+  close(request);
 }
 
 void Dispatcher::advance_all(ServedModel& model) {
@@ -96,7 +131,7 @@ void Dispatcher::advance_all(ServedModel& model) {
 
 // Text to ids, or back, on a text thread.
 void Dispatcher::convert(Request& request) {
-  const Tokenizer* tokenizer = request.model->tokenizer();
+  const std::shared_ptr<const Tokenizer> tokenizer = request.model->tokenizer();
   if (tokenizer == nullptr) {
     return fail(request, {Code::TOKENIZATION, fmt::format("model {} has no vocabulary: give token "
                                                           "ids instead of text",
@@ -225,6 +260,7 @@ void Dispatcher::grant(RequestId id, std::uint32_t tokens) {
   Request* request = find(id);
   if (request == nullptr) return;
   request->credit_total += tokens;
+  request->credit_ns = now_ns();
   pass_credit(*request);
 }
 
@@ -259,7 +295,16 @@ void Dispatcher::forget(RequestId id) {
   request->session = nullptr;
   if (request->stage == RequestStage::in_engine) pass_cancel(*request);
   if (request->cancel_wanted && !request->cancel_passed) return;  // kept until the engine knows
-  requests_.erase(id);
+  erase(id);
+}
+
+void Dispatcher::erase(RequestId id) {
+  const auto found = requests_.find(id);
+  if (found == requests_.end()) return;
+  const ServedModel& model = *found->second->model;
+  const std::uint64_t term = found->second->term;
+  requests_.erase(found);
+  if (term != 0) residency_->leave(model, term);
 }
 
 // Tell an engine what its full ring did not take before.
@@ -276,7 +321,7 @@ void Dispatcher::retry(ServedModel& model) {
       advance(*request);
     } else if (request->cancel_wanted && !request->cancel_passed) {
       pass_cancel(*request);
-      if (request->cancel_passed && request->session == nullptr) requests_.erase(id);
+      if (request->cancel_passed && request->session == nullptr) erase(id);
     } else {
       pass_credit(*request);
     }
@@ -294,17 +339,38 @@ void Dispatcher::fail(Request& request, const Error& error) {
 void Dispatcher::close(Request& request) {
   Session* session = request.session;
   const std::uint32_t number = request.wire_request;
-  requests_.erase(request.id);  // request is dangling from here
+  erase(request.id);  // request is dangling from here
   if (session != nullptr) session->close_request(number);
 }
 
+// The model has to make room for another one.
+void Dispatcher::cut_parked(ServedModel& model, std::int64_t patience_ns) {
+  std::vector<RequestId> ids;
+  for (const auto& [id, request] : requests_) {
+    if (request->model != &model || request->stage != RequestStage::in_engine) continue;
+    const std::uint64_t sent =
+        request->submit.want_logits != 0 ? request->rows_sent : request->completion_tokens;
+    if (sent < request->credit_total || now_ns() - request->credit_ns < patience_ns) continue;
+    ids.push_back(id);
+  }
+  for (const RequestId id : ids) {
+    Request* request = find(id);
+    if (request == nullptr) continue;
+    pass_cancel(*request);
+    fail(*request, {Code::UNAVAILABLE,
+                    fmt::format("model {} has to make room for another one, and this request has "
+                                "not been read for {} s",
+                                model.id(), patience_ns / 1'000'000'000)});
+  }
+}
+
 void Dispatcher::on_model_changed(ServedModel& model) {
+  residency_->on_model_changed(model);
   advance_all(model);
 }
 
 void Dispatcher::on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) {
   switch (notice) {
-    case Notice::loading: advance_all(model); break;
     case Notice::done: on_done(head_of<DoneNotice>(payload)); break;
     default: on_request_notice(notice, payload); break;
   }
@@ -385,7 +451,7 @@ void Dispatcher::on_done(const DoneNotice& done) {
     request->session->reply(request->wire_request, request->verb, &json, request->embedding);
     close(*request);
   } else {
-    requests_.erase(done.request);
+    erase(done.request);
   }
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/request.hpp"
+#include "daemon/residency.hpp"
 #include "daemon/served_model.hpp"
 #include "daemon/text_job.hpp"
 
@@ -19,7 +20,8 @@ namespace hearth {
 
 class Dispatcher : public ModelOwner {
  public:
-  explicit Dispatcher(uv_loop_t* loop) : jobs_(loop) {}
+  // residency outlives the dispatcher.
+  Dispatcher(uv_loop_t* loop, Residency* residency) : jobs_(loop), residency_(residency) {}
 
   // An id that no request had before.
   RequestId next_id() { return next_id_++; }
@@ -31,6 +33,9 @@ class Dispatcher : public ModelOwner {
   void grant(RequestId id, std::uint32_t tokens);
   void cancel(RequestId id);
   void forget(RequestId id);
+
+  // Fail the requests of a model whose clients gave no credit for so long.
+  void cut_parked(ServedModel& model, std::int64_t patience_ns);
 
   // A frame with rows of logits of this request was handed to the kernel.
   void on_sent(RequestId id);
@@ -54,6 +59,8 @@ class Dispatcher : public ModelOwner {
   void advance_all(ServedModel& model);
   void convert(Request& request);
   void answer_conversion(Request& request);
+  void answer_load(Request& request);
+  void advance_unload(Request& request);
   void submit(Request& request);
   Status check_prompt(const Request& request) const;
   std::uint64_t passable_credit(const Request& request) const;
@@ -62,10 +69,12 @@ class Dispatcher : public ModelOwner {
   void retry(ServedModel& model);
   void fail(Request& request, const Error& error);
   void close(Request& request);
+  void erase(RequestId id);
   void on_request_notice(Notice notice, std::span<const std::byte> payload);
   void on_done(const DoneNotice& done);
 
   TextJobs jobs_;
+  Residency* residency_;
   std::unordered_map<RequestId, std::unique_ptr<Request>> requests_;
   RequestId next_id_ = 1;
   std::uint64_t errors_total_ = 0;

@@ -70,7 +70,7 @@ std::uint64_t open_descriptors() {
   return static_cast<std::uint64_t>(std::distance(begin(listing), end(listing)));
 }
 
-JsonWriter model_of_ps(const ServedModel& model, int threads) {
+JsonWriter model_of_ps(const ServedModel& model, const Residency& residency, int threads) {
   JsonWriter json;
   const bool ready = model.state() == ModelState::ready;
   const LoadedNotice& loaded = model.loaded();
@@ -81,10 +81,16 @@ JsonWriter model_of_ps(const ServedModel& model, int threads) {
   add_known(json, "context", ready ? loaded.context : 0);
   add_known(json, "kv_type", std::string(ready ? kv_type_name(loaded.kv_format) : ""));
   add_known(json, "tier", std::string(ready ? loaded.tier : ""));
-  json.add("threads", threads)
-      .add("weight_bytes", loaded.weight_bytes)
-      .add("running", stats.running)
-      .add("queued", stats.queued);
+  const Residency::Use& use = residency.use_of(model);
+  json.add("threads", threads);
+  add_known(json, "memory_bytes", model.in_memory() ? model.memory_bytes() : 0);
+  json.add("idle_s", use.users > 0 ? 0.0 : seconds_since(use.last_used_ns));
+  if (use.keep_alive_s == Residency::kForever) {
+    json.add_null("keep_alive_s");
+  } else {
+    json.add("keep_alive_s", use.keep_alive_s);
+  }
+  json.add("has_to_go", use.has_to_go()).add("running", stats.running).add("queued", stats.queued);
   return json;
 }
 
@@ -123,7 +129,9 @@ std::string ps_document(Server& server, uid_t asker) {
       .add("connections", std::uint64_t{server.connection_count()})
       .add("draining", server.draining());
   JsonWriter models = JsonWriter::array();
-  for (const auto& model : server.models()) models.push(model_of_ps(*model, server.threads()));
+  for (const auto& model : server.models()) {
+    models.push(model_of_ps(*model, server.residency(), server.threads()));
+  }
 
   std::vector<const Request*> open;
   for (const auto& [id, request] : server.dispatcher().requests()) {
@@ -162,7 +170,9 @@ std::string stats_document(Server& server) {
       .add("rss_bytes", resident_bytes())
       .add("open_fds", open_descriptors())
       .add("kv_bytes_used", server.budget().used())
-      .add("kv_bytes_limit", server.budget().limit());
+      .add("kv_bytes_limit", server.budget().limit())
+      .add("model_bytes_used", server.residency().bytes_used())
+      .add("model_bytes_limit", server.residency().bytes_limit());
   JsonWriter models = JsonWriter::array();
   for (const auto& model : server.models()) {
     const EngineStats stats = model->stats();
@@ -177,6 +187,7 @@ std::string stats_document(Server& server) {
         .add("tokens", model->loaded().page_tokens);
     JsonWriter json;
     json.add("id", model->id())
+        .add("loads", model->load_count())
         .add("rows", std::move(rows))
         .add("cached_tokens", stats.cached_tokens)
         .add("steps", stats.steps)

@@ -1,11 +1,12 @@
-// One request that a client waits for: GENERATE, EVAL, TOKENIZE or DETOKENIZE, from its frame to
-// its reply.
+// One request that a client waits for: GENERATE, EVAL, TOKENIZE, DETOKENIZE, LOAD or UNLOAD, from
+// its frame to its reply.
 //
 // THREAD: loop.  OWNER: the Server's table of requests, by id.  A session that goes takes its
 // requests with it; what engines and text threads still say about them then falls on deaf ears.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,8 @@ struct Request {
   ServedModel* model = nullptr;
   RequestStage stage = RequestStage::waits_for_catalog;
   std::int64_t received_ns = 0;
+  std::uint64_t term = 0;                    // of its model, see Residency; 0: it needs no weights
+  std::optional<std::int64_t> keep_alive_s;  // LOAD
 
   // Input
   bool prompt_is_text = true;
@@ -48,6 +51,7 @@ struct Request {
 
   // Flow control, in tokens or rows of logits
   std::uint64_t credit_total = 0;   // that the client has given
+  std::int64_t credit_ns = 0;       // when it gave some last
   std::uint64_t credit_passed = 0;  // of these, that the engine was given
   std::uint64_t rows_sent = 0;      // rows of logits handed to the kernel
   std::uint32_t completion_tokens = 0;

@@ -1,7 +1,9 @@
 #include "daemon/served_model.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "daemon/log.hpp"
 
@@ -11,57 +13,141 @@ namespace {
 // Notices handled in one turn of the loop: a fast engine must not keep clients waiting.
 constexpr int kNoticesPerTurn = 256;
 
+// Counts go on where the last engine ended; the rest is as it is now.
+EngineStats sum(const EngineStats& past, EngineStats now) {
+  now.prompt_rows += past.prompt_rows;
+  now.generated_rows += past.generated_rows;
+  now.cached_tokens += past.cached_tokens;
+  now.steps += past.steps;
+  now.preemptions += past.preemptions;
+  return now;
+}
+
 }  // namespace
 
 const char* model_state_name(ModelState state) {
   switch (state) {
     case ModelState::waiting: return "waiting";
+    case ModelState::unloaded: return "unloaded";
     case ModelState::loading: return "loading";
     case ModelState::ready: return "ready";
+    case ModelState::unloading: return "unloading";
     case ModelState::vocabulary: return "vocabulary";
     case ModelState::failed: return "failed";
   }
   return "failed";
 }
 
-ServedModel::ServedModel(ModelConfig config, uv_loop_t* loop, ModelOwner* owner,
-                         cache::BudgetShare share)
-    : config_(std::move(config)), loop_(loop), owner_(owner), share_(std::move(share)) {}
+// So much of the budget is the model's own until it is known what one context needs.
+ServedModel::ServedModel(ModelConfig config, const ModelServices* services)
+    : config_(std::move(config)), services_(services) {
+  kv_.share.emplace(services_->kv_budget);
+  kv_.share->set_aside(services_->kv_budget->limit() / services_->model_count);
+  read_file();
+}
 
 ServedModel::~ServedModel() {
   assert(notices_poll_ == nullptr);
 }
 
-void ServedModel::fail(Error error) {
-  log_error("model {}: {}", id(), error.message);
-  state_ = ModelState::failed;
-  share_.reset();
-  error_ = std::move(error);
-  owner_->on_model_changed(*this);
+void ServedModel::change(ModelState state) {
+  state_ = state;
+  services_->owner->on_model_changed(*this);
 }
 
-void ServedModel::take_catalog(Result<Catalog> catalog, const EngineParts& parts) {
+void ServedModel::fail(Error error) {
+  log_error("model {}: {}", id(), error.message);
+  drop_engine();
+  kv_.share.reset();
+  error_ = std::move(error);
+  change(ModelState::failed);
+}
+
+void ServedModel::read_file() {
+  state_ = ModelState::waiting;
+  const auto catalog = std::make_shared<std::optional<Result<Catalog>>>();
+  services_->jobs->run([catalog, path = path()] { catalog->emplace(read_catalog(path)); },
+                       [this, catalog] {
+                         if (!shut_down_) take_catalog(std::move(**catalog));
+                       });
+}
+
+void ServedModel::take_catalog(Result<Catalog> catalog) {
   if (!catalog) return fail(catalog.error());
   catalog_ = *std::move(catalog);
-  has_catalog_ = true;
+  loaded_ = {};
   if (!facts().has_tensors) {
-    share_.reset();
-    state_ = ModelState::vocabulary;
+    kv_ = {};
     log_info("model {}: vocabulary only, {} tokens", id(), facts().vocab);
-    return owner_->on_model_changed(*this);
+    return change(ModelState::vocabulary);
   }
-  EngineOptions options = parts.options;
+  if (kv_.share) kv_.share->set_aside(std::min(kv_.share->aside(), context_bytes()));
+  change(ModelState::unloaded);
+}
+
+// What one sequence of the greatest length takes of the budget, rather more than less.
+std::uint64_t ServedModel::context_bytes() const {
+  const EngineOptions& options = services_->options;
+  const std::uint64_t equal_share = services_->kv_budget->limit() / services_->model_count;
+  const std::uint64_t tokens =
+      (options.context != 0 ? options.context : facts().context_length) + options.page_tokens;
+  const bool narrow = options.kv_type == KvType::f16 || options.kv_type == KvType::bf16;
+  const std::uint64_t bytes = facts().kv_bytes(tokens, narrow ? 2 : 4);
+  constexpr std::uint64_t kTables = 4u << 20;
+  return facts().kv_values == 0 ? equal_share : std::min(equal_share, bytes / 8 * 9 + kTables);
+}
+
+std::uint64_t ServedModel::memory_bytes() const {
+  if (loaded_.weight_bytes != 0) return loaded_.weight_bytes + loaded_.buffer_bytes;
+  return facts().tensor_bytes;
+}
+
+void ServedModel::load() {
+  assert(state_ == ModelState::unloaded);
+  if (!kv_.pages && !kv_.share) {
+    kv_.share.emplace(services_->kv_budget);
+    if (!kv_.share->set_aside(context_bytes())) {
+      return fail({Code::LIMIT,
+                   "kv-bytes: the caches of other models have left no room for this "
+                   "model's: raise kv-bytes or restart the daemon"});
+    }
+  }
+  EngineOptions options = services_->options;
+  options.rope = config_.rope;
   options.model_path = config_.path;
   options.segment_name = "kv-" + segment_name_of(id());
-  engine_ = std::make_unique<Engine>(std::move(options), tokenizer(), parts.pool, parts.store,
-                                     *std::move(share_));
-  share_.reset();
+  progress_ = 0;
+  ++load_count_;
+  engine_ = std::make_shared<Engine>(std::move(options), tokenizer().get(), services_->pool,
+                                     services_->store, std::exchange(kv_, {}));
   notices_poll_ = new uv_poll_t;
-  uv_poll_init(loop_, notices_poll_, engine_->notices().readable().fd());
+  uv_poll_init(services_->loop, notices_poll_, engine_->notices().readable().fd());
   notices_poll_->data = this;
   uv_poll_start(notices_poll_, UV_READABLE, on_notices);
-  state_ = ModelState::loading;
-  owner_->on_model_changed(*this);
+  change(ModelState::loading);
+}
+
+void ServedModel::unload() {
+  assert(state_ == ModelState::ready);
+  const std::shared_ptr<Engine> engine = engine_;
+  const auto kv = std::make_shared<KvMemory>();
+  past_stats_ = stats();
+  past_stats_.running = past_stats_.queued = 0;
+  past_stats_.pages_in_use = 0;
+  end_polling();
+  engine_.reset();
+  services_->jobs->run([engine, kv] { *kv = engine->stop(); },
+                       [this, kv] {
+                         if (shut_down_) return;
+                         kv_ = std::move(*kv);
+                         log_info("model {}: unloaded", id());
+                         change(ModelState::unloaded);
+                       });
+  change(ModelState::unloading);
+}
+
+EngineStats ServedModel::stats() const {
+  return engine_ ? sum(past_stats_, engine_->stats()) : past_stats_;
 }
 
 void ServedModel::on_notices(uv_poll_t* handle, int, int) {
@@ -79,32 +165,42 @@ void ServedModel::handle_notices() {
       LoadingNotice loading;
       std::memcpy(&loading, message_.data(), sizeof(loading));
       progress_ = loading.fraction;
-      owner_->on_notice(*this, notice, message_);
+      change(ModelState::loading);
     } else if (notice == Notice::loaded) {
       std::memcpy(&loaded_, message_.data(), sizeof(loaded_));
-      state_ = ModelState::ready;
       log_info("model {}: ready after {:.2f} s, {} tier, {} tokens of context", id(),
                static_cast<double>(loaded_.load_ns) / 1e9, loaded_.tier, loaded_.context);
-      owner_->on_model_changed(*this);
+      change(ModelState::ready);
     } else if (notice == Notice::load_failed) {
       FailedNotice failed;
       std::memcpy(&failed, message_.data(), sizeof(failed));
       const auto* text = reinterpret_cast<const char*>(message_.data() + sizeof(failed));
-      fail({static_cast<Code>(failed.code), std::string(text, failed.text_size)});
+      return fail({static_cast<Code>(failed.code), std::string(text, failed.text_size)});
     } else {
-      owner_->on_notice(*this, notice, message_);
+      services_->owner->on_notice(*this, notice, message_);
     }
   }
   ring.readable().set();  // there may be more: go on in the next turn
 }
 
+// Before the engine goes: its descriptor is polled no more.
+void ServedModel::end_polling() {
+  if (notices_poll_ == nullptr) return;
+  uv_close(reinterpret_cast<uv_handle_t*>(notices_poll_),
+           [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
+  notices_poll_ = nullptr;
+}
+
+void ServedModel::drop_engine() {
+  end_polling();
+  if (engine_ == nullptr) return;
+  kv_ = engine_->stop();
+  engine_.reset();
+}
+
 void ServedModel::shut_down() {
-  if (notices_poll_ != nullptr) {
-    uv_close(reinterpret_cast<uv_handle_t*>(notices_poll_),
-             [](uv_handle_t* handle) { delete reinterpret_cast<uv_poll_t*>(handle); });
-    notices_poll_ = nullptr;
-  }
-  engine_.reset();  // after the handle has stopped polling its descriptor
+  shut_down_ = true;
+  drop_engine();
 }
 
 }  // namespace hearth

@@ -1,6 +1,11 @@
-// One model that the daemon serves: its file's facts, its tokenizer, its engine.
+// One model that the daemon serves: its file's facts, its tokenizer, its cache, and its engine
+// while its weights are in memory.
 //
-// THREAD: loop.  waiting -> loading -> ready, or vocabulary for a file without tensors, or failed.
+// THREAD: loop.  What takes long is done by text threads and by the engine's own.
+//
+//   waiting --> unloaded <--> loading --> ready --> unloading --> unloaded
+//      \           \------------- failed, which begins again with read_file()
+//       \--> vocabulary: a file without tensors
 #pragma once
 
 #include <uv.h>
@@ -12,11 +17,20 @@
 
 #include "daemon/catalog.hpp"
 #include "daemon/config.hpp"
+#include "daemon/text_job.hpp"
 #include "engine/engine.hpp"
 
 namespace hearth {
 
-enum class ModelState : std::uint8_t { waiting, loading, ready, vocabulary, failed };
+enum class ModelState : std::uint8_t {
+  waiting,  // the file is being read
+  unloaded,
+  loading,
+  ready,
+  unloading,
+  vocabulary,
+  failed,
+};
 const char* model_state_name(ModelState state);
 
 class ServedModel;
@@ -24,7 +38,7 @@ class ServedModel;
 // What a model tells the dispatcher.
 class ModelOwner {
  public:
-  // The catalog was read, the weights were loaded, or one of them failed.
+  // The state of the model is another one, or loading has come further.
   virtual void on_model_changed(ServedModel& model) = 0;
   // A message of the engine about a request.
   virtual void on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) = 0;
@@ -33,21 +47,34 @@ class ModelOwner {
   ~ModelOwner() = default;
 };
 
+// What the models of a daemon share.
+struct ModelServices {
+  uv_loop_t* loop;
+  ModelOwner* owner;
+  TextJobs* jobs;
+  WorkerPool* pool;
+  const cache::SegmentStore* store;
+  cache::MemoryBudget* kv_budget;
+  std::size_t model_count;  // that share the budget
+  EngineOptions options;    // but for what is a model's own
+};
+
 class ServedModel {
  public:
-  // share: what may be used of the budget for caches, once there is an engine.
-  ServedModel(ModelConfig config, uv_loop_t* loop, ModelOwner* owner, cache::BudgetShare share);
+  // Begins to read the file; services outlive the model.
+  ServedModel(ModelConfig config, const ModelServices* services);
   ~ServedModel();
   ServedModel(const ServedModel&) = delete;
   ServedModel& operator=(const ServedModel&) = delete;
 
-  // The catalog has come: start the engine where there are weights.
-  struct EngineParts {
-    EngineOptions options;  // model_path and segment_name are filled in here
-    WorkerPool* pool;
-    const cache::SegmentStore* store;
-  };
-  void take_catalog(Result<Catalog> catalog, const EngineParts& parts);
+  // unloaded, failed -> waiting: read the file again.
+  void read_file();
+  // unloaded -> loading: start the engine.
+  void load();
+  // ready -> unloading -> unloaded: end it.  Its cache stays.
+  void unload();
+  // unloaded -> failed.
+  void fail(Error error);
 
   // Stop the engine and close the handle; the model may be destroyed after the loop has turned.
   void shut_down();
@@ -56,31 +83,48 @@ class ServedModel {
   const std::string& path() const { return config_.path; }
   ModelState state() const { return state_; }
   const Error& error() const { return error_; }               // failed only
-  const ModelFacts& facts() const { return catalog_.facts; }  // once the catalog is read
-  bool has_catalog() const { return has_catalog_; }
-  const Tokenizer* tokenizer() const { return catalog_.tokenizer.get(); }
-  const LoadedNotice& loaded() const { return loaded_; }  // ready only
+  const ModelFacts& facts() const { return catalog_.facts; }  // once the file is read
+  // False when the file is another one than was read.
+  bool is_current() const { return catalog_.is_current(); }
+  // May be kept by others while the file is read again.
+  const std::shared_ptr<const Tokenizer>& tokenizer() const { return catalog_.tokenizer; }
+  const LoadedNotice& loaded() const { return loaded_; }  // of the last time; zeros before
   double progress() const { return progress_; }           // loading: 0 .. 1
   Engine* engine() { return state_ == ModelState::ready ? engine_.get() : nullptr; }
+  // Bytes that the weights and buffers of the model take when it is loaded; an estimate before the
+  // first time.
+  std::uint64_t memory_bytes() const;
+  // Whether they are taken now.
+  bool in_memory() const {
+    return state_ == ModelState::loading || state_ == ModelState::ready ||
+           state_ == ModelState::unloading;
+  }
 
-  EngineStats stats() const { return engine_ ? engine_->stats() : EngineStats{}; }
+  // Since the daemon started, however often the model was loaded.
+  EngineStats stats() const;
+  std::uint64_t load_count() const { return load_count_; }
 
  private:
   static void on_notices(uv_poll_t* handle, int status, int events);
   void handle_notices();
-  void fail(Error error);
+  void take_catalog(Result<Catalog> catalog);
+  void end_polling();
+  void drop_engine();
+  std::uint64_t context_bytes() const;
+  void change(ModelState state);
 
   const ModelConfig config_;
-  uv_loop_t* loop_;
-  ModelOwner* owner_;
+  const ModelServices* services_;
   ModelState state_ = ModelState::waiting;
   Error error_{Code::MODEL, ""};
-  bool has_catalog_ = false;
+  bool shut_down_ = false;
   Catalog catalog_;
   LoadedNotice loaded_ = {};
   double progress_ = 0;
-  std::optional<cache::BudgetShare> share_;  // until the engine has it
-  std::unique_ptr<Engine> engine_;
+  KvMemory kv_;  // while there is no engine
+  std::shared_ptr<Engine> engine_;
+  EngineStats past_stats_ = {};  // of engines that are gone
+  std::uint64_t load_count_ = 0;
   uv_poll_t* notices_poll_ = nullptr;  // freed in its close callback
   std::vector<std::byte> message_;     // the notice being handled
 };

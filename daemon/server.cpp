@@ -57,7 +57,15 @@ Server::Server(Config config)
       started_ns_(now_ns()),
       budget_(config_.kv_bytes),
       flusher_(init_loop(&loop_)),
-      dispatcher_(&loop_),
+      residency_(&loop_, {.model_bytes = config_.model_bytes,
+                          .keep_alive_s = config_.keep_alive_s,
+                          .patience_s = config_.drain_seconds,
+                          .preload = config_.preload == "all",
+                          .cut_parked =
+                              [this](ServedModel& model, std::int64_t patience_ns) {
+                                dispatcher_.cut_parked(model, patience_ns);
+                              }}),
+      dispatcher_(&loop_, &residency_),
       listener_(&loop_) {}
 
 Server::~Server() {
@@ -107,28 +115,24 @@ Status Server::start_workers() {
   return {};
 }
 
-// Read every model's file on a text thread, then load its weights on its engine.
 void Server::start_models() {
+  services_ = {.loop = &loop_,
+               .owner = &dispatcher_,
+               .jobs = &dispatcher_.jobs(),
+               .pool = pool_.get(),
+               .store = store_.get(),
+               .kv_budget = &budget_,
+               .model_count = config_.models.size(),
+               .options = {}};
+  EngineOptions& options = services_.options;
+  options.fingerprint_dir = config_.state_dir + "/fingerprints";
+  options.context = config_.ctx;
+  options.kv_type = kv_type_of(config_.kv_type);
+  options.cpu_features = features_of_tier(config_.cpu_tier);
+  options.master_secret = master_secret_;
   for (const ModelConfig& model_config : config_.models) {
-    cache::BudgetShare share(&budget_);
-    share.set_aside(budget_.limit() / config_.models.size());
-    models_.push_back(
-        std::make_unique<ServedModel>(model_config, &loop_, &dispatcher_, std::move(share)));
-    ServedModel* model = models_.back().get();
-    const auto catalog = std::make_shared<std::optional<Result<Catalog>>>();
-    dispatcher_.jobs().run(
-        [catalog, path = model->path()] { catalog->emplace(read_catalog(path)); },
-        [this, catalog, model, rope = model_config.rope] {
-          if (stopping_) return;
-          EngineOptions options;
-          options.rope = rope;
-          options.fingerprint_dir = config_.state_dir + "/fingerprints";
-          options.context = config_.ctx;
-          options.kv_type = kv_type_of(config_.kv_type);
-          options.cpu_features = features_of_tier(config_.cpu_tier);
-          options.master_secret = master_secret_;
-          model->take_catalog(std::move(**catalog), {options, pool_.get(), store_.get()});
-        });
+    models_.push_back(std::make_unique<ServedModel>(model_config, &services_));
+    residency_.add(models_.back().get());
   }
 }
 
@@ -204,6 +208,7 @@ void Server::shut_down() {
   for (const auto& model : models_) model->shut_down();
   for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
+  residency_.close();
   flusher_.close();
   uv_run(&loop_, UV_RUN_DEFAULT);  // text jobs still running, and close callbacks
   models_.clear();

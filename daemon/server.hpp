@@ -19,6 +19,7 @@
 #include "daemon/connection.hpp"
 #include "daemon/dispatcher.hpp"
 #include "daemon/listener.hpp"
+#include "daemon/residency.hpp"
 #include "daemon/served_model.hpp"
 #include "daemon/session.hpp"
 #include "engine/worker_pool.hpp"
@@ -38,6 +39,7 @@ class Server {
   ServedModel* find_model(const std::string& id);
   std::span<const std::unique_ptr<ServedModel>> models() const { return models_; }
   std::string model_ids() const;  // "a, b", for error texts
+  const Residency& residency() const { return residency_; }
   bool draining() const { return draining_; }
   const std::string& epoch() const { return epoch_; }
   const Config& config() const { return config_; }
@@ -71,8 +73,10 @@ class Server {
   std::unique_ptr<WorkerPool> pool_;
   cache::Digest master_secret_ = {};
   Flusher flusher_;
+  Residency residency_;
   Dispatcher dispatcher_;
   Listener listener_;
+  ModelServices services_ = {};  // before the models
   std::vector<std::unique_ptr<ServedModel>> models_;
   std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
   std::unordered_map<uid_t, std::size_t> sessions_of_user_;

@@ -1,6 +1,7 @@
 #include "daemon/session.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -61,6 +62,8 @@ const Session::Verb* Session::find_verb(std::uint16_t number) {
       Verb{HEARTH_VERB_DETOKENIZE, true, &Session::detokenize},
       Verb{HEARTH_VERB_GENERATE, true, &Session::generate},
       Verb{HEARTH_VERB_EVAL, true, &Session::evaluate},
+      Verb{HEARTH_VERB_LOAD, true, &Session::load},
+      Verb{HEARTH_VERB_UNLOAD, true, &Session::unload},
       Verb{HEARTH_VERB_CREDIT, false, &Session::credit},
       Verb{HEARTH_VERB_CANCEL, false, &Session::cancel},
   };
@@ -210,7 +213,7 @@ Result<std::unique_ptr<Request>> Session::make_request(const Frame& frame, JsonR
   request->session = this;
   request->wire_request = frame.header.request;
   request->verb = static_cast<hearth_verb>(frame.header.verb);
-  request->received_ns = now_ns();
+  request->received_ns = request->credit_ns = now_ns();
   HEARTH_TRY(const std::string model, json.require_string("model"));
   if (server_->draining()) return Error{Code::UNAVAILABLE, "the daemon is shutting down"};
   request->model = server_->find_model(model);
@@ -398,6 +401,36 @@ Status Session::evaluate(const Frame& frame) {
   request->credit_total = static_cast<std::uint64_t>(credit.value_or(HEARTH_CREDIT_DEFAULT));
   request->submit.kind = RequestKind::evaluate;
   request->submit.want_logits = logits.value_or(false) ? 1 : 0;
+  open(std::move(request));
+  return {};
+}
+
+// Who may decide for all users: root, and the user whose daemon it is.
+Status Session::check_administrator(const char* what) const {
+  if (uid_ == 0 || uid_ == geteuid()) return {};
+  return Error{
+      Code::INVALID_OPERATION,
+      fmt::format("{}: only root and uid {}, which runs the daemon, may do that", what, geteuid())};
+}
+
+Status Session::load(const Frame& frame) {
+  HEARTH_CHECK(no_payload(frame));
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_TRY(request->keep_alive_s,
+             json.integer("keep_alive", Residency::kForever, HEARTH_KEEP_ALIVE_MAX));
+  HEARTH_CHECK(json.done());
+  if (request->keep_alive_s) HEARTH_CHECK(check_administrator("keep_alive"));
+  open(std::move(request));
+  return {};
+}
+
+Status Session::unload(const Frame& frame) {
+  HEARTH_CHECK(no_payload(frame));
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_CHECK(json.done());
+  HEARTH_CHECK(check_administrator("unload"));
   open(std::move(request));
   return {};
 }

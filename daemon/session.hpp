@@ -62,9 +62,12 @@ class Session final : public ConnectionOwner {
   Status detokenize(const Frame& frame);
   Status generate(const Frame& frame);
   Status evaluate(const Frame& frame);
+  Status load(const Frame& frame);
+  Status unload(const Frame& frame);
   Status credit(const Frame& frame);
   Status cancel(const Frame& frame);
 
+  Status check_administrator(const char* what) const;
   Result<std::unique_ptr<Request>> make_request(const Frame& frame, JsonReader& json);
   void open(std::unique_ptr<Request> request);
 

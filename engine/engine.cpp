@@ -41,21 +41,16 @@ kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
                                                               : kernels::KvFormat::f16;
 }
 
-// The segment of a model's pages: it may grow to the whole budget and must hold one context.  What
-// is set aside for the model and is more than one context goes back to the others.
-Result<std::unique_ptr<cache::Segment>> create_segment(
-    const EngineOptions& options, const cache::SegmentStore& store, cache::BudgetShare share,
-    const cache::Digest& fingerprint, const KvGeometry& kv, std::uint32_t context) {
-  const std::uint64_t limit = share.limit();
-  const cache::SegmentGeometry geometry = {
-      .fingerprint = fingerprint,
-      .kv_format = static_cast<std::uint32_t>(kv.format),
-      .page_tokens = options.page_tokens,
-      .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
-      .capacity_bytes = limit,
-  };
-  HEARTH_TRY(auto segment,
-             cache::Segment::create(store, options.segment_name, geometry, std::move(share)));
+// The pages of a model: what an earlier engine has left when it fits, else a new segment.  It may
+// grow to the whole budget and must hold one context.  What is set aside for the model and is more
+// than one context goes back to the others.
+Status open_pages(const EngineOptions& options, const cache::SegmentStore& store,
+                  const cache::SegmentGeometry& geometry, std::uint32_t context, KvMemory& kv) {
+  if (kv.pages != nullptr && kv.pages->geometry() == geometry) return {};
+  if (kv.pages != nullptr) kv.share = cache::PageCache::dissolve(std::move(kv.pages));
+  assert(kv.share);
+  HEARTH_TRY(auto segment, cache::Segment::create(store, options.segment_name, geometry,
+                                                  *std::exchange(kv.share, std::nullopt)));
   const std::uint64_t room = std::uint64_t{segment->slot_count()} * options.page_tokens;
   if (room < context) {
     const std::uint64_t needed =
@@ -63,10 +58,11 @@ Result<std::unique_ptr<cache::Segment>> create_segment(
     return Error{Code::CONFIG,
                  fmt::format("kv-bytes: {} bytes hold {} tokens of this model, the context is {}: "
                              "raise kv-bytes to {} or lower ctx",
-                             limit, room, context, needed)};
+                             geometry.capacity_bytes, room, context, needed)};
   }
   segment->keep_aside((context / options.page_tokens + 1) * segment->object_stride());
-  return segment;
+  kv.pages = std::make_unique<cache::PageCache>(std::move(segment), options.master_secret);
+  return {};
 }
 
 }  // namespace
@@ -75,29 +71,31 @@ struct Engine::Loaded {
   std::unique_ptr<Weights> weights;
   LayerTable table;
   std::unique_ptr<Executor> executor;
-  std::unique_ptr<cache::PageCache> cache;
   std::unique_ptr<Scheduler> scheduler;
   std::uint32_t context = 0;
 };
 
 Engine::Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* pool,
-               const cache::SegmentStore* store, cache::BudgetShare share)
+               const cache::SegmentStore* store, KvMemory kv)
     : options_(std::move(options)),
       tokenizer_(tokenizer),
       pool_(pool),
       store_(store),
-      share_(std::move(share)),
+      kv_(std::move(kv)),
       commands_(kCommandRingBytes),
       notices_(kNoticeRingBytes),
       writer_(&notices_),
       thread_([this] { run(); }) {}
 
-Engine::~Engine() {
-  stop_ = true;
-  hurry_ = true;
-  writer_.abandon();
-  commands_.readable().set();
-  thread_.join();
+KvMemory Engine::stop() {
+  if (thread_.joinable()) {
+    stop_ = true;
+    hurry_ = true;
+    writer_.abandon();
+    commands_.readable().set();
+    thread_.join();
+  }
+  return std::exchange(kv_, {});
 }
 
 bool Engine::submit(const SubmitCommand& command, std::span<const TokenId> prompt,
@@ -135,17 +133,20 @@ void Engine::run() {
   prctl(PR_SET_NAME, "hearth-engine");
   std::unique_ptr<Loaded> loaded;
   if (const Status status = load(loaded); !status) {
-    share_.reset();
     writer_.fail(Notice::load_failed, 0, status.error());
     return;
   }
+  serve(*loaded);
+}
+
+void Engine::serve(Loaded& loaded) {
   for (;;) {
     // A step of a large model takes long: what was cancelled must let go of its pages before it
     // ends.
     hurry_ = false;
     if (stop_) return;
-    const bool told = handle_commands(*loaded);
-    const bool computed = loaded->scheduler->step(&hurry_);
+    const bool told = handle_commands(loaded);
+    const bool computed = loaded.scheduler->step(&hurry_);
     if (!told && !computed) wait_for_command();
   }
 }
@@ -185,9 +186,15 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
 
   Plan plan = compile_plan(table, choose_kv_format(options_.kv_type, table), options_.page_tokens);
   const KvGeometry kv = plan.kv;
-  HEARTH_TRY(auto segment, create_segment(options_, *store_, *std::move(share_), fingerprint, kv,
-                                          loaded->context));
-  loaded->cache = std::make_unique<cache::PageCache>(std::move(segment), options_.master_secret);
+  const cache::SegmentGeometry geometry = {
+      .fingerprint = fingerprint,
+      .kv_format = static_cast<std::uint32_t>(kv.format),
+      .page_tokens = options_.page_tokens,
+      .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
+      .capacity_bytes =
+          kv_.pages != nullptr ? kv_.pages->geometry().capacity_bytes : kv_.share->limit(),
+  };
+  HEARTH_CHECK(open_pages(options_, *store_, geometry, loaded->context, kv_));
 
   const Executor::Limits limits = {.rows_max = kRowsMax,
                                    .logit_rows_max = std::clamp<std::int64_t>(
@@ -197,7 +204,7 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   loaded->executor =
       std::make_unique<Executor>(&loaded->table, std::move(plan), pool_, kernels, limits);
   loaded->scheduler = std::make_unique<Scheduler>(
-      loaded->executor.get(), loaded->cache.get(), tokenizer_, &writer_, &board_,
+      loaded->executor.get(), kv_.pages.get(), tokenizer_, &writer_, &board_,
       Scheduler::Limits{options_.sequences_max, loaded->context},
       static_cast<std::uint32_t>(table.vocab));
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cache/memory_budget.hpp"
+#include "cache/page_cache.hpp"
 #include "cache/page_key.hpp"
 #include "cache/segment_store.hpp"
 #include "common/message_ring.hpp"
@@ -44,14 +45,20 @@ struct EngineOptions {
   cache::Digest master_secret = {};  // root of all namespaces' secrets
 };
 
+// A model's KV cache: what it may take of the budget, and the pages it holds.  It outlives the
+// engine, so that a model that was unloaded is warm when it comes back.
+struct KvMemory {
+  std::optional<cache::BudgetShare> share;  // until there are pages
+  std::unique_ptr<cache::PageCache> pages;  // null: never loaded
+};
+
 class Engine {
  public:
   // Start the thread; it loads the model and then serves.  What is passed by pointer outlives the
   // engine; tokenizer may be null.
   Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* pool,
-         const cache::SegmentStore* store, cache::BudgetShare share);
-  // Stops the thread after its current step; requests under way are dropped without a notice.
-  ~Engine();
+         const cache::SegmentStore* store, KvMemory kv);
+  ~Engine() { stop(); }
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
@@ -60,6 +67,11 @@ class Engine {
               std::span<const std::string> stops, std::span<const LogitBias> biases = {});
   bool grant(RequestId request, std::uint32_t tokens);
   bool cancel(RequestId request);
+
+  // End the thread after its current step, and give back the memory of the weights.  Requests under
+  // way are dropped without a notice.  What is left of the cache; nothing but stats() may follow.
+  // THREAD: any, when no other uses the engine.
+  KvMemory stop();
 
   MessageRing& notices() { return notices_; }
 
@@ -72,6 +84,7 @@ class Engine {
  private:
   struct Loaded;  // everything that exists once the model is loaded
   void run();
+  void serve(Loaded& loaded);
   Status load(std::unique_ptr<Loaded>& ret_loaded);
   bool handle_commands(Loaded& loaded);
   void wait_for_command();
@@ -80,7 +93,7 @@ class Engine {
   const Tokenizer* const tokenizer_;
   WorkerPool* const pool_;
   const cache::SegmentStore* const store_;
-  std::optional<cache::BudgetShare> share_;  // until the segment has it
+  KvMemory kv_;  // the thread's, while it runs
   MessageRing commands_;
   MessageRing notices_;
   NoticeWriter writer_;

@@ -73,6 +73,11 @@ void guard_mappings() {
   sigaction(SIGBUS, &action, nullptr);
 }
 
+std::string file_identity(const std::string& path) {
+  struct stat status = {};
+  return stat(path.c_str(), &status) == 0 ? identity_of(status) : "";
+}
+
 Result<MappedFile> MappedFile::open(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a FIFO must not block
   if (!fd) return from_errno("open " + path);

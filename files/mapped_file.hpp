@@ -17,6 +17,10 @@ namespace hearth {
 // MappedFile still ends the process.
 void guard_mappings();
 
+// What tells a file, as it is now, from every other and from itself after a change: device, inode,
+// size, times of change.  "" where there is none.
+std::string file_identity(const std::string& path);
+
 class MappedFile {
  public:
   // Map a regular file, read-only.  Errors: IO (cannot open or map), MODEL (empty, not a file).
@@ -29,8 +33,7 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::string& path() const { return path_; }
 
-  // What tells this file, as it was when it was opened, from every other and from itself after a
-  // change: device, inode, size, times of change.
+  // file_identity() when it was opened.
   const std::string& identity() const { return identity_; }
   // Whether the file is still that one, and so old that a later change must show in its times.
   bool is_settled() const;

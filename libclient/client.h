@@ -3,7 +3,7 @@
  *   connect.c  where the daemon is, connecting, the greeting
  *   client.c   the life of a connection: waiting, breaking, closing
  *   frame.c    bytes to frames and back
- *   stream.c   generation and evaluation: a queue of events, and credit
+ *   stream.c   generation, evaluation, loading: a queue of events, and credit
  *   query.c    questions that block until they are answered
  *   options.c  the struct_size rule, defaults, ranges
  *   json.c     every control body there is; the only file that sees cJSON
@@ -56,7 +56,7 @@ struct request {
 struct hearth_stream {
   struct request request;
   hearth_client* client;
-  bool is_eval;
+  uint16_t verb;   /* HEARTH_VERB_GENERATE, EVAL, LOAD or UNLOAD */
   bool logits;     /* rows were asked for */
   bool may_cancel; /* no CANCEL was sent and one makes sense; guarded by hearth_client.mutex */
   bool canceled;   /* a CANCEL was sent; guarded likewise */
@@ -149,6 +149,8 @@ char* json_hello(const char* client_name);
 char* json_text_verb(const char* model, uint32_t token_flags);
 char* json_generate(const hearth_generate_options* options, uint32_t credit);
 char* json_eval(const hearth_eval_options* options, uint32_t credit);
+/* keep_alive_s: HEARTH_UNSET_I64: no opinion */
+char* json_load(const char* model, int64_t keep_alive_s);
 void json_free(char* json);
 
 /* Control bodies of the daemon.  HEARTH_OK, HEARTH_EPROTOCOL or HEARTH_EOUT_OF_MEMORY; keys of a

@@ -144,6 +144,13 @@ char* json_eval(const hearth_eval_options* options, uint32_t credit) {
   return finish(&w);
 }
 
+char* json_load(const char* model, int64_t keep_alive_s) {
+  struct writer w = begin();
+  add_string(&w, "model", model);
+  if (keep_alive_s != HEARTH_UNSET_I64) add_number(&w, "keep_alive", (double)keep_alive_s);
+  return finish(&w);
+}
+
 void json_free(char* json) {
   cJSON_free(json);
 }

@@ -1,4 +1,5 @@
-/* Generation and evaluation: a request whose events are queued here until the caller reads them.
+/* Generation, evaluation and loading: a request whose events are queued here until the caller reads
+ * them.
  *
  * Credit.  The daemon may send `granted` tokens (rows, of an evaluation) in all.  The window is
  * what may be unread at a time; when half of it was read the daemon is granted as much again, so
@@ -15,13 +16,13 @@ static const size_t cancel_bytes = sizeof(struct hearth_frame_header);
 
 /* ---- opening ------------------------------------------------------------------------------ */
 
-static hearth_stream* create_stream(hearth_client* client, bool is_eval, bool logits,
+static hearth_stream* create_stream(hearth_client* client, uint16_t verb, bool logits,
                                     int32_t credit) {
   hearth_stream* stream = calloc(1, sizeof(*stream));
   if (stream == NULL) return NULL;
   stream->client = client;
   stream->request.stream = stream;
-  stream->is_eval = is_eval;
+  stream->verb = verb;
   stream->logits = logits;
   stream->window_may_grow = logits && credit == HEARTH_UNSET_I32;
   if (credit != HEARTH_UNSET_I32) {
@@ -36,12 +37,12 @@ static hearth_stream* create_stream(hearth_client* client, bool is_eval, bool lo
 /* Sends the request; the stream is the caller's only on HEARTH_OK.  json may be NULL: no memory. */
 static int start_stream(hearth_client* client, hearth_stream* stream, char* json,
                         const void* payload, size_t payload_size, hearth_stream** ret_stream) {
-  const uint16_t verb = stream->is_eval ? HEARTH_VERB_EVAL : HEARTH_VERB_GENERATE;
   int code = HEARTH_EOUT_OF_MEMORY;
   request_open(client, &stream->request);
   if (json != NULL) {
     stream->may_cancel = true;
-    code = frame_send(client, verb, stream->request.id, json, payload, payload_size, cancel_bytes);
+    code = frame_send(client, stream->verb, stream->request.id, json, payload, payload_size,
+                      cancel_bytes);
     json_free(json);
   }
   if (code == HEARTH_OK) {
@@ -70,7 +71,7 @@ int hearth_generate(hearth_client* client, const hearth_generate_options* option
                  : check_payload(client, "prompt_ids", ours.prompt_id_count, id_bytes);
   if (code != HEARTH_OK) return code;
   hearth_stream* stream =
-      create_stream(client, /* is_eval= */ false, ours.want_logits == 1, ours.credit);
+      create_stream(client, HEARTH_VERB_GENERATE, ours.want_logits == 1, ours.credit);
   if (stream == NULL) return out_of_memory(client->error);
   const void* payload = is_text ? (const void*)ours.prompt : ours.prompt_ids;
   const size_t payload_size = is_text ? ours.prompt_size : ours.prompt_id_count * id_bytes;
@@ -92,10 +93,35 @@ int hearth_eval(hearth_client* client, const hearth_eval_options* options,
   code = check_payload(client, "ids", ours.id_count, sizeof(*ours.ids));
   if (code != HEARTH_OK) return code;
   hearth_stream* stream =
-      create_stream(client, /* is_eval= */ true, ours.want_logits == 1, HEARTH_UNSET_I32);
+      create_stream(client, HEARTH_VERB_EVAL, ours.want_logits == 1, HEARTH_UNSET_I32);
   if (stream == NULL) return out_of_memory(client->error);
   return start_stream(client, stream, json_eval(&ours, stream->window), ours.ids,
                       ours.id_count * sizeof(*ours.ids), ret_stream);
+}
+
+static int open_load(hearth_client* client, uint16_t verb, const char* model, int64_t keep_alive_s,
+                     hearth_stream** ret_stream) {
+  const int code = client_enter_open(client);
+  if (code != HEARTH_OK) return code;
+  if (model == NULL) return fail(client->error, HEARTH_EINVALID, "model: NULL");
+  if (ret_stream == NULL) return fail(client->error, HEARTH_EINVALID, "ret_stream: NULL");
+  const bool possible = keep_alive_s == HEARTH_UNSET_I64 || keep_alive_s == HEARTH_FOREVER ||
+                        (keep_alive_s >= 0 && keep_alive_s <= HEARTH_KEEP_ALIVE_MAX);
+  if (!possible) {
+    return fail(client->error, HEARTH_EINVALID, "keep_alive_s: %lld", (long long)keep_alive_s);
+  }
+  hearth_stream* stream = create_stream(client, verb, /* logits= */ false, HEARTH_UNSET_I32);
+  if (stream == NULL) return out_of_memory(client->error);
+  return start_stream(client, stream, json_load(model, keep_alive_s), NULL, 0, ret_stream);
+}
+
+int hearth_load(hearth_client* client, const char* model, int64_t keep_alive_s,
+                hearth_stream** ret_stream) {
+  return open_load(client, HEARTH_VERB_LOAD, model, keep_alive_s, ret_stream);
+}
+
+int hearth_unload(hearth_client* client, const char* model, hearth_stream** ret_stream) {
+  return open_load(client, HEARTH_VERB_UNLOAD, model, HEARTH_UNSET_I64, ret_stream);
 }
 
 /* ---- what arrives ------------------------------------------------------------------------- */
@@ -110,7 +136,7 @@ static size_t settle_payload(struct frame* frame) {
 static int read_tokens(hearth_stream* stream, struct frame* frame) {
   struct hearth_tokens_head head;
   const size_t size = settle_payload(frame);
-  if (stream->is_eval || size < sizeof(head)) return HEARTH_EPROTOCOL;
+  if (stream->verb != HEARTH_VERB_GENERATE || size < sizeof(head)) return HEARTH_EPROTOCOL;
   memcpy(&head, frame->body, sizeof(head));
   const uint64_t text_at = sizeof(head) + (uint64_t)head.id_count * sizeof(int32_t);
   if (text_at + head.text_size != size) return HEARTH_EPROTOCOL;
@@ -148,7 +174,7 @@ static int read_logits(hearth_stream* stream, struct frame* frame) {
 static int read_probs(hearth_stream* stream, struct frame* frame) {
   struct hearth_probs_head head;
   const size_t size = settle_payload(frame);
-  if (stream->is_eval || size < sizeof(head)) return HEARTH_EPROTOCOL;
+  if (stream->verb != HEARTH_VERB_GENERATE || size < sizeof(head)) return HEARTH_EPROTOCOL;
   memcpy(&head, frame->body, sizeof(head));
   if (head.count == 0 || head.count > HEARTH_PROBS_MAX + 1) return HEARTH_EPROTOCOL;
   if (size != sizeof(head) + head.count * sizeof(hearth_probability)) return HEARTH_EPROTOCOL;
@@ -232,7 +258,7 @@ static bool retire_cancel(hearth_stream* stream) {
 static int take_embedding(hearth_stream* stream, struct frame* frame) {
   const size_t size = frame_payload_size(frame);
   if (size == 0) return HEARTH_OK;
-  if (!stream->is_eval || size % sizeof(float) != 0) return HEARTH_EPROTOCOL;
+  if (stream->verb != HEARTH_VERB_EVAL || size % sizeof(float) != 0) return HEARTH_EPROTOCOL;
   stream->embedding = malloc(size);
   if (stream->embedding == NULL) return HEARTH_EOUT_OF_MEMORY;
   memcpy(stream->embedding, frame_payload(frame), size);
@@ -289,7 +315,8 @@ static void give_credit(hearth_stream* stream, const hearth_event* event) {
       stream->window = (uint32_t)window;
     }
   }
-  stream->read_count += (uint32_t)(stream->is_eval ? event->logits_rows : event->id_count);
+  stream->read_count +=
+      (uint32_t)(stream->verb == HEARTH_VERB_EVAL ? event->logits_rows : event->id_count);
   if (stream->over || 2 * (uint64_t)stream->read_count < stream->window) return;
   hearth_client* client = stream->client;
   if (client->broken != HEARTH_OK) return;

@@ -17,6 +17,8 @@ enum Verb : std::uint16_t {
   kEval = 8,
   kCredit = 9,
   kCancel = 10,
+  kLoad = 11,
+  kUnload = 12,
   kTokens = 32,
   kLogits = 33,
   kProgress = 34

@@ -33,6 +33,8 @@
   X(EVAL, 8, "logits and likelihood of given tokens")               \
   X(CREDIT, 9, "the client took in some tokens: send as many more") \
   X(CANCEL, 10, "stop a request")                                   \
+  X(LOAD, 11, "have a model in memory")                             \
+  X(UNLOAD, 12, "have a model out of memory")                       \
   X(TOKENS, 32, "from the daemon: generated ids and text")          \
   X(LOGITS, 33, "from the daemon: rows of logits")                  \
   X(PROGRESS, 34, "from the daemon: how far loading or prefill is") \

@@ -79,7 +79,7 @@ enum hearth_error { HEARTH_OK = 0, HEARTH_ERROR_MAP(HEARTH_ERROR_ENUM_) HEARTH_E
 #endif
 
 typedef struct hearth_client hearth_client; /* one connection to the daemon */
-typedef struct hearth_stream hearth_stream; /* one generation or evaluation in flight */
+typedef struct hearth_stream hearth_stream; /* one generation, evaluation or loading in flight */
 
 /* ------------------------------------------------------------------------------------------- *
  * The library                                                                                 *
@@ -400,6 +400,35 @@ HEARTH_API int hearth_stream_cancel(hearth_stream* stream);
  *  stream is closed.
  *  @return HEARTH_OK, HEARTH_EINVALID_OPERATION before that, HEARTH_EINVALID */
 HEARTH_API int hearth_stream_result(const hearth_stream* stream, hearth_result* ret_result);
+
+/** keep_alive_s of a model that stays loaded however long it is idle. */
+#define HEARTH_FOREVER (-1)
+
+/**
+ * Have a model in memory.  Every request loads its model by itself: this is for doing it before.
+ * Models that nobody uses go when their memory is needed, the least recently used first.
+ *
+ * @param keep_alive_s  seconds that the model then stays when nobody uses it, or HEARTH_FOREVER,
+ * until it is unloaded; only root and the daemon's own user may say so; HEARTH_UNSET_I64: the
+ * daemon's setting
+ * @param ret_stream    receives a stream of HEARTH_EVENT_PROGRESS and then HEARTH_EVENT_DONE: it is
+ *                      loaded; the numbers of its result are 0.  Closing it early changes nothing.
+ *
+ * @return as hearth_generate().  From hearth_stream_read() also
+ *         HEARTH_ELIMIT              the model is larger than the daemon's model-bytes
+ *         HEARTH_EINVALID_OPERATION  keep_alive_s from a user who may not decide it
+ */
+HEARTH_API int hearth_load(hearth_client* client, const char* model, int64_t keep_alive_s,
+                           hearth_stream** ret_stream);
+
+/**
+ * Have a model out of memory, as soon as the requests that are open for it are over; its KV cache
+ * stays.  Requests that come later load it again.  Only for root and the daemon's own user.
+ *
+ * @param ret_stream  receives a stream of HEARTH_EVENT_DONE: it is unloaded, or was not loaded
+ * @return as hearth_load()
+ */
+HEARTH_API int hearth_unload(hearth_client* client, const char* model, hearth_stream** ret_stream);
 
 /** Close and free; a stream still running is cancelled.  NULL is a no-op.  Returns NULL. */
 HEARTH_API hearth_stream* hearth_stream_close(hearth_stream* stream);

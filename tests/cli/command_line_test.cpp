@@ -9,8 +9,8 @@ const std::string kNowhere = "/nonexistent/hearthd.sock";
 TEST(command_line, help_shows_every_command_and_ends_well) {
   const Ran ran = run_hearth(kNowhere, {"--help"});
   EXPECT_EQ(ran.status, 0);
-  for (const char* command :
-       {"run", "models", "ps", "stats", "tokenize", "detokenize", "eval", "Examples"}) {
+  for (const char* command : {"run", "models", "ps", "stats", "tokenize", "detokenize", "eval",
+                              "load", "unload", "Examples"}) {
     EXPECT_NE(ran.out.find(command), std::string::npos) << command;
   }
   EXPECT_EQ(run_hearth(kNowhere, {"run", "--help"}).status, 0);
@@ -39,6 +39,9 @@ TEST(command_line, wrong_usage_is_status_2_and_names_the_option) {
       {{"run", "m", "a", "--stop", ""}, "stop"},
       {{"run", "m", "a", "--stop", std::string(257, 's')}, "257"},
       {{"run", "m", "a", "--speed", "9"}, "speed"},
+      {{"load"}, "MODEL"},
+      {{"load", "m", "--keep-alive", "soon"}, "--keep-alive"},
+      {{"unload", "m", "--keep-alive", "1"}, "keep-alive"},
       {{"tokenize", "m"}, "TEXT"},
       {{"eval", "m"}, "tokens"},
       {{"eval"}, "MODEL"},

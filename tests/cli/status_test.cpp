@@ -37,6 +37,21 @@ TEST_F(CliStatus, json_is_one_document_on_one_line) {
   }
 }
 
+TEST_F(CliStatus, load_and_unload_return_when_it_is_done) {
+  const auto ps = [&] { return run_hearth(daemon_, {"ps"}).out; };
+  Ran ran = run_hearth(daemon_, {"load", "qwen", "--keep-alive", "2h"});
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  EXPECT_EQ(ran.out, "");
+  EXPECT_NE(ps().find(" of 2 h"), std::string::npos) << ps();
+  ran = run_hearth(daemon_, {"unload", "qwen", "--json"});
+  EXPECT_EQ(ran.out, "{\"model\":\"qwen\",\"state\":\"unloaded\"}\n");
+  EXPECT_NE(ps().find("unloaded"), std::string::npos) << ps();
+  ran = run_hearth(daemon_, {"load", "broken"});
+  EXPECT_EQ(ran.status, 1);
+  EXPECT_NE(ran.err.find("/nonexistent.gguf"), std::string::npos) << ran.err;
+  EXPECT_EQ(run_hearth(daemon_, {"unload", "nix"}).status, 1);
+}
+
 TEST_F(CliStatus, stats_counts_what_was_computed) {
   EXPECT_EQ(run_hearth(daemon_, {"run", "qwen", "--tokens", "1,2,3", "-n", "5"}).status, 0);
   const Json stats = parse_json(run_hearth(daemon_, {"--json", "stats"}).out);

@@ -53,6 +53,36 @@ TEST_F(RealDaemon, generates_and_tells_the_numbers) {
   EXPECT_GT(outcome.result.decode_tps, 0);
 }
 
+TEST_F(RealDaemon, models_are_loaded_and_unloaded) {
+  const Client client = connect();
+  const auto state = [&] {
+    char* json = nullptr;
+    EXPECT_EQ(hearth_query(client.get(), HEARTH_QUERY_MODELS, &json), HEARTH_OK);
+    const Json document = parse_json(json);
+    hearth_free(json);
+    return string_at(cJSON_GetObjectItem(document.get(), "models")->child, "state");
+  };
+  hearth_stream* stream = nullptr;
+  ASSERT_EQ(hearth_load(client.get(), "qwen", 3600, &stream), HEARTH_OK) << last_error(client);
+  Outcome outcome = read_all(Stream(stream));
+  EXPECT_EQ(outcome.code, HEARTH_OK) << last_error(client);
+  EXPECT_EQ(outcome.result.completion_tokens, 0);
+  EXPECT_EQ(state(), "ready");
+  ASSERT_EQ(hearth_unload(client.get(), "qwen", &stream), HEARTH_OK);
+  EXPECT_EQ(read_all(Stream(stream)).code, HEARTH_OK);
+  EXPECT_EQ(state(), "unloaded");
+  EXPECT_EQ(read_all(generate(client, ask(3))).code, HEARTH_OK) << "loads it again";
+
+  EXPECT_EQ(hearth_load(client.get(), nullptr, HEARTH_UNSET_I64, &stream), HEARTH_EINVALID);
+  EXPECT_EQ(hearth_load(client.get(), "qwen", -2, &stream), HEARTH_EINVALID);
+  EXPECT_TRUE(mentions(last_error(client), "keep_alive_s"));
+  EXPECT_EQ(hearth_load(client.get(), "qwen", HEARTH_FOREVER, nullptr), HEARTH_EINVALID);
+  EXPECT_EQ(hearth_unload(client.get(), "qwen", nullptr), HEARTH_EINVALID);
+  EXPECT_EQ(hearth_unload(nullptr, "qwen", &stream), HEARTH_EINVALID);
+  ASSERT_EQ(hearth_load(client.get(), "nix", HEARTH_UNSET_I64, &stream), HEARTH_OK);
+  EXPECT_EQ(read_all(Stream(stream)).code, HEARTH_ENOT_FOUND);
+}
+
 TEST_F(RealDaemon, logits_are_the_rows_that_greedy_tokens_were_drawn_from) {
   const Client client = connect();
   hearth_generate_options options = ask(12);

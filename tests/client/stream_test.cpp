@@ -356,5 +356,26 @@ TEST(stream, evaluation_sends_its_ids_and_gives_the_likelihood) {
   EXPECT_EQ(outcome.result.completion_tokens, 0);
 }
 
+TEST(stream, loading_tells_its_progress_and_takes_no_tokens) {
+  FakeDaemon daemon([&](Peer& peer) {
+    peer.greet();
+    const ReceivedFrame request = peer.expect(kLoad);
+    EXPECT_EQ(request.json, R"({"model":"m","keep_alive":-1})");
+    peer.send(encode(kProgress, 0, request.request(), R"({"state":"loading","progress":0.5})"));
+    peer.reply(request, R"({"state":"ready","memory_bytes":5,"load_ms":1.5})");
+    const ReceivedFrame second = peer.expect(kLoad);
+    EXPECT_EQ(second.json, R"({"model":"m"})");
+    peer.send(encode_tokens(second.request(), {1}, "x"));
+    peer.wait_for_end();
+  });
+  const Client client = connect_to(daemon.socket());
+  hearth_stream* stream = nullptr;
+  ASSERT_EQ(hearth_load(client.get(), "m", HEARTH_FOREVER, &stream), HEARTH_OK);
+  const Outcome outcome = read_all(Stream(stream));
+  EXPECT_EQ(outcome.code, HEARTH_OK) << last_error(client);
+  ASSERT_EQ(hearth_load(client.get(), "m", HEARTH_UNSET_I64, &stream), HEARTH_OK);
+  EXPECT_EQ(read_all(Stream(stream)).code, HEARTH_EPROTOCOL);
+}
+
 }  // namespace
 }  // namespace hearth::client_test

@@ -78,12 +78,30 @@ TEST(config, sizes_have_units) {
   }
 }
 
+TEST(config, times_have_units) {
+  for (const auto& [text, seconds] : {std::pair("0", 0),
+                                      {"90", 90},
+                                      {"90s", 90},
+                                      {"3m", 180},
+                                      {"2h", 7200},
+                                      {"forever", -1},
+                                      {"2147483647", 2147483647}}) {
+    EXPECT_EQ(make_config({one("keep-alive", text)})->keep_alive_s, seconds) << text;
+  }
+}
+
 TEST(config, an_error_names_the_setting_the_source_and_the_value) {
   for (const auto& [name, value] : {std::pair("ctx", "-5"),
                                     {"threads", "many"},
                                     {"socket-mode", "9"},
                                     {"kv-type", "q8"},
                                     {"device", "cuda:0"},
+                                    {"keep-alive", "1d"},
+                                    {"keep-alive", "-1"},
+                                    {"keep-alive", "99999999999"},
+                                    {"keep-alive", ""},
+                                    {"model-bytes", "much"},
+                                    {"preload", "some"},
                                     {"cpu-tier", "sse"},
                                     {"log-level", "loud"},
                                     {"model", "nopath"},

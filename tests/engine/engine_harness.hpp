@@ -74,8 +74,8 @@ class EngineHarness {
     options.context = settings.context;
     options.sequences_max = settings.sequences_max;
     options.cpu_features = kernels::cpu_features();
-    engine_ =
-        std::make_unique<Engine>(options, tokenizer_.get(), &pool_, store_.get(), std::move(share));
+    engine_ = std::make_unique<Engine>(options, tokenizer_.get(), &pool_, store_.get(),
+                                       KvMemory{std::move(share), nullptr});
     while (!loaded_ && !load_error_) take_notices();
   }
 

@@ -1,0 +1,243 @@
+#include "daemon/residency.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "daemon/log.hpp"
+#include "engine/clock.hpp"
+
+namespace hearth {
+namespace {
+
+constexpr std::int64_t kSecond = 1'000'000'000;
+
+double gib(std::uint64_t bytes) {
+  return static_cast<double>(bytes) / (1u << 30);
+}
+
+// When an idle model has to go; the end of time for one that stays.
+std::int64_t idle_until(const Residency::Use& use) {
+  if (use.keep_alive_s == Residency::kForever) return INT64_MAX;
+  return use.last_used_ns + use.keep_alive_s * kSecond;
+}
+
+}  // namespace
+
+Residency::Residency(uv_loop_t* loop, Settings settings) : settings_(std::move(settings)) {
+  uv_timer_init(loop, &timer_);
+  timer_.data = this;
+  uv_unref(reinterpret_cast<uv_handle_t*>(&timer_));  // what waits for it keeps the loop alive
+}
+
+void Residency::close() {
+  uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
+}
+
+void Residency::add(ServedModel* model) {
+  uses_.push_back(std::make_unique<Use>(Use{.model = model,
+                                            .keep_alive_s = settings_.keep_alive_s,
+                                            .last_used_ns = now_ns(),
+                                            .order = ++asked_,
+                                            .preload = settings_.preload}));
+}
+
+const Residency::Use& Residency::use_of(const ServedModel& model) const {
+  return **std::ranges::find(uses_, &model, &Use::model);
+}
+
+Residency::Use& Residency::use_of(const ServedModel& model) {
+  return const_cast<Use&>(std::as_const(*this).use_of(model));
+}
+
+std::uint64_t Residency::bytes_used() const {
+  std::uint64_t bytes = 0;
+  for (const auto& use : uses_) bytes += use->model->in_memory() ? use->model->memory_bytes() : 0;
+  return bytes;
+}
+
+std::uint64_t Residency::join(ServedModel& model) {
+  Use& use = use_of(model);
+  use.last_used_ns = now_ns();
+  if (use.has_to_go()) {
+    ++use.later;
+    return use.term + 1;
+  }
+  if (use.users++ == 0 && !model.in_memory()) {
+    if (!use.preload) use.order = ++asked_;
+    if (model.state() == ModelState::unloaded && !model.is_current()) model.read_file();
+    schedule();
+  }
+  return use.term;
+}
+
+void Residency::leave(const ServedModel& model, std::uint64_t term) {
+  Use& use = use_of(model);
+  std::uint32_t& count = term <= use.term ? use.users : use.later;
+  assert(count > 0);
+  use.last_used_ns = now_ns();
+  if (--count == 0) schedule();
+}
+
+void Residency::let_go(const ServedModel& model) {
+  use_of(model).told_to_go = true;
+  schedule();
+}
+
+void Residency::keep_alive(const ServedModel& model, std::int64_t seconds) {
+  use_of(model).keep_alive_s = seconds;
+  schedule();
+}
+
+void Residency::on_model_changed(const ServedModel& model) {
+  Use& use = use_of(model);
+  if (model.state() == ModelState::ready || model.state() == ModelState::failed) {
+    use.preload = false;
+  }
+  const bool gone = model.state() == ModelState::unloaded || model.state() == ModelState::failed;
+  if (gone && use.has_to_go()) {
+    use.keep_alive_s = settings_.keep_alive_s;
+    begin_term(use);
+  }
+  schedule();
+}
+
+// The requests that had to wait are taken from now on.
+void Residency::begin_term(Use& use) {
+  use.told_to_go = false;
+  use.makes_room = nullptr;
+  use.patient_until_ns = 0;
+  ++use.term;
+  use.users += std::exchange(use.later, 0);
+  if (use.users > 0) use.order = ++asked_;
+}
+
+void Residency::schedule() {
+  if (uv_is_closing(reinterpret_cast<uv_handle_t*>(&timer_))) return;
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { static_cast<Residency*>(timer->data)->settle(); },
+      /*timeout_ms=*/0, /*repeat_ms=*/0);
+}
+
+void Residency::settle() {
+  const std::int64_t now = now_ns();
+  for (const auto& use : uses_) {
+    // Nobody waits for its memory any more.
+    const bool stays = use->makes_room != nullptr && !use->makes_room->wanted() && !use->told_to_go;
+    if (stays && use->model->state() == ModelState::ready) begin_term(*use);
+  }
+  let_idle_go(now);
+  make_room();
+  unload_free(now);
+  set_timer(now);
+}
+
+void Residency::let_idle_go(std::int64_t now) {
+  for (const auto& use : uses_) {
+    if (use->model->state() != ModelState::ready || use->has_to_go() || use->users > 0) continue;
+    if (idle_until(*use) > now) continue;
+    log_info("model {}: idle for {} s: it has to go", use->model->id(), use->keep_alive_s);
+    use->told_to_go = true;
+  }
+}
+
+// Load what is wanted, as long as it has room.
+void Residency::make_room() {
+  while (Use* wanted = next_wanted()) {
+    ServedModel& model = *wanted->model;
+    const std::uint64_t need = model.memory_bytes();
+    const std::uint64_t used = bytes_used();
+    if (need > settings_.model_bytes) {
+      model.fail({Code::LIMIT,
+                  fmt::format("model {} needs {:.2f} GiB of memory, model-bytes is {:.2f} GiB: "
+                              "raise model-bytes or take a smaller quantisation",
+                              model.id(), gib(need), gib(settings_.model_bytes))});
+    } else if (used <= settings_.model_bytes - need) {
+      model.load();
+    } else if (wanted->users == 0) {
+      wanted->preload = false;
+      log_info("model {}: not loaded at the start: {:.2f} of {:.2f} GiB (model-bytes) are taken",
+               model.id(), gib(used), gib(settings_.model_bytes));
+    } else {
+      return choose_victims(wanted, need, /*idle_only=*/false);
+    }
+  }
+  // What was loaded may have turned out to be larger than it looked.
+  if (bytes_used() > settings_.model_bytes) choose_victims(nullptr, 0, /*idle_only=*/true);
+}
+
+// Who is next: models that requests wait for, then those of the configuration, in its order.
+Residency::Use* Residency::next_wanted() {
+  Use* next = nullptr;
+  for (const auto& use : uses_) {
+    if (use->users == 0 || !use->wanted()) continue;
+    if (next == nullptr || use->order < next->order) next = use.get();
+  }
+  if (next != nullptr) return next;
+  const auto preload = std::ranges::find_if(uses_, [](const auto& use) { return use->preload; });
+  return preload != uses_.end() && (*preload)->wanted() ? preload->get() : nullptr;
+}
+
+// Models that have to go until need bytes are free.  Those that go already are counted first.
+void Residency::choose_victims(const Use* wanted, std::uint64_t need, bool idle_only) {
+  std::uint64_t staying = 0;
+  std::vector<Use*> candidates;
+  for (const auto& use : uses_) {
+    const ModelState state = use->model->state();
+    if (!use->model->in_memory() || state == ModelState::unloading || use->has_to_go()) continue;
+    staying += use->model->memory_bytes();
+    if (state == ModelState::ready && (use->users == 0 || !idle_only)) {
+      candidates.push_back(use.get());
+    }
+  }
+  std::ranges::sort(candidates, {},
+                    [](const Use* use) { return std::pair(use->users > 0, use->last_used_ns); });
+  for (Use* victim : candidates) {
+    if (staying + need <= settings_.model_bytes) return;
+    if (wanted == nullptr) {
+      victim->told_to_go = true;
+    } else {
+      victim->makes_room = wanted;
+    }
+    staying -= victim->model->memory_bytes();
+    log_info("model {}: has to go{}{}", victim->model->id(), wanted ? ", for " : "",
+             wanted ? wanted->model->id() : "");
+  }
+}
+
+void Residency::unload_free(std::int64_t now) {
+  for (const auto& use : uses_) {
+    if (use->model->state() != ModelState::ready || !use->has_to_go()) continue;
+    if (use->users == 0) {
+      use->model->unload();
+    } else if (use->patient_until_ns == 0) {
+      use->patient_until_ns = now + settings_.patience_s * kSecond;
+    } else if (use->patient_until_ns <= now) {
+      use->patient_until_ns = now + kSecond;
+      settings_.cut_parked(*use->model, settings_.patience_s * kSecond);
+    }
+  }
+}
+
+// Until the next thing that only time brings.
+void Residency::set_timer(std::int64_t now) {
+  if (uv_is_active(reinterpret_cast<uv_handle_t*>(&timer_))) return;  // something changed meanwhile
+  std::int64_t next = INT64_MAX;
+  for (const auto& use : uses_) {
+    if (use->model->state() != ModelState::ready) continue;
+    if (use->has_to_go()) {
+      next = std::min(next, use->patient_until_ns);
+    } else if (use->users == 0) {
+      next = std::min(next, idle_until(*use));
+    }
+  }
+  if (next == INT64_MAX) return;
+  const std::int64_t ms = std::max<std::int64_t>(0, next - now) / 1'000'000 + 1;
+  uv_timer_start(
+      &timer_, [](uv_timer_t* timer) { static_cast<Residency*>(timer->data)->settle(); },
+      static_cast<std::uint64_t>(ms), /*repeat_ms=*/0);
+}
+
+}  // namespace hearth
