@@ -1,3 +1,4 @@
+// See page_cache.hpp.
 #include "cache/page_cache.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See page_key.hpp.
 #include "cache/page_key.hpp"
 
 #include <sodium.h>

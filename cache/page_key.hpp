@@ -3,6 +3,8 @@
 // A page's key is a hash, keyed with its namespace's secret, of its parent's key and its token ids:
 // equal prompts of two namespaces have unrelated keys.  The hash only routes; token ids are
 // compared on every hit.
+//
+// Pure functions: any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// See prefix_index.hpp.
 #include "cache/prefix_index.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See segment.hpp.
 #include "cache/segment.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// See segment_store.hpp.
 #include "cache/segment_store.hpp"
 
 #include <dirent.h>

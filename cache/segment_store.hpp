@@ -3,6 +3,8 @@
 // The segments of DIR are files in /dev/shm/hearth-<uid>-<hash of DIR's real path>, mode 0700, so
 // that different state directories share nothing.  One daemon per state directory: a lock on
 // DIR/lock.
+//
+// THREAD: opened on the loop; then any, for it does not change.
 #pragma once
 
 #include <string>

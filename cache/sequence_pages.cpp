@@ -1,3 +1,4 @@
+// See sequence_pages.hpp.
 #include "cache/sequence_pages.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See topology.hpp.
 #include "cache/topology.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// See download.hpp.
 #include "cli/download.hpp"
 
 #include <curl/curl.h>

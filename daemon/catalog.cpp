@@ -1,3 +1,4 @@
+// See catalog.hpp.
 #include "daemon/catalog.hpp"
 
 #include <algorithm>

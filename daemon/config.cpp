@@ -1,3 +1,4 @@
+// See config.hpp.
 #include "daemon/config.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// See connection.hpp.
 #include "daemon/connection.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// See dispatcher.hpp.
 #include "daemon/dispatcher.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// See frame.hpp.
 #include "daemon/frame.hpp"
 
 #include <fmt/format.h>

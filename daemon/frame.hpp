@@ -1,5 +1,7 @@
 // Frames: bytes from a client to frames, and replies to bytes.  include/common/wire.h has the
 // layout.
+//
+// THREAD: loop.
 #pragma once
 
 #include <cstddef>

@@ -1,3 +1,4 @@
+// See json.hpp.
 #include "daemon/json.hpp"
 
 #include <cjson/cJSON.h>

@@ -2,6 +2,8 @@
 //
 // Bodies come from clients.  Size and depth are checked before cJSON sees them, duplicate and
 // unknown keys are errors, numbers must be whole where whole numbers are wanted.
+//
+// THREAD: any, one at a time for each object.
 #pragma once
 
 #include <cstddef>

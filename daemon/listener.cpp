@@ -1,3 +1,4 @@
+// See listener.hpp.
 #include "daemon/listener.hpp"
 
 #include <fmt/format.h>

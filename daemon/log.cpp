@@ -1,3 +1,4 @@
+// See log.hpp.
 #include "daemon/log.hpp"
 
 #include <spdlog/sinks/stdout_color_sinks.h>

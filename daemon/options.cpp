@@ -1,3 +1,4 @@
+// See options.hpp.
 #include "daemon/options.hpp"
 
 #include <CLI/CLI.hpp>

@@ -1,4 +1,6 @@
 // The command line of hearthd; options.cpp is its door to CLI11.
+//
+// THREAD: main, before there are others.
 #pragma once
 
 #include <optional>

@@ -1,3 +1,4 @@
+// See report.hpp.
 #include "daemon/report.hpp"
 
 #include <unistd.h>

@@ -1,3 +1,4 @@
+// See residency.hpp.
 #include "daemon/residency.hpp"
 
 #include <fmt/format.h>

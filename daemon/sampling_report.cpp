@@ -1,3 +1,4 @@
+// See sampling_report.hpp.
 #include "daemon/sampling_report.hpp"
 
 #include <cmath>

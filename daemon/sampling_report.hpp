@@ -1,4 +1,6 @@
 // What a request's report says of its sampling: which steps ran, in which order, with which values.
+//
+// THREAD: loop.
 #pragma once
 
 #include "daemon/json.hpp"

@@ -1,3 +1,4 @@
+// See served_model.hpp.
 #include "daemon/served_model.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See server.hpp.
 #include "daemon/server.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// See session.hpp.
 #include "daemon/session.hpp"
 
 #include <fmt/format.h>

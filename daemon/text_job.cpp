@@ -1,3 +1,4 @@
+// See text_job.hpp.
 #include "daemon/text_job.hpp"
 
 #include <cassert>

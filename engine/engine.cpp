@@ -1,3 +1,4 @@
+// See engine.hpp.
 #include "engine/engine.hpp"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// See executor.hpp.
 #include "engine/executor.hpp"
 
 #include <algorithm>

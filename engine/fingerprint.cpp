@@ -1,3 +1,4 @@
+// See fingerprint.hpp.
 #include "engine/fingerprint.hpp"
 
 #include <fmt/format.h>

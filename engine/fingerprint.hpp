@@ -2,6 +2,8 @@
 //
 // A model file is hashed once: the digest is kept by the file's identity, so that later loads read
 // every byte once, for its weights.
+//
+// THREAD: the engine that loads the model; several may share a directory.
 #pragma once
 
 #include <span>

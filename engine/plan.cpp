@@ -1,3 +1,4 @@
+// See plan.hpp.
 #include "engine/plan.hpp"
 
 #include <algorithm>

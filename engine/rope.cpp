@@ -1,3 +1,4 @@
+// See rope.hpp.
 #include "engine/rope.hpp"
 
 #include <algorithm>

@@ -3,6 +3,8 @@
 // Sources: RoFormer (arXiv 2104.09864); linear interpolation (arXiv 2306.15595); YaRN (arXiv
 // 2309.00071) with the correction range of the field's implementations, and its NTK-aware and
 // NTK-by-parts predecessors (bloc97, 2023); Llama-3's bands; LongRoPE (arXiv 2402.13753).
+//
+// Plain values and pure functions: any thread.
 #pragma once
 
 #include <cstdint>

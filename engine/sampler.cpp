@@ -1,3 +1,4 @@
+// See sampler.hpp.
 #include "engine/sampler.hpp"
 
 #include <cmath>

@@ -3,6 +3,8 @@
 // The order of the chain, its steps and its random numbers are those of the field's reference
 // implementation (reference/api.md, section 7), so that a seed gives the same text where the logits
 // agree.  sampling/steps.hpp has the steps.
+//
+// THREAD: the engine.
 #pragma once
 
 #include <cstdint>

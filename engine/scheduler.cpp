@@ -1,3 +1,4 @@
+// See scheduler.hpp.
 #include "engine/scheduler.hpp"
 
 #include <algorithm>

@@ -3,6 +3,8 @@
 // A stream beside which another client prefills shall not wait longer than kSlowdown times its own
 // step. The pacer learns what a step of generated rows alone costs and what a prompt row adds, from
 // the times of the steps themselves, and looks again every kProbeInterval steps.
+//
+// THREAD: the engine.
 #pragma once
 
 #include <algorithm>

@@ -2,6 +2,8 @@
 //
 // Text that may be the begin of a stop text is held back until it is decided; nothing of a stop
 // text is ever given out.
+//
+// THREAD: the engine; one for each sequence.
 #pragma once
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See weights.hpp.
 #include "engine/weights.hpp"
 
 #include <fmt/format.h>

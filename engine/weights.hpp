@@ -2,6 +2,8 @@
 //
 // Tensors are copied out of the mapped file, so that a file changed under a running daemon changes
 // nothing, and the file's pages are given back to the kernel as they are read.
+//
+// THREAD: the engine while it loads; then any reads them.
 #pragma once
 
 #include <cstddef>

@@ -1,3 +1,4 @@
+// See worker_pool.hpp.
 #include "engine/worker_pool.hpp"
 
 #include <cassert>

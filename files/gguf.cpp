@@ -1,3 +1,4 @@
+// See gguf.hpp.
 #include "files/gguf.hpp"
 
 #include <fmt/format.h>

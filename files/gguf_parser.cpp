@@ -1,3 +1,4 @@
+// See gguf_parser.hpp.
 #include "files/gguf_parser.hpp"
 
 #include <fmt/format.h>

@@ -1,5 +1,7 @@
 // The parser behind GgufFile: one pass over the head of one file, bounds checked at every step.
-// Internal to engine/gguf*.cpp.
+// Internal to files/gguf*.cpp.
+//
+// THREAD: whoever opens the file.
 #pragma once
 
 #include <cstring>

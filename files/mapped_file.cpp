@@ -1,3 +1,4 @@
+// See mapped_file.hpp.
 #include "files/mapped_file.hpp"
 
 #include <fcntl.h>

@@ -3,6 +3,8 @@
 // A mapping outlives the checks made on the file: somebody may truncate it, and reading past the
 // new end raises SIGBUS.  guard_mappings() turns that into zeros and a flag instead of a dead
 // daemon: the handler puts an anonymous page where the file's page was and remembers that it did.
+//
+// THREAD: any reads a mapping; the object is one thread's at a time.
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,8 @@
 //
 // Everything but the matrices is copied as it is.  Memory needed: one tensor as floats, and one as
 // it is stored.
+//
+// THREAD: the caller's, and as many of its own as it is told.
 #pragma once
 
 #include <cstddef>

@@ -128,6 +128,8 @@ def file_faults(path):
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     if len(lines) > FILE_LINES_MAX:
         yield len(lines), f"{len(lines)} lines, {FILE_LINES_MAX} at most"
+    if not lines or not lines[0].startswith(("//", "/*")):
+        yield 1, "begins without saying what it is"
     if path.parts[0] not in LAYERS:
         yield 1, f"{path.parts[0]}/ is in no layer: add it to LAYERS in tools/tidy.py"
     for number, line in enumerate(lines, 1):

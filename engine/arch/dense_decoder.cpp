@@ -1,3 +1,4 @@
+// See dense_decoder.hpp.
 #include "engine/arch/dense_decoder.hpp"
 
 #include <fmt/format.h>

@@ -1,4 +1,6 @@
 // The tokens that may come next, as the steps of a sampler see them.
+//
+// THREAD: the engine.
 #pragma once
 
 #include <cstddef>

@@ -2,6 +2,8 @@
 //
 // Each gives what its step in steps.hpp gives for all tokens (top_p: with a total good to 1e-5).
 // Where a row is too flat for that to be quick it says false, and the caller lists all.
+//
+// THREAD: the engine.
 #pragma once
 
 #include <span>

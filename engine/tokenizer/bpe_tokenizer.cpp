@@ -1,3 +1,4 @@
+// See bpe_tokenizer.hpp.
 #include "engine/tokenizer/bpe_tokenizer.hpp"
 
 #include <fmt/format.h>

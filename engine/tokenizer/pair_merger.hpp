@@ -4,6 +4,8 @@
 // A heap of (rank, position) over a linked list: O(n log n) for n symbols.  Entries are never taken
 // out when they grow stale: an entry counts only while the symbol at its position still has that
 // rank with its neighbour, and whoever has it is due at that point of the order anyway.
+//
+// THREAD: whoever encodes; one for each text.
 #pragma once
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See pre_tokenizer.hpp.
 #include "engine/tokenizer/pre_tokenizer.hpp"
 
 #define PCRE2_CODE_UNIT_WIDTH 8

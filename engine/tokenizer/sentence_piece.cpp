@@ -1,3 +1,4 @@
+// See sentence_piece.hpp.
 #include "engine/tokenizer/sentence_piece.hpp"
 
 #include <fmt/format.h>

@@ -1,5 +1,7 @@
 // What the tokenizers that come from SentencePiece share: U+2581 for spaces, the normaliser, byte
 // tokens <0x00> .. <0xFF>, and the unknown token for runs of characters that have neither.
+//
+// Immutable once built: any thread.
 #pragma once
 
 #include <array>

@@ -1,3 +1,4 @@
+// See special_tokens.hpp.
 #include "engine/tokenizer/special_tokens.hpp"
 
 #include <algorithm>

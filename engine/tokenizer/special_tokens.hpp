@@ -4,6 +4,8 @@
 // The spellings make an Aho-Corasick automaton (Aho, Corasick 1975) that reads text backwards: at
 // every place it knows the longest spelling that begins there.  Time is linear in the text for any
 // text and any spellings; memory beyond the automaton is that of one block of the text.
+//
+// Immutable once built: any thread.
 #pragma once
 
 #include <array>

@@ -1,3 +1,4 @@
+// See spm_tokenizer.hpp.
 #include "engine/tokenizer/spm_tokenizer.hpp"
 
 #include <fmt/format.h>

@@ -3,6 +3,8 @@
 //
 // Source: sentencepiece, src/bpe_model.cc.  As there, only normal and user-defined tokens come out
 // of merges.
+//
+// Immutable once built: any thread.
 #pragma once
 
 #include <cstdint>

@@ -1,3 +1,4 @@
+// See text_normalizer.hpp.
 #include "engine/tokenizer/text_normalizer.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// See token_index.hpp.
 #include "engine/tokenizer/token_index.hpp"
 
 #include <sys/random.h>

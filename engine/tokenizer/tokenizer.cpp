@@ -1,3 +1,4 @@
+// See tokenizer.hpp.
 #include "engine/tokenizer/tokenizer.hpp"
 
 #include <fmt/format.h>

@@ -3,6 +3,8 @@
 // Source: Kudo 2018 (arXiv:1804.10959), section 3.2; sentencepiece, src/unigram_model.cc, for what
 // a character without a piece costs (10 below the lowest score) and for ties (the way whose last
 // piece is longest).
+//
+// Immutable once built: any thread.
 #pragma once
 
 #include <memory>

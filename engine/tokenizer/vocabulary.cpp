@@ -1,3 +1,4 @@
+// See vocabulary.hpp.
 #include "engine/tokenizer/vocabulary.hpp"
 
 #include <fmt/format.h>
@@ -117,6 +118,7 @@ class VocabularyReader {
     return **std::move(value);
   }
   Status check_count(const char* key, std::size_t count_max) const;
+  Result<std::vector<double>> number_of_each_token(const char* key) const;
   TokenId find_end_token(std::string_view text) const;
 
   bool is_bpe() const { return vocabulary_.model == TokenizerModel::bpe; }
@@ -197,17 +199,23 @@ Status VocabularyReader::read_tokens() {
   return {};
 }
 
+// An array with one number for each token.
+Result<std::vector<double>> VocabularyReader::number_of_each_token(const char* key) const {
+  HEARTH_CHECK(check_count(key, kVocabularyTokensMax));
+  HEARTH_TRY(auto numbers, present(key, file_.real_array(key)));
+  if (numbers.size() != vocabulary_.size()) {
+    return fail(key,
+                fmt::format("has {} elements for {} tokens", numbers.size(), vocabulary_.size()));
+  }
+  return numbers;
+}
+
 Status VocabularyReader::read_types() {
   if (file_.find(kTypesKey) == nullptr) {
     infer_types();
     return {};
   }
-  HEARTH_CHECK(check_count(kTypesKey, kVocabularyTokensMax));
-  HEARTH_TRY(const auto numbers, present(kTypesKey, file_.real_array(kTypesKey)));
-  if (numbers.size() != vocabulary_.size()) {
-    return fail(kTypesKey,
-                fmt::format("has {} elements for {} tokens", numbers.size(), vocabulary_.size()));
-  }
+  HEARTH_TRY(const auto numbers, number_of_each_token(kTypesKey));
   vocabulary_.types.reserve(numbers.size());
   for (const double number : numbers) {
     if (!(number >= 0 && number <= 6) || number != std::floor(number)) {
@@ -236,12 +244,7 @@ void VocabularyReader::infer_types() {
 }
 
 Status VocabularyReader::read_scores() {
-  HEARTH_CHECK(check_count(kScoresKey, kVocabularyTokensMax));
-  HEARTH_TRY(const auto scores, present(kScoresKey, file_.real_array(kScoresKey)));
-  if (scores.size() != vocabulary_.size()) {
-    return fail(kScoresKey,
-                fmt::format("has {} elements for {} tokens", scores.size(), vocabulary_.size()));
-  }
+  HEARTH_TRY(const auto scores, number_of_each_token(kScoresKey));
   vocabulary_.scores.reserve(scores.size());
   for (const double score : scores) {
     if (!(std::abs(score) <= std::numeric_limits<float>::max())) {

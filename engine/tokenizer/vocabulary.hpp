@@ -1,4 +1,6 @@
 // The vocabulary of a model: the tokenizer.ggml.* keys of its GGUF file, copied and checked.
+//
+// Plain values: any thread reads them.
 #pragma once
 
 #include <cstddef>

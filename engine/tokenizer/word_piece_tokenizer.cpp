@@ -1,3 +1,4 @@
+// See word_piece_tokenizer.hpp.
 #include "engine/tokenizer/word_piece_tokenizer.hpp"
 
 #include <algorithm>

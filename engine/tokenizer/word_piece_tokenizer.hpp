@@ -6,6 +6,8 @@
 //
 // Source: Devlin 2018's tokenization.py, and BertNormalizer and WordPiece of the `tokenizers`
 // package, which agree but for unassigned characters.
+//
+// Immutable once built: any thread.
 #pragma once
 
 #include <memory>

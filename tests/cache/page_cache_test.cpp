@@ -1,3 +1,4 @@
+// Goal: pages are found by what they hold and by their owner, shared, and evicted in order.
 #include "cache/page_cache.hpp"
 
 #include <gtest/gtest.h>

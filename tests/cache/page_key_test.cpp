@@ -1,3 +1,4 @@
+// Goal: keys tell namespaces, models and tokens apart, and are the hash they are said to be.
 #include "cache/page_key.hpp"
 
 #include <gtest/gtest.h>

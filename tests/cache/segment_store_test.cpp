@@ -1,3 +1,4 @@
+// Goal: segments lie where nobody else can reach them, one daemon a state directory.
 #include "cache/segment_store.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Goal: a segment keeps what was committed, within its budget, and refuses what cannot be.
 #include "cache/segment.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Goal: cores and nodes are found, on this machine and on described ones.
 #include "cache/topology.hpp"
 
 #include <gtest/gtest.h>

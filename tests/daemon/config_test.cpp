@@ -1,3 +1,4 @@
+// Goal: every setting from every source, the best one first; errors name both.
 #include "daemon/config.hpp"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Goal: frames however their bytes come, and broken ones refused before anything is kept.
 #include "daemon/frame.hpp"
 
 #include <gtest/gtest.h>

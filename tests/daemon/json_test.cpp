@@ -1,3 +1,4 @@
+// Goal: control bodies are read strictly: nothing unknown, twice, too long or of a wrong type.
 #include "daemon/json.hpp"
 
 #include <gtest/gtest.h>

@@ -25,6 +25,14 @@ std::vector<double> numbers(const cJSON* node, const char* key) {
   return list;
 }
 
+void expect_frequencies(const Rope& rope, const cJSON* node, double tolerance) {
+  const std::vector<double> wanted = numbers(node, "inv_freq");
+  ASSERT_EQ(rope.frequencies.size(), wanted.size());
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    EXPECT_NEAR(rope.frequencies[i] / wanted[i], 1.0, tolerance) << i;
+  }
+}
+
 TEST(rope, frequencies_are_those_of_transformers) {
   std::ifstream file(HEARTH_TEST_DATA "/rope_cases.json");
   const std::string text{std::istreambuf_iterator<char>(file), {}};
@@ -54,11 +62,7 @@ TEST(rope, frequencies_are_those_of_transformers) {
       from_configuration.original_context = number(node, "original_context", 0);
       from_configuration.low_frequency = number(node, "low_freq_factor", 0);
       from_configuration.high_frequency = number(node, "high_freq_factor", 0);
-      const Rope rope = make_rope(from_configuration, /*interleaved=*/true);
-      const std::vector<double> wanted = numbers(node, "inv_freq");
-      for (std::size_t i = 0; i < wanted.size(); ++i) {
-        EXPECT_NEAR(rope.frequencies[i] / wanted[i], 1.0, 1e-12) << i;
-      }
+      expect_frequencies(make_rope(from_configuration, /*interleaved=*/true), node, 1e-12);
     } else {
       parameters.factor = number(node, "factor", 1);
       parameters.original_context = number(node, "original_context", 0);
@@ -66,14 +70,10 @@ TEST(rope, frequencies_are_those_of_transformers) {
       parameters.beta_slow = number(node, "beta_slow", 1);
     }
     const Rope rope = make_rope(parameters, /*interleaved=*/true);
-    const std::vector<double> wanted = numbers(node, "inv_freq");
     SCOPED_TRACE(std::string(cJSON_GetObjectItem(node, "type")->valuestring) + " case " +
                  std::to_string(checked));
-    ASSERT_EQ(rope.frequencies.size(), wanted.size());
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      // The divisors are float32 in files.
-      EXPECT_NEAR(rope.frequencies[i] / wanted[i], 1.0, type == "llama3" ? 1e-6 : 1e-12) << i;
-    }
+    // The divisors are float32 in files.
+    expect_frequencies(rope, node, type == "llama3" ? 1e-6 : 1e-12);
     EXPECT_NEAR(rope.magnitude, number(node, "cos_sin_factor", 1), 1e-12);
     ++checked;
   }

@@ -1,3 +1,4 @@
+// Goal: tokens are drawn as the distribution says, and with a seed always the same.
 #include "engine/sampler.hpp"
 
 #include <gtest/gtest.h>

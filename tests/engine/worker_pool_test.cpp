@@ -1,3 +1,4 @@
+// Goal: workers run together, meet at barriers, and sleep when there is nothing to do.
 #include "engine/worker_pool.hpp"
 
 #include <gtest/gtest.h>
