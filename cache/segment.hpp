@@ -63,8 +63,9 @@ class Segment {
   // more.
   static BudgetShare dissolve(std::unique_ptr<Segment> segment);
 
-  // Keep at most this much of the budget set aside, bytes that memory was not taken for yet.
-  void keep_aside(std::uint64_t bytes) { share_.set_aside(std::min(bytes, share_.aside())); }
+  // Have so much of the budget set aside, bytes that memory was not taken for yet; or what there is
+  // already, where the budget does not have them.
+  void set_aside(std::uint64_t bytes) { share_.set_aside(bytes); }
 
   std::uint32_t backed_slots() const { return backed_slots_; }  // slots [0, backed) have memory
   std::uint32_t slot_count() const { return slot_count_; }

@@ -7,6 +7,12 @@
 
 namespace hearth {
 
+std::string Catalog::identity() const {
+  std::string all;
+  for (const Part& part : parts) all += part.identity + '\n';
+  return all;
+}
+
 bool Catalog::is_current() const {
   return std::ranges::all_of(
       parts, [](const Part& part) { return file_identity(part.path) == part.identity; });

@@ -23,6 +23,8 @@ struct Catalog {
   };
   std::vector<Part> parts;  // the files of the model
 
+  // Of all of them.
+  std::string identity() const;
   // False when a file is another one now.  Asks the file system, reads nothing.
   bool is_current() const;
 };

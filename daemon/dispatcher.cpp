@@ -8,7 +8,6 @@
 
 #include "daemon/sampling_report.hpp"
 #include "daemon/session.hpp"
-#include "engine/clock.hpp"
 
 namespace hearth {
 namespace {
@@ -30,6 +29,10 @@ double ms(std::int64_t ns) {
 
 double per_second(std::uint64_t count, std::int64_t ns) {
   return count == 0 || ns <= 0 ? 0 : static_cast<double>(count) * 1e9 / static_cast<double>(ns);
+}
+
+Error no_tokens() {
+  return {Code::INVALID, "prompt: it has no tokens"};
 }
 
 const char* stop_reason_name(std::uint32_t reason) {
@@ -54,9 +57,14 @@ void Dispatcher::open(std::unique_ptr<Request> request) {
   requests_.emplace(opened.id, std::move(request));
   ServedModel& model = *opened.model;
   // Asked for by name, it gets another chance.
-  if (opened.verb == HEARTH_VERB_LOAD && model.state() == ModelState::failed) model.read_file();
-  const bool in_memory = model.state() == ModelState::loading || model.state() == ModelState::ready;
-  if (opened.verb == HEARTH_VERB_UNLOAD && in_memory) residency_->let_go(model);
+  const bool another = model.state() == ModelState::failed ||
+                       (model.state() == ModelState::vocabulary && !model.is_current());
+  if (opened.verb == HEARTH_VERB_LOAD && another) model.read_file();
+  if (opened.verb == HEARTH_VERB_UNLOAD) residency_->let_go(model);
+  const bool takes_ids = opened.verb == HEARTH_VERB_EVAL ||
+                         (opened.verb == HEARTH_VERB_GENERATE && !opened.prompt_is_text);
+  // Before a model is loaded for it, at the cost of others.
+  if (takes_ids && opened.ids.empty()) return fail(opened, no_tokens());
   const bool needs_weights = opened.verb == HEARTH_VERB_LOAD ||
                              opened.verb == HEARTH_VERB_GENERATE || opened.verb == HEARTH_VERB_EVAL;
   if (needs_weights) opened.term = residency_->join(model);
@@ -119,14 +127,20 @@ void Dispatcher::advance_unload(Request& request) {
   close(request);
 }
 
-void Dispatcher::advance_all(ServedModel& model) {
-  std::vector<RequestId> ids;  // a request that ends leaves the table
+// In order of arrival.  A copy: a request that ends leaves the table.
+std::vector<RequestId> Dispatcher::requests_of(const ServedModel& model) const {
+  std::vector<RequestId> ids;
   for (const auto& [id, request] : requests_) {
-    if (request->model == &model && request->stage != RequestStage::in_engine) ids.push_back(id);
+    if (request->model == &model) ids.push_back(id);
   }
-  std::ranges::sort(ids);  // in order of arrival
-  for (const RequestId id : ids) {
-    if (Request* request = find(id)) advance(*request);
+  std::ranges::sort(ids);
+  return ids;
+}
+
+void Dispatcher::advance_all(ServedModel& model) {
+  for (const RequestId id : requests_of(model)) {
+    Request* request = find(id);
+    if (request != nullptr && request->stage != RequestStage::in_engine) advance(*request);
   }
 }
 
@@ -169,7 +183,7 @@ void Dispatcher::convert(Request& request) {
           conversion->status = ids.error();
         }
       },
-      [this, conversion, id = request.id] {
+      [this, conversion, id = request.id, version = request.model->catalog_version()] {
         Request* found = find(id);
         if (found == nullptr) return;  // the client is gone
         if (!conversion->status) return fail(*found, conversion->status.error());
@@ -177,6 +191,7 @@ void Dispatcher::convert(Request& request) {
         found->ids = std::move(conversion->ids);
         if (found->verb != HEARTH_VERB_GENERATE) return answer_conversion(*found);
         found->text.clear();
+        found->catalog_version = version;
         found->stage = RequestStage::waits_for_engine;
         advance(*found);
       });
@@ -199,7 +214,7 @@ void Dispatcher::answer_conversion(Request& request) {
 
 Status Dispatcher::check_prompt(const Request& request) const {
   const LoadedNotice& loaded = request.model->loaded();
-  if (request.ids.empty()) return Error{Code::INVALID, "prompt: it has no tokens"};
+  if (request.ids.empty()) return no_tokens();
   if (request.ids.size() > loaded.context) {
     return Error{Code::LIMIT, fmt::format("prompt: {} tokens, the context of {} is {}",
                                           request.ids.size(), request.model->id(), loaded.context)};
@@ -227,6 +242,11 @@ std::uint64_t Dispatcher::passable_credit(const Request& request) const {
 void Dispatcher::submit(Request& request) {
   Engine* engine = request.model->engine();
   if (engine == nullptr) return fail(request, {Code::UNAVAILABLE, "the daemon is shutting down"});
+  if (request.catalog_version != 0 && request.catalog_version != request.model->catalog_version()) {
+    return fail(request, {Code::UNAVAILABLE, fmt::format("the file of model {} was replaced while "
+                                                         "this request waited: ask again",
+                                                         request.model->id())});
+  }
   if (const Status status = check_prompt(request); !status) return fail(request, status.error());
   SubmitCommand& submit = request.submit;
   submit.request = request.id;
@@ -235,7 +255,7 @@ void Dispatcher::submit(Request& request) {
   submit.prompt_count = static_cast<std::uint32_t>(request.ids.size());
   submit.credit = static_cast<std::uint32_t>(passable_credit(request));
   if (!engine->submit(submit, request.ids, request.stops, request.biases)) {
-    stalled_ = true;
+    stalled_.insert(request.model);
     return;
   }
   request.credit_passed = submit.credit;
@@ -253,7 +273,7 @@ void Dispatcher::pass_credit(Request& request) {
   if (engine->grant(request.id, more)) {
     request.credit_passed += more;
   } else {
-    stalled_ = true;
+    stalled_.insert(request.model);
   }
 }
 
@@ -261,7 +281,6 @@ void Dispatcher::grant(RequestId id, std::uint32_t tokens) {
   Request* request = find(id);
   if (request == nullptr) return;
   request->credit_total += tokens;
-  request->credit_ns = now_ns();
   pass_credit(*request);
 }
 
@@ -286,7 +305,7 @@ void Dispatcher::pass_cancel(Request& request) {
   Engine* engine = request.model->engine();
   request.cancel_wanted = true;
   request.cancel_passed = request.cancel_passed || engine == nullptr || engine->cancel(request.id);
-  stalled_ |= !request.cancel_passed;
+  if (!request.cancel_passed) stalled_.insert(request.model);
 }
 
 // The client is gone: nobody to answer.
@@ -310,12 +329,7 @@ void Dispatcher::erase(RequestId id) {
 
 // Tell an engine what its full ring did not take before.
 void Dispatcher::retry(ServedModel& model) {
-  std::vector<RequestId> ids;
-  for (const auto& [id, request] : requests_) {
-    if (request->model == &model) ids.push_back(id);
-  }
-  std::ranges::sort(ids);
-  for (const RequestId id : ids) {
+  for (const RequestId id : requests_of(model)) {
     Request* request = find(id);
     if (request == nullptr) continue;
     if (request->stage == RequestStage::waits_for_engine) {
@@ -344,24 +358,33 @@ void Dispatcher::close(Request& request) {
   if (session != nullptr) session->close_request(number);
 }
 
-// The model has to make room for another one.
-void Dispatcher::cut_parked(ServedModel& model, std::int64_t patience_ns) {
-  std::vector<RequestId> ids;
-  for (const auto& [id, request] : requests_) {
-    if (request->model != &model || request->stage != RequestStage::in_engine) continue;
-    const std::uint64_t sent =
-        request->submit.want_logits != 0 ? request->rows_sent : request->completion_tokens;
-    if (sent < request->credit_total || now_ns() - request->credit_ns < patience_ns) continue;
-    ids.push_back(id);
-  }
-  for (const RequestId id : ids) {
+void Dispatcher::on_term(ServedModel& model) {
+  advance_all(model);
+}
+
+void Dispatcher::on_refused(ServedModel& model, const Error& why) {
+  for (const RequestId id : requests_of(model)) {
     Request* request = find(id);
-    if (request == nullptr) continue;
-    pass_cancel(*request);
-    fail(*request, {Code::UNAVAILABLE,
-                    fmt::format("model {} has to make room for another one, and this request has "
-                                "not been read for {} s",
-                                model.id(), patience_ns / 1'000'000'000)});
+    if (request != nullptr && request->term != 0) fail(*request, why);
+  }
+}
+
+void Dispatcher::on_waited(ServedModel& model, std::uint32_t patience) {
+  for (const RequestId id : requests_of(model)) {
+    Request* request = find(id);
+    if (request == nullptr || request->session == nullptr) continue;
+    const std::uint64_t computed =
+        request->submit.want_logits != 0 ? request->rows_computed : request->completion_tokens;
+    const bool goes_on =
+        request->stage != RequestStage::in_engine || computed < request->credit_passed;
+    if (goes_on || request->times_parked++ < patience) continue;
+    request->session->reply_error(
+        request->wire_request, request->verb,
+        {Code::UNAVAILABLE, fmt::format("model {} has to be unloaded for others, and this client "
+                                        "kept it waiting for {} s: what was sent was not read",
+                                        model.id(), patience)});
+    request->session->close_request(request->wire_request);
+    forget(id);
   }
 }
 
@@ -375,7 +398,7 @@ void Dispatcher::on_notice(ServedModel& model, Notice notice, std::span<const st
     case Notice::done: on_done(head_of<DoneNotice>(payload)); break;
     default: on_request_notice(notice, payload); break;
   }
-  if (std::exchange(stalled_, false)) retry(model);
+  if (stalled_.erase(&model) != 0) retry(model);
 }
 
 void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> payload) {
@@ -401,6 +424,7 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
     }
     case Notice::logits: {
       const auto head = head_of<LogitsNotice>(payload);
+      request->rows_computed += head.row_count;
       session.send_logits(request->wire_request, id, {head.position, head.row_count, head.row_size},
                           payload);
       break;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "daemon/request.hpp"
@@ -18,7 +19,7 @@
 
 namespace hearth {
 
-class Dispatcher : public ModelOwner {
+class Dispatcher : public ModelOwner, public ResidencyOwner {
  public:
   // residency outlives the dispatcher.
   Dispatcher(uv_loop_t* loop, Residency* residency) : jobs_(loop), residency_(residency) {}
@@ -33,9 +34,6 @@ class Dispatcher : public ModelOwner {
   void grant(RequestId id, std::uint32_t tokens);
   void cancel(RequestId id);
   void forget(RequestId id);
-
-  // Fail the requests of a model whose clients gave no credit for so long.
-  void cut_parked(ServedModel& model, std::int64_t patience_ns);
 
   // A frame with rows of logits of this request was handed to the kernel.
   void on_sent(RequestId id);
@@ -52,11 +50,15 @@ class Dispatcher : public ModelOwner {
   static constexpr std::size_t kRequestsMax = 4096;  // of all clients
 
   void on_model_changed(ServedModel& model) override;
+  void on_term(ServedModel& model) override;
+  void on_refused(ServedModel& model, const Error& why) override;
+  void on_waited(ServedModel& model, std::uint32_t patience) override;
   void on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) override;
 
  private:
   void advance(Request& request);
   void advance_all(ServedModel& model);
+  std::vector<RequestId> requests_of(const ServedModel& model) const;
   void convert(Request& request);
   void answer_conversion(Request& request);
   void answer_load(Request& request);
@@ -78,7 +80,8 @@ class Dispatcher : public ModelOwner {
   std::unordered_map<RequestId, std::unique_ptr<Request>> requests_;
   RequestId next_id_ = 1;
   std::uint64_t errors_total_ = 0;
-  bool stalled_ = false;  // an engine's ring was full: something waits to be told
+  std::unordered_set<const ServedModel*> stalled_;  // their engines' rings were full: something
+                                                    // waits to be told
 };
 
 }  // namespace hearth

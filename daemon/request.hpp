@@ -22,7 +22,7 @@ class Session;
 enum class RequestStage : std::uint8_t {
   waits_for_catalog,  // the model file is not read yet
   on_text_thread,     // text and ids are being converted
-  waits_for_engine,   // the weights are loading, or the engine's ring is full
+  waits_for_engine,   // for its model's term, its weights, or room in the engine's ring
   in_engine,
 };
 
@@ -42,6 +42,8 @@ struct Request {
   bool raw = false;          // no chat template wanted
   std::string text;          // of a text prompt, or to tokenize
   std::vector<TokenId> ids;  // the prompt, or to detokenize
+  std::uint64_t catalog_version =
+      0;  // of the model when its tokenizer made them; 0: the client did
   EncodeOptions encode;
   bool spell_special = false;  // DETOKENIZE
   SubmitCommand submit = {};   // GENERATE, EVAL: what the engine will be told
@@ -51,12 +53,13 @@ struct Request {
 
   // Flow control, in tokens or rows of logits
   std::uint64_t credit_total = 0;   // that the client has given
-  std::int64_t credit_ns = 0;       // when it gave some last
   std::uint64_t credit_passed = 0;  // of these, that the engine was given
   std::uint64_t rows_sent = 0;      // rows of logits handed to the kernel
+  std::uint64_t rows_computed = 0;  // rows of logits that the engine has given
   std::uint32_t completion_tokens = 0;
-  bool cancel_wanted = false;  // by the client, or because it is gone
-  bool cancel_passed = false;  // to the engine
+  std::uint32_t times_parked = 0;  // seen waiting for its client while others waited for its model
+  bool cancel_wanted = false;      // by the client, or because it is gone
+  bool cancel_passed = false;      // to the engine
 };
 
 }  // namespace hearth

@@ -15,8 +15,8 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
-double gib(std::uint64_t bytes) {
-  return static_cast<double>(bytes) / (1u << 30);
+double mib(std::uint64_t bytes) {
+  return static_cast<double>(bytes) / (1u << 20);
 }
 
 // When an idle model has to go; the end of time for one that stays.
@@ -27,13 +27,15 @@ std::int64_t idle_until(const Residency::Use& use) {
 
 }  // namespace
 
-Residency::Residency(uv_loop_t* loop, Settings settings) : settings_(std::move(settings)) {
+Residency::Residency(uv_loop_t* loop, const Settings& settings, ResidencyOwner* owner)
+    : settings_(settings), owner_(owner) {
   uv_timer_init(loop, &timer_);
   timer_.data = this;
   uv_unref(reinterpret_cast<uv_handle_t*>(&timer_));  // what waits for it keeps the loop alive
 }
 
 void Residency::close() {
+  if (uv_is_closing(reinterpret_cast<uv_handle_t*>(&timer_))) return;
   uv_close(reinterpret_cast<uv_handle_t*>(&timer_), nullptr);
 }
 
@@ -68,6 +70,7 @@ std::uint64_t Residency::join(ServedModel& model) {
   }
   if (use.users++ == 0 && !model.in_memory()) {
     if (!use.preload) use.order = ++asked_;
+    // Now, before its text is made tokens; make_room() looks once more.
     if (model.state() == ModelState::unloaded && !model.is_current()) model.read_file();
     schedule();
   }
@@ -83,7 +86,9 @@ void Residency::leave(const ServedModel& model, std::uint64_t term) {
 }
 
 void Residency::let_go(const ServedModel& model) {
-  use_of(model).told_to_go = true;
+  Use& use = use_of(model);
+  use.preload = false;
+  use.told_to_go = model.state() == ModelState::loading || model.state() == ModelState::ready;
   schedule();
 }
 
@@ -94,10 +99,13 @@ void Residency::keep_alive(const ServedModel& model, std::int64_t seconds) {
 
 void Residency::on_model_changed(const ServedModel& model) {
   Use& use = use_of(model);
-  if (model.state() == ModelState::ready || model.state() == ModelState::failed) {
+  const ModelState state = model.state();
+  if (state == ModelState::ready) use.last_used_ns = now_ns();
+  if (state == ModelState::ready || state == ModelState::failed ||
+      state == ModelState::vocabulary) {
     use.preload = false;
   }
-  const bool gone = model.state() == ModelState::unloaded || model.state() == ModelState::failed;
+  const bool gone = state == ModelState::unloaded || state == ModelState::failed;
   if (gone && use.has_to_go()) {
     use.keep_alive_s = settings_.keep_alive_s;
     begin_term(use);
@@ -109,7 +117,7 @@ void Residency::on_model_changed(const ServedModel& model) {
 void Residency::begin_term(Use& use) {
   use.told_to_go = false;
   use.makes_room = nullptr;
-  use.patient_until_ns = 0;
+  use.next_look_ns = 0;
   ++use.term;
   use.users += std::exchange(use.later, 0);
   if (use.users > 0) use.order = ++asked_;
@@ -124,15 +132,21 @@ void Residency::schedule() {
 
 void Residency::settle() {
   const std::int64_t now = now_ns();
-  for (const auto& use : uses_) {
-    // Nobody waits for its memory any more.
-    const bool stays = use->makes_room != nullptr && !use->makes_room->wanted() && !use->told_to_go;
-    if (stays && use->model->state() == ModelState::ready) begin_term(*use);
-  }
+  keep_those_that_may_stay();
   let_idle_go(now);
   make_room();
   unload_free(now);
   set_timer(now);
+}
+
+// Nobody waits for their memory any more.
+void Residency::keep_those_that_may_stay() {
+  for (const auto& use : uses_) {
+    const bool needed = use->told_to_go || use->makes_room == nullptr || use->makes_room->wanted();
+    if (needed || use->model->state() != ModelState::ready) continue;
+    begin_term(*use);
+    owner_->on_term(*use->model);
+  }
 }
 
 void Residency::let_idle_go(std::int64_t now) {
@@ -150,23 +164,52 @@ void Residency::make_room() {
     ServedModel& model = *wanted->model;
     const std::uint64_t need = model.memory_bytes();
     const std::uint64_t used = bytes_used();
-    if (need > settings_.model_bytes) {
-      model.fail({Code::LIMIT,
-                  fmt::format("model {} needs {:.2f} GiB of memory, model-bytes is {:.2f} GiB: "
-                              "raise model-bytes or take a smaller quantisation",
-                              model.id(), gib(need), gib(settings_.model_bytes))});
+    const bool preload = std::exchange(wanted->preload, false);
+    if (!model.is_current()) {
+      model.read_file();  // and comes back here
+      wanted->preload = preload;
+    } else if (need > settings_.model_bytes) {
+      const Error why = {Code::LIMIT,
+                         fmt::format("model {} needs {:.1f} MiB of memory, model-bytes "
+                                     "is {:.1f} MiB: raise model-bytes or take a "
+                                     "smaller quantisation",
+                                     model.id(), mib(need), mib(settings_.model_bytes))};
+      log_warning("{}", why.message);
+      owner_->on_refused(model, why);
     } else if (used <= settings_.model_bytes - need) {
-      model.load();
+      if (make_cache(model)) {
+        wanted->preload = preload;  // until it is ready: its order is that of the configuration
+        model.load();
+      }
     } else if (wanted->users == 0) {
-      wanted->preload = false;
-      log_info("model {}: not loaded at the start: {:.2f} of {:.2f} GiB (model-bytes) are taken",
-               model.id(), gib(used), gib(settings_.model_bytes));
+      log_info("model {}: not loaded at the start: {:.1f} of {:.1f} MiB (model-bytes) are taken",
+               model.id(), mib(used), mib(settings_.model_bytes));
     } else {
+      wanted->preload = preload;
       return choose_victims(wanted, need, /*idle_only=*/false);
     }
   }
   // What was loaded may have turned out to be larger than it looked.
   if (bytes_used() > settings_.model_bytes) choose_victims(nullptr, 0, /*idle_only=*/true);
+}
+
+// A part of the budget for the model's cache, at the cost of models that are not loaded.
+bool Residency::make_cache(ServedModel& model) {
+  while (!model.reserve_cache()) {
+    Use* oldest = nullptr;
+    for (const auto& use : uses_) {
+      if (use->model == &model || !use->model->has_idle_cache()) continue;
+      if (oldest == nullptr || use->last_used_ns < oldest->last_used_ns) oldest = use.get();
+    }
+    if (oldest == nullptr) {
+      owner_->on_refused(model, {Code::LIMIT,
+                                 "kv-bytes: the caches of other models leave no room "
+                                 "for this one's: raise kv-bytes or unload others"});
+      return false;
+    }
+    oldest->model->drop_cache();
+  }
+  return true;
 }
 
 // Who is next: models that requests wait for, then those of the configuration, in its order.
@@ -213,11 +256,9 @@ void Residency::unload_free(std::int64_t now) {
     if (use->model->state() != ModelState::ready || !use->has_to_go()) continue;
     if (use->users == 0) {
       use->model->unload();
-    } else if (use->patient_until_ns == 0) {
-      use->patient_until_ns = now + settings_.patience_s * kSecond;
-    } else if (use->patient_until_ns <= now) {
-      use->patient_until_ns = now + kSecond;
-      settings_.cut_parked(*use->model, settings_.patience_s * kSecond);
+    } else if (use->next_look_ns <= now) {
+      use->next_look_ns = now + kSecond;
+      owner_->on_waited(*use->model, settings_.patience_s);
     }
   }
 }
@@ -229,7 +270,7 @@ void Residency::set_timer(std::int64_t now) {
   for (const auto& use : uses_) {
     if (use->model->state() != ModelState::ready) continue;
     if (use->has_to_go()) {
-      next = std::min(next, use->patient_until_ns);
+      next = std::min(next, use->next_look_ns);
     } else if (use->users == 0) {
       next = std::min(next, idle_until(*use));
     }

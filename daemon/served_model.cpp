@@ -59,12 +59,13 @@ void ServedModel::change(ModelState state) {
 void ServedModel::fail(Error error) {
   log_error("model {}: {}", id(), error.message);
   drop_engine();
-  kv_.share.reset();
+  kv_.share.reset();  // pages stay: they count as long as they lie there
   error_ = std::move(error);
   change(ModelState::failed);
 }
 
 void ServedModel::read_file() {
+  if (shut_down_) return;
   state_ = ModelState::waiting;
   const auto catalog = std::make_shared<std::optional<Result<Catalog>>>();
   services_->jobs->run([catalog, path = path()] { catalog->emplace(read_catalog(path)); },
@@ -76,13 +77,14 @@ void ServedModel::read_file() {
 void ServedModel::take_catalog(Result<Catalog> catalog) {
   if (!catalog) return fail(catalog.error());
   catalog_ = *std::move(catalog);
+  ++catalog_version_;
   loaded_ = {};
   if (!facts().has_tensors) {
-    kv_ = {};
+    drop_cache();
     log_info("model {}: vocabulary only, {} tokens", id(), facts().vocab);
     return change(ModelState::vocabulary);
   }
-  if (kv_.share) kv_.share->set_aside(std::min(kv_.share->aside(), context_bytes()));
+  if (kv_.share) kv_.share->set_aside(context_bytes());  // or it keeps what it has
   change(ModelState::unloaded);
 }
 
@@ -103,20 +105,30 @@ std::uint64_t ServedModel::memory_bytes() const {
   return facts().tensor_bytes;
 }
 
-void ServedModel::load() {
-  assert(state_ == ModelState::unloaded);
-  if (!kv_.pages && !kv_.share) {
-    kv_.share.emplace(services_->kv_budget);
-    if (!kv_.share->set_aside(context_bytes())) {
-      return fail({Code::LIMIT,
-                   "kv-bytes: the caches of other models have left no room for this "
-                   "model's: raise kv-bytes or restart the daemon"});
-    }
+bool ServedModel::reserve_cache() {
+  if (kv_.pages || kv_.share) return true;
+  cache::BudgetShare share(services_->kv_budget);
+  if (!share.set_aside(context_bytes())) return false;
+  kv_.share.emplace(std::move(share));
+  return true;
+}
+
+void ServedModel::drop_cache() {
+  if (kv_.pages != nullptr) log_info("model {}: its cache is dropped", id());
+  kv_ = {};
+  if (const Status removed = services_->store->remove(segment_name()); !removed) {
+    log_warning("model {}: {}", id(), removed.error().message);
   }
+}
+
+void ServedModel::load() {
+  if (shut_down_) return;
+  assert(state_ == ModelState::unloaded && (kv_.pages || kv_.share));
   EngineOptions options = services_->options;
   options.rope = config_.rope;
   options.model_path = config_.path;
-  options.segment_name = "kv-" + segment_name_of(id());
+  options.file_identity = catalog_.identity();
+  options.segment_name = segment_name();
   progress_ = 0;
   ++load_count_;
   engine_ = std::make_shared<Engine>(std::move(options), tokenizer().get(), services_->pool,
@@ -129,12 +141,14 @@ void ServedModel::load() {
 }
 
 void ServedModel::unload() {
+  if (shut_down_) return;
   assert(state_ == ModelState::ready);
   const std::shared_ptr<Engine> engine = engine_;
   const auto kv = std::make_shared<KvMemory>();
   past_stats_ = stats();
   past_stats_.running = past_stats_.queued = 0;
-  past_stats_.pages_in_use = 0;
+  past_stats_.pages_cached += std::exchange(past_stats_.pages_in_use, 0);
+  progress_ = 0;
   end_polling();
   engine_.reset();
   services_->jobs->run([engine, kv] { *kv = engine->stop(); },

@@ -3,9 +3,10 @@
 //
 // THREAD: loop.  What takes long is done by text threads and by the engine's own.
 //
-//   waiting --> unloaded <--> loading --> ready --> unloading --> unloaded
-//      \           \------------- failed, which begins again with read_file()
-//       \--> vocabulary: a file without tensors
+//   waiting -> unloaded -> loading -> ready -> unloading -> unloaded
+//   waiting, loading -> failed
+//   waiting -> vocabulary: a file without tensors
+//   unloaded, failed, vocabulary -> waiting: read_file()
 #pragma once
 
 #include <uv.h>
@@ -67,14 +68,19 @@ class ServedModel {
   ServedModel(const ServedModel&) = delete;
   ServedModel& operator=(const ServedModel&) = delete;
 
-  // unloaded, failed -> waiting: read the file again.
+  // unloaded, failed, vocabulary -> waiting: read the file again.
   void read_file();
-  // unloaded -> loading: start the engine.
+  // unloaded -> loading: start the engine.  After reserve_cache().
   void load();
   // ready -> unloading -> unloaded: end it.  Its cache stays.
   void unload();
-  // unloaded -> failed.
-  void fail(Error error);
+
+  // Have a part of the budget for the cache, enough for one context.  False when others have it
+  // all.
+  bool reserve_cache();
+  // Whether there is a cache that nobody uses, and its end: what it had goes back to the budget.
+  bool has_idle_cache() const { return kv_.pages != nullptr; }
+  void drop_cache();
 
   // Stop the engine and close the handle; the model may be destroyed after the loop has turned.
   void shut_down();
@@ -86,6 +92,8 @@ class ServedModel {
   const ModelFacts& facts() const { return catalog_.facts; }  // once the file is read
   // False when the file is another one than was read.
   bool is_current() const { return catalog_.is_current(); }
+  // Grows whenever the file was read: what an earlier tokenizer made is of no use then.
+  std::uint64_t catalog_version() const { return catalog_version_; }
   // May be kept by others while the file is read again.
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return catalog_.tokenizer; }
   const LoadedNotice& loaded() const { return loaded_; }  // of the last time; zeros before
@@ -108,9 +116,11 @@ class ServedModel {
   static void on_notices(uv_poll_t* handle, int status, int events);
   void handle_notices();
   void take_catalog(Result<Catalog> catalog);
+  void fail(Error error);
   void end_polling();
   void drop_engine();
   std::uint64_t context_bytes() const;
+  std::string segment_name() const { return "kv-" + segment_name_of(id()); }
   void change(ModelState state);
 
   const ModelConfig config_;
@@ -119,6 +129,7 @@ class ServedModel {
   Error error_{Code::MODEL, ""};
   bool shut_down_ = false;
   Catalog catalog_;
+  std::uint64_t catalog_version_ = 0;
   LoadedNotice loaded_ = {};
   double progress_ = 0;
   KvMemory kv_;  // while there is no engine

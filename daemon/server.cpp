@@ -58,14 +58,12 @@ Server::Server(Config config)
       started_ns_(now_ns()),
       budget_(config_.kv_bytes),
       flusher_(init_loop(&loop_)),
-      residency_(&loop_, {.model_bytes = config_.model_bytes,
-                          .keep_alive_s = config_.keep_alive_s,
-                          .patience_s = config_.drain_seconds,
-                          .preload = config_.preload == "all",
-                          .cut_parked =
-                              [this](ServedModel& model, std::int64_t patience_ns) {
-                                dispatcher_.cut_parked(model, patience_ns);
-                              }}),
+      residency_(&loop_,
+                 {.model_bytes = config_.model_bytes,
+                  .keep_alive_s = config_.keep_alive_s,
+                  .patience_s = config_.drain_seconds,
+                  .preload = config_.preload == "all"},
+                 &dispatcher_),
       dispatcher_(&loop_, &residency_),
       listener_(&loop_) {}
 
@@ -199,6 +197,7 @@ void Server::stop_when_drained() {
     session->finish({Code::UNAVAILABLE, "the daemon is shutting down"});
   }
   // The loop ends when the last session is gone and the engines' handles are closed.
+  residency_.close();
   for (const auto& model : models_) model->shut_down();
 }
 
@@ -206,10 +205,10 @@ void Server::stop_when_drained() {
 void Server::shut_down() {
   stopping_ = true;
   listener_.close();
+  residency_.close();
   for (const auto& model : models_) model->shut_down();
   for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
-  residency_.close();
   flusher_.close();
   uv_run(&loop_, UV_RUN_DEFAULT);  // text jobs still running, and close callbacks
   models_.clear();

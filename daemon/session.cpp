@@ -214,7 +214,7 @@ Result<std::unique_ptr<Request>> Session::make_request(const Frame& frame, JsonR
   request->session = this;
   request->wire_request = frame.header.request;
   request->verb = static_cast<hearth_verb>(frame.header.verb);
-  request->received_ns = request->credit_ns = now_ns();
+  request->received_ns = now_ns();
   HEARTH_TRY(const std::string model, json.require_string("model"));
   if (server_->draining()) return Error{Code::UNAVAILABLE, "the daemon is shutting down"};
   request->model = server_->find_model(model);

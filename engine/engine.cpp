@@ -42,6 +42,17 @@ kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
                                                               : kernels::KvFormat::f16;
 }
 
+// The model's file, if it is the one that the caller has read too.
+Result<GgufFile> open_model(const EngineOptions& options) {
+  HEARTH_TRY(GgufFile file, GgufFile::open(options.model_path));
+  std::string identity;
+  for (const MappedFile& part : file.files()) identity += part.identity() + '\n';
+  if (options.file_identity.empty() || identity == options.file_identity) return file;
+  return Error{Code::MODEL, file.path() +
+                                ": the file was replaced while it was to be loaded: load "
+                                "it again"};
+}
+
 // The pages of a model: what an earlier engine has left when it fits, else a new segment.  It may
 // grow to the whole budget and must hold one context.  What is set aside for the model and is more
 // than one context goes back to the others.
@@ -61,7 +72,7 @@ Status open_pages(const EngineOptions& options, const cache::SegmentStore& store
                              "raise kv-bytes to {} or lower ctx",
                              geometry.capacity_bytes, room, context, needed)};
   }
-  segment->keep_aside((context / options.page_tokens + 1) * segment->object_stride());
+  segment->set_aside((context / options.page_tokens + 1) * segment->object_stride());
   kv.pages = std::make_unique<cache::PageCache>(std::move(segment), options.master_secret);
   return {};
 }
@@ -134,6 +145,7 @@ void Engine::run() {
   prctl(PR_SET_NAME, "hearth-engine");
   std::unique_ptr<Loaded> loaded;
   if (const Status status = load(loaded); !status) {
+    if (kv_.pages == nullptr) (void)store_->remove(options_.segment_name);
     writer_.fail(Notice::load_failed, 0, status.error());
     return;
   }
@@ -161,7 +173,7 @@ void Engine::wait_for_command() {
 Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   const std::int64_t begin_ns = now_ns();
   auto loaded = std::make_unique<Loaded>();
-  HEARTH_TRY(const GgufFile file, GgufFile::open(options_.model_path));
+  HEARTH_TRY(const GgufFile file, open_model(options_));
   HEARTH_TRY(const Architecture* architecture, find_architecture(file));
   int percent = -1;
   HEARTH_TRY(WeightLoader loader,

@@ -34,6 +34,7 @@ enum class KvType : std::uint8_t { automatic, f32, f16, bf16 };
 
 struct EngineOptions {
   std::string model_path;
+  std::string file_identity;         // of its files, a line each; empty: whatever there is
   std::string segment_name;          // unique among the engines of a store
   std::string fingerprint_dir;       // where hashes of model files are kept; empty: nowhere
   std::uint32_t context = 0;         // longest sequence, tokens; 0: what the model was trained for

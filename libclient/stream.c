@@ -101,9 +101,9 @@ int hearth_eval(hearth_client* client, const hearth_eval_options* options,
 
 static int open_load(hearth_client* client, uint16_t verb, const char* model, int64_t keep_alive_s,
                      hearth_stream** ret_stream) {
-  const int code = client_enter_open(client);
+  int code = client_enter_open(client);
+  if (code == HEARTH_OK) code = check_model(client->error, model);
   if (code != HEARTH_OK) return code;
-  if (model == NULL) return fail(client->error, HEARTH_EINVALID, "model: NULL");
   if (ret_stream == NULL) return fail(client->error, HEARTH_EINVALID, "ret_stream: NULL");
   const bool possible = keep_alive_s == HEARTH_UNSET_I64 || keep_alive_s == HEARTH_FOREVER ||
                         (keep_alive_s >= 0 && keep_alive_s <= HEARTH_KEEP_ALIVE_MAX);

@@ -412,7 +412,8 @@ HEARTH_API int hearth_stream_result(const hearth_stream* stream, hearth_result* 
  * until it is unloaded; only root and the daemon's own user may say so; HEARTH_UNSET_I64: the
  * daemon's setting
  * @param ret_stream    receives a stream of HEARTH_EVENT_PROGRESS and then HEARTH_EVENT_DONE: it is
- *                      loaded; the numbers of its result are 0.  Closing it early changes nothing.
+ *                      loaded, or stop_reason is HEARTH_STOP_CANCELED; the other numbers of its
+ *                      result are 0.  Closing it early changes nothing.
  *
  * @return as hearth_generate().  From hearth_stream_read() also
  *         HEARTH_ELIMIT              the model is larger than the daemon's model-bytes

@@ -232,20 +232,16 @@ class RawClient {
   // Skips stream frames; collects tokens.
   RawFrame read_reply(std::uint32_t request) {
     for (;;) {
-      RawFrame frame = read();
-      if (frame.verb == 0) return frame;
-      if (frame.request == request && (frame.flags & 1) != 0) return frame;
-      if (frame.verb == kTokens) {
-        std::uint32_t id_count;
-        std::memcpy(&id_count, frame.payload.data(), 4);
-        for (std::uint32_t i = 0; i < id_count; ++i) {
-          std::int32_t id;
-          std::memcpy(&id, frame.payload.data() + 8 + 4 * i, 4);
-          tokens.push_back(id);
-        }
-        text += frame.payload.substr(8 + 4 * id_count);
-      }
+      const RawFrame frame = read();
+      if (frame.verb == 0 || (frame.request == request && (frame.flags & 1) != 0)) return frame;
+      collect(frame);
     }
+  }
+  // One frame of a stream, its tokens collected; false for a reply and for the end.
+  bool read_stream() {
+    const RawFrame frame = read();
+    collect(frame);
+    return frame.verb != 0 && (frame.flags & 1) == 0;
   }
   std::uint32_t next() { return next_++; }
 
@@ -253,6 +249,17 @@ class RawClient {
   std::string text;
 
  private:
+  void collect(const RawFrame& frame) {
+    if (frame.verb != kTokens) return;
+    std::uint32_t id_count;
+    std::memcpy(&id_count, frame.payload.data(), 4);
+    for (std::uint32_t i = 0; i < id_count; ++i) {
+      std::int32_t id;
+      std::memcpy(&id, frame.payload.data() + 8 + 4 * i, 4);
+      tokens.push_back(id);
+    }
+    text += frame.payload.substr(8 + 4 * id_count);
+  }
   bool read_bytes(std::size_t size, std::string& bytes) {
     bytes.resize(size);
     for (std::size_t at = 0; at < size;) {
