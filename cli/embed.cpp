@@ -45,15 +45,7 @@ Result<int> run_embed(const Options& options) {
   request.id_count = ids.size();
   request.pooling = options.pooling == "last" ? HEARTH_POOLING_LAST : HEARTH_POOLING_MEAN;
   HEARTH_TRY(const Stream stream, connection.evaluate(request));
-  ProgressBar bar;
-  hearth_event event;
-  hearth_event_init(&event);
-  do {
-    HEARTH_TRY(const bool came, connection.next(stream, event));
-    if (!came) return Error{Code::CANCELED, "interrupted"};
-    if (event.kind == HEARTH_EVENT_PROGRESS) bar.show(event.state, event.progress);
-  } while (event.kind != HEARTH_EVENT_DONE);
-  bar.erase();
+  HEARTH_CHECK(show_progress(connection, stream));
   HEARTH_TRY(const hearth_result result, connection.result_of(stream));
   if (result.embedding == nullptr) {
     return Error{Code::CANCELED, "the daemon canceled the evaluation"};

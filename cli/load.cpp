@@ -12,15 +12,7 @@ Result<int> run_load(const Options& options) {
   HEARTH_TRY(const Connection connection, Connection::open(options.socket));
   HEARTH_TRY(const Stream stream, load ? connection.load(options.model, options.keep_alive_s)
                                        : connection.unload(options.model));
-  ProgressBar bar;
-  hearth_event event;
-  hearth_event_init(&event);
-  do {
-    HEARTH_TRY(const bool came, connection.next(stream, event));
-    if (!came) return Error{Code::CANCELED, "interrupted"};
-    if (event.kind == HEARTH_EVENT_PROGRESS) bar.show(event.state, event.progress);
-  } while (event.kind != HEARTH_EVENT_DONE);
-  bar.erase();
+  HEARTH_CHECK(show_progress(connection, stream));
   if (!options.json) return 0;
   JsonObject object;
   object.add("model", options.model).add("state", std::string(load ? "ready" : "unloaded"));

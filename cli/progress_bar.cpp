@@ -60,4 +60,16 @@ void ProgressBar::erase() {
   shown_columns_ = 0;
 }
 
+Status show_progress(const Connection& connection, const Stream& stream) {
+  ProgressBar bar;
+  hearth_event event;
+  hearth_event_init(&event);
+  do {
+    HEARTH_TRY(const bool came, connection.next(stream, event));
+    if (!came) return Error{Code::CANCELED, "interrupted"};
+    if (event.kind == HEARTH_EVENT_PROGRESS) bar.show(event.state, event.progress);
+  } while (event.kind != HEARTH_EVENT_DONE);
+  return {};
+}
+
 }  // namespace hearth::cli

@@ -5,6 +5,8 @@
 #include <string>
 #include <string_view>
 
+#include "cli/connection.hpp"
+
 namespace hearth::cli {
 
 // "loading [###...]  50%", at most columns - 1 characters: the last column would wrap on some
@@ -26,5 +28,9 @@ class ProgressBar {
   const bool is_terminal_;
   std::size_t shown_columns_ = 0;
 };
+
+// Read a stream to its end for which only its progress is of interest.  Errors: those of the
+// stream; CANCELED when a signal was noted.
+Status show_progress(const Connection& connection, const Stream& stream);
 
 }  // namespace hearth::cli

@@ -156,18 +156,24 @@ TEST(residency, the_least_recently_used_model_makes_room) {
   EXPECT_EQ(number_at(stats.get(), "daemon.model_bytes_used"), 2 * model_bytes());
 }
 
-TEST(residency, a_model_at_work_is_waited_for_and_then_takes_its_turn) {
-  Models models({"--model-bytes", bytes_for(1.5)});
+// busy keeps model a by parking after ten of twenty tokens, other waits for b, late came for a
+// then.
+void let_b_wait_for_a(Models& models, RawClient& busy, RawClient& other, RawClient& late) {
   models.know_sizes("ab");
-  RawClient busy(models.daemon().socket());
-  busy.send(kGenerate, 1, generate("a", 20, 10), ids_payload({9}));  // parks after ten
+  busy.send(kGenerate, 1, generate("a", 20, 10), ids_payload({9}));
   ASSERT_TRUE(eventually([&] { return models.number("a", "running") == 1; }));
-  RawClient other(models.daemon().socket());
   other.send(kGenerate, 1, generate("b", 5, 10), ids_payload({9}));
   ASSERT_TRUE(models.logs("a: has to go, for b"));
-  RawClient late(models.daemon().socket());
   late.send(kGenerate, 1, generate("a", 5, 10), ids_payload({9}));
   ASSERT_TRUE(models.has_requests(3));
+}
+
+TEST(residency, a_model_at_work_is_waited_for_and_then_takes_its_turn) {
+  Models models({"--model-bytes", bytes_for(1.5)});
+  RawClient busy(models.daemon().socket());
+  RawClient other(models.daemon().socket());
+  RawClient late(models.daemon().socket());
+  let_b_wait_for_a(models, busy, other, late);
   EXPECT_EQ(models.number("a", "running"), 1) << "what comes late waits";
   EXPECT_EQ(models.state("b"), "unloaded");
   busy.send(kCredit, 1, R"({"tokens":1000})");
@@ -180,16 +186,10 @@ TEST(residency, a_model_at_work_is_waited_for_and_then_takes_its_turn) {
 
 TEST(residency, a_model_whose_memory_is_wanted_no_more_stays_and_takes_what_waited) {
   Models models({"--model-bytes", bytes_for(1.5)});
-  models.know_sizes("ab");
   RawClient busy(models.daemon().socket());
-  busy.send(kGenerate, 1, generate("a", 20, 10), ids_payload({9}));
-  ASSERT_TRUE(eventually([&] { return models.number("a", "running") == 1; }));
   RawClient other(models.daemon().socket());
-  other.send(kGenerate, 1, generate("b", 5, 10), ids_payload({9}));
-  ASSERT_TRUE(models.logs("a: has to go, for b"));
   RawClient late(models.daemon().socket());
-  late.send(kGenerate, 1, generate("a", 5, 10), ids_payload({9}));
-  ASSERT_TRUE(models.has_requests(3));
+  let_b_wait_for_a(models, busy, other, late);
   other.close();
   EXPECT_EQ(late.read_reply(1).flags, 1) << "beside the one that is parked";
   EXPECT_EQ(models.loads("b"), 1);
