@@ -188,10 +188,14 @@ inline Lanes scale_by_power(Lanes a, Lanes from_magic, Lanes magic) {
   return mul(mul(a, _mm256_castsi256_ps(low)), _mm256_castsi256_ps(high));
 }
 
-// The same in one step, for a and results that are normal numbers.
-inline Lanes scale_normal_by_power(Lanes a, Lanes from_magic) {
-  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(from_magic), 23);
-  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), n));
+// The nearest whole number; of two, the even one.
+inline Lanes round(Lanes a) {
+  return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+// a * 2^n for a whole number n, for a and results that are normal numbers.
+inline Lanes scale_normal_by_power(Lanes a, Lanes n) {
+  const __m256i exponents = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), exponents));
 }
 
 // (b, a, d, c, ..) from (a, b, c, d, ..).

@@ -20,6 +20,9 @@
 
 #define HEARTH_AVX512(kernel) kernel##_avx512_emulated
 #define __mmask16 simde__mmask16
+#if !defined(_MM_FROUND_NO_EXC)
+#define _MM_FROUND_NO_EXC SIMDE_MM_FROUND_NO_EXC
+#endif
 
 namespace hearth::kernels {
 namespace {
@@ -125,6 +128,16 @@ inline __m256i emulated_cvtps_ph(__m512 a, int) {  // to nearest even: SIMDe's o
   return bits_as<__m256i>(TwoHalves{_mm256_cvtps_ph(from.low, _MM_FROUND_TO_NEAREST_INT),
                                     _mm256_cvtps_ph(from.high, _MM_FROUND_TO_NEAREST_INT)});
 }
+inline __m512 emulated_roundscale_ps(__m512 a, int) {  // to the nearest even: all that is used
+  const auto from = bits_as<Floats>(a);
+  return lane_by_lane<Floats, __m512>([&](int i) { return __builtin_rintf(from.at[i]); });
+}
+inline __m512 emulated_scalef_ps(__m512 a, __m512 n) {
+  const auto x = bits_as<Floats>(a), y = bits_as<Floats>(n);
+  return lane_by_lane<Floats, __m512>([&](int i) {
+    return __builtin_ldexpf(x.at[i], static_cast<int>(__builtin_floorf(y.at[i])));
+  });
+}
 inline __m512 emulated_permute_ps(__m512 a, unsigned control) {
   const auto from = bits_as<Floats>(a);
   return lane_by_lane<Floats, __m512>(
@@ -150,5 +163,9 @@ inline __m512 emulated_permute_ps(__m512 a, unsigned control) {
 #define _mm512_cvtph_ps emulated_cvtph_ps
 #define _mm512_cvtps_ph emulated_cvtps_ph
 #define _mm512_permute_ps emulated_permute_ps
+#undef _mm512_roundscale_ps
+#define _mm512_roundscale_ps emulated_roundscale_ps
+#undef _mm512_scalef_ps
+#define _mm512_scalef_ps emulated_scalef_ps
 
 #endif

@@ -183,10 +183,13 @@ inline Lanes scale_by_power(Lanes a, Lanes from_magic, Lanes magic) {
   return mul(mul(a, _mm512_castsi512_ps(low)), _mm512_castsi512_ps(high));
 }
 
-// The same in one step, for a and results that are normal numbers.
-inline Lanes scale_normal_by_power(Lanes a, Lanes from_magic) {
-  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(from_magic), 23);
-  return _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a), n));
+// The nearest whole number; of two, the even one.
+inline Lanes round(Lanes a) {
+  return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+// a * 2^n for a whole number n, for a and results that are normal numbers.
+inline Lanes scale_normal_by_power(Lanes a, Lanes n) {
+  return _mm512_scalef_ps(a, n);
 }
 
 // (b, a, d, c, ..) from (a, b, c, d, ..).

@@ -15,15 +15,14 @@ constexpr float kLowest = -__builtin_inff();
 // relative error.
 inline Lanes rough_exp(Lanes x, Lanes offset) {
   const Lanes t = max(fma(x, broadcast(kPerLn2), offset), broadcast(-126.0f));
-  const Lanes magic = broadcast(0x1.8p23f);
-  const Lanes from_magic = add(t, magic);
-  const Lanes f = sub(t, sub(from_magic, magic));
+  const Lanes n = round(t);
+  const Lanes f = sub(t, n);
   Lanes p = broadcast(0.00958285f);
   p = fma(p, f, broadcast(0.05590643f));
   p = fma(p, f, broadcast(0.24024099f));
   p = fma(p, f, broadcast(0.69312419f));
   p = fma(p, f, broadcast(1.0f));
-  return scale_normal_by_power(p, from_magic);
+  return scale_normal_by_power(p, n);
 }
 
 // Two chains hide the latency of sums and comparisons; more would not find registers.  max gives

@@ -199,7 +199,7 @@ TEST(residency, a_model_whose_memory_is_wanted_no_more_stays_and_takes_what_wait
 }
 
 TEST(residency, who_does_not_read_keeps_no_model_from_the_others) {
-  Models models({"--model-bytes", bytes_for(1.5), "--drain-seconds", "2"});
+  Models models({"--model-bytes", bytes_for(1.5), "--drain-seconds", "4"});
   models.know_sizes("ab");
   RawClient parked(models.daemon().socket());
   parked.send(kGenerate, 1, generate("a", 20, 10), ids_payload({9}));
@@ -233,7 +233,7 @@ TEST(residency, a_drop_now_and_then_does_not_count_as_reading) {
   drip.send(kGenerate, 1, generate("a", 100, 1), ids_payload({9}));
   ASSERT_TRUE(eventually([&] { return models.number("a", "running") == 1; }));
   std::atomic<bool> answered = false;
-  std::thread other([&] {
+  const std::jthread other([&] {
     RawClient client(models.daemon().socket());
     EXPECT_EQ(client.ask(kGenerate, generate("b", 5, 10), ids_payload({9})).flags, 1);
     answered = true;
@@ -243,7 +243,6 @@ TEST(residency, a_drop_now_and_then_does_not_count_as_reading) {
     drip.send(kCredit, 1, R"({"tokens":1})");
   }
   EXPECT_TRUE(answered);
-  other.join();
 }
 
 TEST(residency, requests_that_an_engine_has_no_room_for_are_told_to_it_later) {
@@ -252,10 +251,15 @@ TEST(residency, requests_that_an_engine_has_no_room_for_are_told_to_it_later) {
   RawClient parked(models.daemon().socket());
   parked.send(kGenerate, 1, generate("a", 20, 10), ids_payload({9}));
   ASSERT_TRUE(eventually([&] { return models.number("a", "running") == 1; }));
-  std::atomic<bool> stop = false;
-  std::thread chatter([&] {  // of another model, all the time
+  // Another model that is never idle and says something all the time.
+  RawClient busy(models.daemon().socket());
+  busy.send(kGenerate, 1, generate("c", 20, 10), ids_payload({9}));
+  ASSERT_TRUE(eventually([&] { return models.number("c", "running") == 1; }));
+  const std::jthread chatter([&](const std::stop_token& stop) {
     RawClient client(models.daemon().socket());
-    while (!stop) client.ask(kGenerate, generate("c", 100, 1000), ids_payload({9}));
+    while (!stop.stop_requested()) {
+      client.ask(kGenerate, generate("c", 100, 1000), ids_payload({9}));
+    }
   });
   // More than a ring holds, for a model that has to wait for its memory.
   std::string request = generate("b", 1, 10);
@@ -285,8 +289,6 @@ TEST(residency, requests_that_an_engine_has_no_room_for_are_told_to_it_later) {
       ASSERT_EQ(frame.flags, 1) << frame.json;
     }
   }
-  stop = true;
-  chatter.join();
 }
 
 TEST(residency, an_idle_model_goes_after_its_time) {
@@ -413,7 +415,7 @@ TEST(residency, three_models_that_share_the_memory_of_one_answer_everybody) {
 }
 
 TEST(residency, the_daemon_ends_in_the_middle_of_it_all) {
-  for (int i = 0; i < 5; ++i) {
+  for (int i = 0; i < 3; ++i) {
     Models models({"--model-bytes", bytes_for(1.5), "--drain-seconds", "0", "--keep-alive", "0"});
     RawClient deaf(models.daemon().socket());  // its replies are queued: the end waits for it
     for (std::uint32_t n = 1; n < 3000; ++n) deaf.send(kStats, n, "");
@@ -424,7 +426,7 @@ TEST(residency, the_daemon_ends_in_the_middle_of_it_all) {
                   n % 4 == 3 ? model_of(id) : generate(id, 50, 5),
                   n % 4 == 3 ? "" : ids_payload({9}));
     }
-    std::this_thread::sleep_for(std::chrono::milliseconds(7 * i));
+    std::this_thread::sleep_for(std::chrono::milliseconds(12 * i));
     EXPECT_EQ(models.daemon().stop(SIGTERM), 0);
   }
 }
