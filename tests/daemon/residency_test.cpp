@@ -123,21 +123,39 @@ TEST(residency, a_model_is_loaded_when_it_is_asked_for_and_is_warm_when_it_comes
 
 TEST(residency, all_models_are_loaded_at_the_start_as_far_as_memory_goes) {
   const std::string file = "=" + kFile;
-  DaemonProcess daemon({"--model", "a" + file, "--model", "b" + file, "--kv-bytes", "64M"});
-  RawClient client(daemon.socket());
-  EXPECT_TRUE(eventually([&] {
-    const Json ps = parse_json(client.ask(kPs).payload);
-    const cJSON* models = cJSON_GetObjectItem(ps.get(), "models");
-    return string_at(cJSON_GetArrayItem(models, 0), "state") == "ready" &&
-           string_at(cJSON_GetArrayItem(models, 1), "state") == "ready";
-  }));
-  // Memory for one.  A file without tensors keeps no other from its turn.
+  // A file without tensors keeps no other from its turn.
   const std::string vocabulary = "=" HEARTH_TEST_DATA "/tokenizers/spm.gguf";
-  DaemonProcess small({"--model", "v" + vocabulary, "--model", "a" + file, "--model", "b" + file,
-                       "--kv-bytes", "64M", "--model-bytes", std::to_string(fs::file_size(kFile))});
+  DaemonProcess daemon({"--model", "v" + vocabulary, "--model", "a" + file, "--model", "b" + file,
+                        "--kv-bytes", "64M"});
+  EXPECT_TRUE(eventually([&] { return daemon.log().find("a: ready") != std::string::npos; }));
+  EXPECT_TRUE(eventually([&] { return daemon.log().find("b: ready") != std::string::npos; }));
+  DaemonProcess small({"--model", "a" + file, "--model", "b" + file, "--kv-bytes", "64M",
+                       "--model-bytes", std::to_string(fs::file_size(kFile))});
   EXPECT_TRUE(eventually([&] {
     return small.log().find("b: not loaded at the start") != std::string::npos;
   })) << small.log();
+  EXPECT_NE(small.log().find("a: ready"), std::string::npos) << small.log();
+}
+
+// When the daemon logged a text, in seconds of the day.
+double logged_at(const std::string& log, const std::string& text) {
+  const std::size_t at = log.find(text);
+  if (at == std::string::npos) return std::nan("");
+  const std::string line = log.substr(log.rfind('\n', at) + 1);
+  int hours = 0, minutes = 0;
+  float seconds = 0;
+  std::sscanf(line.c_str(), "%*s %d:%d:%f", &hours, &minutes, &seconds);
+  return 3600 * hours + 60 * minutes + static_cast<double>(seconds);
+}
+
+TEST(residency, the_time_of_an_idle_model_begins_when_it_is_ready) {
+  DaemonProcess daemon({"--model", "a=" + kFile, "--kv-bytes", "64M", "--keep-alive", "2"});
+  kill(daemon.pid(), SIGSTOP);  // loading takes longer than the model may be idle
+  std::this_thread::sleep_for(std::chrono::milliseconds(2500));
+  kill(daemon.pid(), SIGCONT);
+  ASSERT_TRUE(eventually([&] { return daemon.log().find("a: idle") != std::string::npos; }));
+  const double idle = logged_at(daemon.log(), "a: idle") - logged_at(daemon.log(), "a: ready");
+  EXPECT_GT(idle < 0 ? idle + 86400 : idle, 1.9) << daemon.log();
 }
 
 TEST(residency, the_least_recently_used_model_makes_room) {
