@@ -31,17 +31,6 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
-kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
-  switch (type) {
-    case KvType::f32: return kernels::KvFormat::f32;
-    case KvType::f16: return kernels::KvFormat::f16;
-    case KvType::bf16: return kernels::KvFormat::bf16;
-    case KvType::automatic: break;
-  }
-  return table.embedding.format == kernels::WeightFormat::f32 ? kernels::KvFormat::f32
-                                                              : kernels::KvFormat::f16;
-}
-
 // The model's file, if it is the one that the caller has read too.
 Result<GgufFile> open_model(const EngineOptions& options) {
   HEARTH_TRY(GgufFile file, GgufFile::open(options.model_path));
@@ -78,6 +67,17 @@ Status open_pages(const EngineOptions& options, const cache::SegmentStore& store
 }
 
 }  // namespace
+
+kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
+  switch (type) {
+    case KvType::f32: return kernels::KvFormat::f32;
+    case KvType::f16: return kernels::KvFormat::f16;
+    case KvType::bf16: return kernels::KvFormat::bf16;
+    case KvType::automatic: break;
+  }
+  return table.embedding.format == kernels::WeightFormat::f32 ? kernels::KvFormat::f32
+                                                              : kernels::KvFormat::f16;
+}
 
 struct Engine::Loaded {
   std::unique_ptr<Weights> weights;

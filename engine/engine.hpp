@@ -32,6 +32,9 @@ namespace hearth {
 // Precision of keys and values: "auto" is f32 for models whose matrices are F32, else f16.
 enum class KvType : std::uint8_t { automatic, f32, f16, bf16 };
 
+struct LayerTable;
+kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table);
+
 struct EngineOptions {
   std::string model_path;
   std::string file_identity;         // of its files, a line each; empty: whatever there is

@@ -123,6 +123,29 @@ constexpr Entry<ScanFn> kScan[] = {
     {"scan_ref", 0, kNothing, scan_ref},
 };
 
+constexpr Entry<ReadProbeFn> kReadProbe[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"read_probe_avx512", 0, kAvx512, read_probe_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"read_probe_avx2", 0, kAvx2, read_probe_avx2},
+#endif
+    {"read_probe_ref", 0, kNothing, read_probe_ref},
+};
+
+constexpr Entry<PeakProbeFn, PeakKind> kPeakProbe[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"peak_probe_f32_avx512", PeakKind::f32, kAvx512, peak_probe_f32_avx512},
+    {"peak_probe_int8_avx512", PeakKind::int8, kAvx512, peak_probe_int8_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"peak_probe_f32_avx2", PeakKind::f32, kAvx2, peak_probe_f32_avx2},
+    {"peak_probe_int8_avx2", PeakKind::int8, kAvx2, peak_probe_int8_avx2},
+#endif
+    {"peak_probe_f32_ref", PeakKind::f32, kNothing, peak_probe_f32_ref},
+    {"peak_probe_int8_ref", PeakKind::int8, kNothing, peak_probe_int8_ref},
+};
+
 // True if the last entry of each of the first count formats exists and needs nothing.
 template <class Fn, class Format, std::size_t n>
 constexpr bool always_has_one(const Entry<Fn, Format> (&table)[n], int count) {
@@ -143,6 +166,8 @@ static_assert(always_has_one(kKvStore, kKvFormatCount));
 static_assert(always_has_one(kAttention, kKvFormatCount));
 static_assert(always_has_one(kSwiglu, 1));
 static_assert(always_has_one(kScan, 1));
+static_assert(always_has_one(kReadProbe, 1));
+static_assert(always_has_one(kPeakProbe, kPeakKindCount));
 
 // The best variant for a format; always_has_one() makes sure that there is one.
 template <class Fn, class Format, std::size_t n>
@@ -195,6 +220,12 @@ Table<Entry<SwigluFn>> swiglu_table() {
 Table<Entry<ScanFn>> scan_table() {
   return whole(kScan);
 }
+Table<Entry<ReadProbeFn>> read_probe_table() {
+  return whole(kReadProbe);
+}
+Table<Entry<PeakProbeFn, PeakKind>> peak_probe_table() {
+  return whole(kPeakProbe);
+}
 
 KernelSet select_kernels(std::uint32_t features) {
   KernelSet set{};
@@ -210,6 +241,10 @@ KernelSet select_kernels(std::uint32_t features) {
   set.rope = best(kRope, 0, features);
   set.swiglu = best(kSwiglu, 0, features);
   set.scan = best(kScan, 0, features);
+  set.read_probe = best(kReadProbe, 0, features);
+  for (int kind = 0; kind < kPeakKindCount; ++kind) {
+    set.peak_probe[kind] = best(kPeakProbe, kind, features);
+  }
   set.tier = tier_name(features);
   return set;
 }

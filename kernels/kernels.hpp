@@ -176,6 +176,20 @@ struct ScanArgs {
 };
 using ScanFn = void (*)(const ScanArgs&);
 
+// read_probe: reads all bytes and does next to nothing with them: what memory can deliver.
+struct ReadProbeArgs {
+  const void* data;    // [bytes], 64-byte aligned
+  std::int64_t bytes;  // a multiple of 256
+  float* out;          // [1] means nothing
+};
+using ReadProbeFn = void (*)(const ReadProbeArgs&);
+
+// peak_probe: multiply-adds on registers: what arithmetic of a kind can deliver.  Returns how many
+// multiplications and additions were done; out [1] means nothing.
+enum class PeakKind : std::uint8_t { f32, int8 };
+inline constexpr int kPeakKindCount = 2;
+using PeakProbeFn = std::int64_t (*)(std::int64_t rounds, float* out);
+
 // CPU features that a kernel may need; bits of a mask.
 enum CpuFeature : std::uint32_t {
   kCpuAvx2 = 1u << 0,    // with FMA and F16C
@@ -211,6 +225,8 @@ Table<Entry<KvStoreFn, KvFormat>> kv_store_table();
 Table<Entry<AttentionFn, KvFormat>> attention_table();
 Table<Entry<SwigluFn>> swiglu_table();
 Table<Entry<ScanFn>> scan_table();
+Table<Entry<ReadProbeFn>> read_probe_table();
+Table<Entry<PeakProbeFn, PeakKind>> peak_probe_table();
 
 // The best variant of every operation for a set of features.
 struct KernelSet {
@@ -222,6 +238,8 @@ struct KernelSet {
   AttentionFn attention[kKvFormatCount];
   SwigluFn swiglu;
   ScanFn scan;
+  ReadProbeFn read_probe;
+  PeakProbeFn peak_probe[kPeakKindCount];
   const char* tier;  // "avx512", "avx2" or "ref": the best tier that features allows
 };
 KernelSet select_kernels(std::uint32_t features);

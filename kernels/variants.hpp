@@ -20,7 +20,16 @@
   void swiglu_##tier(const SwigluArgs&);            \
   void scan_##tier(const ScanArgs&);
 
+#define HEARTH_DECLARE_PROBES(tier)                                    \
+  void read_probe_##tier(const ReadProbeArgs&);                        \
+  std::int64_t peak_probe_f32_##tier(std::int64_t rounds, float* out); \
+  std::int64_t peak_probe_int8_##tier(std::int64_t rounds, float* out);
+
 namespace hearth::kernels {
+
+HEARTH_DECLARE_PROBES(ref)
+HEARTH_DECLARE_PROBES(avx2)
+HEARTH_DECLARE_PROBES(avx512)
 
 HEARTH_DECLARE_KERNELS(ref)
 HEARTH_DECLARE_KERNELS(avx2)

@@ -30,6 +30,7 @@ LAYERS = {
     "daemon": ["common", "hearth", "kernels", "files", "cache", "engine"],
     "libclient": ["common", "hearth"],
     "cli": ["common", "hearth", "kernels", "files"],
+    "bench": ["common", "hearth", "kernels", "files", "cache", "engine", "cli"],
     "examples": ["hearth"],
     "tools": ["common", "hearth", "kernels", "files"],
     "tests": None,  # see all
@@ -43,7 +44,7 @@ DOORS = {
     "cjson/": ["daemon/json.", "libclient/json.", "cli/json"],
     "spdlog/": ["daemon/log."],
     "toml++/": ["daemon/config_file."],
-    "CLI/": ["daemon/options.", "cli/", "tools/"],
+    "CLI/": ["daemon/options.", "cli/", "bench/", "tools/"],
     "utf8proc.h": ["engine/tokenizer/unicode."],
     "pcre2.h": ["engine/tokenizer/pre_tokenizer."],
     "xxhash.h": ["cache/segment."],

@@ -260,4 +260,40 @@ void scan_ref(const ScanArgs& args) {
   if (args.sum != nullptr) *args.sum = sum;
 }
 
+void read_probe_ref(const ReadProbeArgs& args) {
+  const auto* words = static_cast<const unsigned char*>(args.data);
+  std::uint64_t sum = 0;
+  for (std::int64_t i = 0; i < args.bytes; i += static_cast<std::int64_t>(sizeof(sum))) {
+    std::uint64_t word;
+    __builtin_memcpy(&word, words + i, sizeof(word));
+    sum |= word;
+  }
+  *args.out = static_cast<float>(sum);
+}
+
+namespace {
+
+template <class T>
+std::int64_t peak_of(std::int64_t rounds, float* out) {
+  constexpr int kChains = 8;
+  T acc[kChains] = {};
+  T a = 1;
+  for (std::int64_t i = 0; i < rounds; ++i) {
+    asm volatile("" : "+m"(a));
+    for (T& chain : acc) chain += a * a;
+  }
+  *out = 0;
+  for (const T chain : acc) *out += static_cast<float>(chain);
+  return rounds * kChains * 2;
+}
+
+}  // namespace
+
+std::int64_t peak_probe_f32_ref(std::int64_t rounds, float* out) {
+  return peak_of<float>(rounds, out);
+}
+std::int64_t peak_probe_int8_ref(std::int64_t rounds, float* out) {
+  return peak_of<std::uint32_t>(rounds, out);
+}
+
 }  // namespace hearth::kernels

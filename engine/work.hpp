@@ -1,0 +1,34 @@
+// What a forward step has to read and to compute at least: the denominators of every measurement.
+//
+// Pure functions: any thread.
+#pragma once
+
+#include <cstdint>
+
+#include "engine/layer_table.hpp"
+#include "engine/plan.hpp"
+
+namespace hearth {
+
+struct Work {
+  std::uint64_t matrix_bytes = 0;    // of the layers: read once a step
+  std::uint64_t matrix_weights = 0;  // of the layers: each multiplied once for every row
+  std::uint64_t head_bytes = 0;      // read by a step that gives logits
+  std::uint64_t head_weights = 0;    // each multiplied once for every row that gives logits
+  std::uint64_t kv_bytes = 0;        // read for every position that a row attends to
+  std::uint64_t attention_ops = 0;   // multiplications and additions for every such position
+
+  // Of a step of one row for each sequence, with logits, at so many positions each.
+  std::uint64_t decode_bytes(std::uint64_t sequences, std::uint64_t positions) const {
+    return matrix_bytes + head_bytes + sequences * positions * kv_bytes;
+  }
+  // Of the rows of a prompt at positions [begin, end), of which the last gives logits.
+  std::uint64_t prefill_ops(std::uint64_t begin, std::uint64_t end) const {
+    const std::uint64_t attended = (end * (end + 1) - begin * (begin + 1)) / 2;
+    return 2 * matrix_weights * (end - begin) + 2 * head_weights + attention_ops * attended;
+  }
+};
+
+Work work_of(const LayerTable& table, const KvGeometry& kv);
+
+}  // namespace hearth

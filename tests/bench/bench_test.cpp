@@ -1,0 +1,104 @@
+// Goal: hearth-bench measures what it says, on a model and without one, and refuses what it cannot.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+#include "engine/work.hpp"
+#include "tests/daemon/daemon_process.hpp"
+
+namespace hearth {
+namespace {
+
+struct Ended {
+  int code;
+  std::string output;
+};
+Ended run_bench(const std::string& arguments) {
+  const std::string command =
+      HEARTH_PROGRAMS_DIR "/hearth-bench --probe-mib 16 -r 1 " + arguments + " 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  Ended ended = {0, ""};
+  char buffer[4096];
+  while (const std::size_t size = fread(buffer, 1, sizeof(buffer), pipe)) {
+    ended.output.append(buffer, size);
+  }
+  ended.code = WEXITSTATUS(pclose(pipe));
+  return ended;
+}
+
+TEST(bench, every_row_has_its_speed_and_its_fraction_of_the_limit) {
+  const Ended ended =
+      run_bench("-m " HEARTH_MODELS_DIR "/ember-q8_0.gguf -p 40 -n 4 -d 0,70 -b 1,3 -t 1 --json");
+  ASSERT_EQ(ended.code, 0) << ended.output;
+  const Json json = parse_json(ended.output);
+  EXPECT_EQ(number_at(json.get(), "machine.threads"), 1);
+  EXPECT_GT(number_at(json.get(), "machine.read_gb_per_s.all_cores"), 0);
+  EXPECT_GT(number_at(json.get(), "machine.f32_tops.one_core"), 0);
+  EXPECT_GT(number_at(json.get(), "machine.int8_tops.one_core"), 0);
+  const cJSON* rows = cJSON_GetObjectItem(json.get(), "rows");
+  std::string names;
+  for (const cJSON* row = rows->child; row != nullptr; row = row->next) {
+    names += string_at(row, "test") + " ";
+    EXPECT_GT(number_at(row, "tokens_per_s"), 0);
+    EXPECT_GT(number_at(row, "fraction_of_limit"), 0);
+  }
+  EXPECT_EQ(names, "pp40 tg4 tg4x3 pp40@d70 tg4@d70 tg4@d70x3 ");
+}
+
+TEST(bench, without_a_model_the_machine_is_measured) {
+  const Ended ended = run_bench("");
+  EXPECT_EQ(ended.code, 0);
+  EXPECT_NE(ended.output.find("read GB/s"), std::string::npos) << ended.output;
+  EXPECT_EQ(ended.output.find("TOKENS/S"), std::string::npos);
+}
+
+TEST(bench, what_is_wrong_is_named) {
+  EXPECT_EQ(run_bench("-p many").code, 2);
+  EXPECT_EQ(run_bench("-b 0").code, 2);
+  EXPECT_EQ(run_bench("--kv-type q1").code, 2);
+  const Ended missing = run_bench("-m /nonexistent.gguf");
+  EXPECT_EQ(missing.code, 1);
+  EXPECT_NE(missing.output.find("/nonexistent.gguf"), std::string::npos) << missing.output;
+}
+
+TEST(bench, nothing_is_left_behind) {
+  const TemporaryDirectory directory;
+  setenv("TMPDIR", directory.path().c_str(), /*overwrite=*/1);
+  EXPECT_EQ(run_bench("-m " HEARTH_MODELS_DIR "/ember-q8_0.gguf -p 8 -n 0").code, 0);
+  EXPECT_TRUE(std::filesystem::is_empty(directory.path()));
+}
+
+TEST(work, counts_what_a_step_reads_and_computes) {
+  LayerTable table;
+  table.head.weight = {nullptr, kernels::WeightFormat::q8_0, 64, 32};
+  FullAttention attention;
+  attention.heads = 2;
+  attention.kv_heads = 1;
+  attention.head_dim = 8;
+  attention.q.weight = {nullptr, kernels::WeightFormat::f32, 16, 32};
+  attention.k.weight = attention.v.weight = {nullptr, kernels::WeightFormat::f32, 8, 32};
+  attention.out.weight = {nullptr, kernels::WeightFormat::f32, 32, 16};
+  GatedMlp mlp;
+  mlp.gate.weight = mlp.up.weight = {nullptr, kernels::WeightFormat::f16, 48, 32};
+  mlp.down.weight = {nullptr, kernels::WeightFormat::f16, 32, 48};
+  table.layers = {{{{{}, {attention}}, {{}, {mlp}}}}};
+  KvGeometry kv;
+  kv.page_tokens = 16;
+  kv.page_bytes = 16 * 32;
+  const Work work = work_of(table, kv);
+  EXPECT_EQ(work.matrix_weights, 16u * 32 + 2 * 8 * 32 + 32 * 16 + 3 * 48 * 32);
+  EXPECT_EQ(work.matrix_bytes, 4u * (16 * 32 + 2 * 8 * 32 + 32 * 16) + 2 * 3 * 48 * 32);
+  EXPECT_EQ(work.head_bytes, 64u * 34);
+  EXPECT_EQ(work.kv_bytes, 32u);
+  EXPECT_EQ(work.attention_ops, 4u * 2 * 8);
+  EXPECT_EQ(work.decode_bytes(3, 10), work.matrix_bytes + work.head_bytes + 3 * 10 * 32);
+  // Three rows at positions 2, 3 and 4 attend to 3 + 4 + 5 positions.
+  EXPECT_EQ(work.prefill_ops(2, 5),
+            2 * work.matrix_weights * 3 + 2 * work.head_weights + 12 * work.attention_ops);
+}
+
+}  // namespace
+}  // namespace hearth
