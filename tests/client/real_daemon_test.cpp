@@ -74,6 +74,10 @@ TEST_F(RealDaemon, models_are_loaded_and_unloaded) {
   EXPECT_EQ(read_all(generate(client, ask(3))).code, HEARTH_OK) << "loads it again";
 
   EXPECT_EQ(hearth_load(client.get(), nullptr, HEARTH_UNSET_I64, &stream), HEARTH_EINVALID);
+  EXPECT_EQ(hearth_load(client.get(), "", HEARTH_UNSET_I64, &stream), HEARTH_EINVALID);
+  const std::string long_name(100'000, 'm');
+  EXPECT_EQ(hearth_load(client.get(), long_name.c_str(), HEARTH_UNSET_I64, &stream),
+            HEARTH_EINVALID);
   EXPECT_EQ(hearth_load(client.get(), "qwen", -2, &stream), HEARTH_EINVALID);
   EXPECT_TRUE(mentions(last_error(client), "keep_alive_s"));
   EXPECT_EQ(hearth_load(client.get(), "qwen", HEARTH_FOREVER, nullptr), HEARTH_EINVALID);
