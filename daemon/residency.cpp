@@ -88,7 +88,10 @@ void Residency::leave(const ServedModel& model, std::uint64_t term) {
 void Residency::let_go(const ServedModel& model) {
   Use& use = use_of(model);
   use.preload = false;
-  use.told_to_go = model.state() == ModelState::loading || model.state() == ModelState::ready;
+  // One that is unloading goes already, and keeps what it has noted of that.
+  if (model.state() == ModelState::loading || model.state() == ModelState::ready) {
+    use.told_to_go = true;
+  }
   schedule();
 }
 

@@ -323,6 +323,24 @@ TEST(residency, an_idle_model_goes_after_its_time) {
   EXPECT_TRUE(std::isnan(models.number("b", "keep_alive_s")));
 }
 
+// Whatever state the model is in when the second one comes.
+TEST(residency, who_is_told_to_go_twice_comes_back_for_those_who_wait) {
+  Models models;
+  RawClient second(models.daemon().socket());
+  for (int i = 0; i < 150; ++i) {
+    models.load("a");
+    RawClient& client = models.client();
+    const std::uint32_t unload = client.next();
+    const std::uint32_t request = client.next();
+    client.send_bytes(
+        RawClient::encode(kUnload, unload, model_of("a")) +
+        RawClient::encode(kGenerate, request, generate("a", 2, 10), ids_payload({9})));
+    std::this_thread::sleep_for(std::chrono::microseconds(20 * i));
+    ASSERT_EQ(second.ask(kUnload, model_of("a")).flags, 1);
+    ASSERT_EQ(client.read_reply(request).flags, 1) << i;
+  }
+}
+
 TEST(residency, a_model_that_can_never_fit_says_so_and_the_others_go_on) {
   Models models({"--model-bytes", "1K"});
   const RawFrame reply = models.client().ask(kLoad, model_of("a"));
