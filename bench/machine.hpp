@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "common/result.hpp"
@@ -12,12 +11,6 @@
 #include "kernels/kernels.hpp"
 
 namespace hearth::bench {
-
-// Per second; of all workers together, or of one.
-struct Limits {
-  double read_bytes = 0;
-  double peak_ops[kernels::kPeakKindCount] = {};  // multiplications and additions
-};
 
 class Machine {
  public:
@@ -29,11 +22,10 @@ class Machine {
   Machine& operator=(Machine&&) = delete;
   ~Machine();
 
-  // One measurement each, some tenths of a second.
+  // One measurement each, some tenths of a second: per second, of one core or of all workers
+  // together.  peak_ops counts multiplications and additions.
   double read_bytes(bool one_core) const;
   double peak_ops(kernels::PeakKind kind, bool one_core) const;
-
-  std::uint64_t bytes() const { return bytes_; }
 
  private:
   Machine(WorkerPool* pool, const kernels::KernelSet& kernels) : pool_(pool), kernels_(kernels) {}
@@ -46,6 +38,7 @@ class Machine {
   std::uint64_t bytes_ = 0;
 };
 
-double median(std::vector<double> values);  // at least one
+// Of at least one value; of an even number the mean of the middle two.
+double median(std::vector<double> values);
 
 }  // namespace hearth::bench

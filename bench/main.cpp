@@ -192,26 +192,12 @@ std::string json_text(const MachineFigures& figures, const std::vector<Row>& row
   return document.text() + '\n';
 }
 
-KvType kv_type_of(const std::string& name) {
-  if (name == "f32") return KvType::f32;
-  if (name == "f16") return KvType::f16;
-  if (name == "bf16") return KvType::bf16;
-  return KvType::automatic;
-}
-
-std::uint32_t features_of(const std::string& tier) {
-  const std::uint32_t all = kernels::cpu_features();
-  if (tier == "ref") return 0;
-  if (tier == "avx2") return all & kernels::kCpuAvx2;
-  return all;
-}
-
 Status run(const Options& options) {
   guard_mappings();
   HEARTH_TRY(const auto topology, cache::Topology::discover());
   const int threads = options.threads != 0 ? options.threads : topology.core_count();
   WorkerPool pool(threads, &topology);
-  const kernels::KernelSet kernels = kernels::select_kernels(features_of(options.tier));
+  const kernels::KernelSet kernels = kernels::select_kernels(features_of_tier(options.tier));
   HEARTH_TRY(const Machine machine, Machine::create(&pool, kernels, options.probe_mib << 20));
   const MachineFigures figures = measure_machine(machine, threads, kernels.tier, options.rounds);
 
@@ -224,12 +210,13 @@ Status run(const Options& options) {
     }
     const auto memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                         static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    HEARTH_TRY(const auto runner, ModelRunner::create({.path = options.model,
-                                                       .context = context,
-                                                       .kv_type = kv_type_of(options.kv_type),
-                                                       .cpu_features = features_of(options.tier),
-                                                       .kv_bytes = memory / 4},
-                                                      &pool));
+    HEARTH_TRY(const auto runner,
+               ModelRunner::create({.path = options.model,
+                                    .context = context,
+                                    .kv_type = kv_type_of(options.kv_type),
+                                    .cpu_features = features_of_tier(options.tier),
+                                    .kv_bytes = memory / 4},
+                                   &pool));
     for (int round = 0; round < options.rounds; ++round) {
       for (Row& row : rows) HEARTH_CHECK(measure(row, *runner, machine));
     }
@@ -270,6 +257,7 @@ int main(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}))
       ->type_name("");
   app.add_option("--cpu-tier", options.tier, "best kernels to use: auto, avx512, avx2, ref")
+      ->envname("HEARTH_CPU_TIER")
       ->check(CLI::IsMember({"auto", "avx512", "avx2", "ref"}))
       ->type_name("");
   app.add_option("--probe-mib", options.probe_mib, "memory to measure reading with [2048]")

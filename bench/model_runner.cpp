@@ -12,6 +12,7 @@
 #include <map>
 
 #include "engine/clock.hpp"
+#include "engine/notice_writer.hpp"
 
 namespace hearth::bench {
 
@@ -32,11 +33,9 @@ ScratchStore::~ScratchStore() {
   std::filesystem::remove(path_, ignored);
 }
 
-ModelRunner::ModelRunner(const Settings& settings, WorkerPool*) : budget_(settings.kv_bytes) {}
-
 Result<std::unique_ptr<ModelRunner>> ModelRunner::create(const Settings& settings,
                                                          WorkerPool* pool) {
-  std::unique_ptr<ModelRunner> runner(new ModelRunner(settings, pool));
+  std::unique_ptr<ModelRunner> runner(new ModelRunner(settings.kv_bytes));
   HEARTH_CHECK(runner->measure_file(settings));
   HEARTH_TRY(runner->scratch_, ScratchStore::create());
   EngineOptions options;
@@ -71,23 +70,25 @@ Status ModelRunner::measure_file(const Settings& settings) {
   return {};
 }
 
+Result<Notice> ModelRunner::next_notice() {
+  MessageRing& ring = engine_->notices();
+  std::uint32_t type = 0;
+  while (!ring.pop(type, message_)) {
+    pollfd readable = {ring.readable().fd(), POLLIN, 0};
+    poll(&readable, 1, /*timeout_ms=*/-1);
+    ring.readable().clear();
+  }
+  const auto notice = static_cast<Notice>(type);
+  if (notice == Notice::load_failed || notice == Notice::failed) return error_of(message_);
+  return notice;
+}
+
 Status ModelRunner::wait_until_loaded() {
   for (;;) {
-    pollfd readable = {engine_->notices().readable().fd(), POLLIN, 0};
-    poll(&readable, 1, /*timeout_ms=*/-1);
-    engine_->notices().readable().clear();
-    std::uint32_t type = 0;
-    while (engine_->notices().pop(type, message_)) {
-      if (static_cast<Notice>(type) == Notice::loaded) {
-        std::memcpy(&loaded_, message_.data(), sizeof(loaded_));
-        return {};
-      }
-      if (static_cast<Notice>(type) != Notice::load_failed) continue;
-      FailedNotice failed;
-      std::memcpy(&failed, message_.data(), sizeof(failed));
-      const auto* text = reinterpret_cast<const char*>(message_.data() + sizeof(failed));
-      return Error{static_cast<Code>(failed.code), std::string(text, failed.text_size)};
-    }
+    HEARTH_TRY(const Notice notice, next_notice());
+    if (notice != Notice::loaded) continue;
+    std::memcpy(&loaded_, message_.data(), sizeof(loaded_));
+    return {};
   }
 }
 
@@ -110,19 +111,9 @@ RequestId ModelRunner::submit(const std::vector<TokenId>& prompt, std::uint32_t 
 Result<std::vector<DoneNotice>> ModelRunner::wait(std::size_t count) {
   std::vector<DoneNotice> done;
   while (done.size() < count) {
-    pollfd readable = {engine_->notices().readable().fd(), POLLIN, 0};
-    poll(&readable, 1, /*timeout_ms=*/-1);
-    engine_->notices().readable().clear();
-    std::uint32_t type = 0;
-    while (engine_->notices().pop(type, message_)) {
-      if (static_cast<Notice>(type) == Notice::done) {
-        std::memcpy(&done.emplace_back(), message_.data(), sizeof(DoneNotice));
-      } else if (static_cast<Notice>(type) == Notice::failed) {
-        FailedNotice failed;
-        std::memcpy(&failed, message_.data(), sizeof(failed));
-        const auto* text = reinterpret_cast<const char*>(message_.data() + sizeof(failed));
-        return Error{static_cast<Code>(failed.code), std::string(text, failed.text_size)};
-      }
+    HEARTH_TRY(const Notice notice, next_notice());
+    if (notice == Notice::done) {
+      std::memcpy(&done.emplace_back(), message_.data(), sizeof(DoneNotice));
     }
   }
   return done;

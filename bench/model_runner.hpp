@@ -54,8 +54,10 @@ class ModelRunner {
   kernels::WeightFormat format() const { return format_; }  // of most of the weights
 
  private:
-  ModelRunner(const Settings& settings, WorkerPool* pool);
+  explicit ModelRunner(std::uint64_t kv_bytes) : budget_(kv_bytes) {}
   Status measure_file(const Settings& settings);
+  // Waits for the engine's next message, which is in message_ then; or why something failed.
+  Result<Notice> next_notice();
   Status wait_until_loaded();
   RequestId submit(const std::vector<TokenId>& prompt, std::uint32_t max_tokens);
   Result<std::vector<DoneNotice>> wait(std::size_t count);

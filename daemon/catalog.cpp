@@ -1,29 +1,21 @@
 // See catalog.hpp.
 #include "daemon/catalog.hpp"
 
-#include <algorithm>
-
 #include "files/gguf.hpp"
 
 namespace hearth {
 
-std::string Catalog::identity() const {
-  std::string all;
-  for (const Part& part : parts) all += part.identity + '\n';
-  return all;
-}
-
 bool Catalog::is_current() const {
-  return std::ranges::all_of(
-      parts, [](const Part& part) { return file_identity(part.path) == part.identity; });
+  std::string now;
+  for (const std::string& path : paths) now += file_identity(path) + '\n';
+  return now == identity;
 }
 
 Result<Catalog> read_catalog(const std::string& path) {
   HEARTH_TRY(const GgufFile file, GgufFile::open(path));
   Catalog catalog;
-  for (const MappedFile& part : file.files()) {
-    catalog.parts.push_back({part.path(), part.identity()});
-  }
+  for (const MappedFile& part : file.files()) catalog.paths.push_back(part.path());
+  catalog.identity = file.identity();
   HEARTH_TRY(catalog.facts, read_facts(file));
   HEARTH_TRY(Vocabulary vocabulary, read_vocabulary(file));
   if (vocabulary.model == TokenizerModel::none) {

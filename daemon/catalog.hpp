@@ -17,14 +17,9 @@ namespace hearth {
 struct Catalog {
   ModelFacts facts;
   std::shared_ptr<const Tokenizer> tokenizer;  // null: token ids are the only interface
-  struct Part {
-    std::string path;
-    std::string identity;  // file_identity() when it was read
-  };
-  std::vector<Part> parts;  // the files of the model
+  std::vector<std::string> paths;              // of the model's files
+  std::string identity;                        // GgufFile::identity() when they were read
 
-  // Of all of them.
-  std::string identity() const;
   // False when a file is another one now.  Asks the file system, reads nothing.
   bool is_current() const;
 };

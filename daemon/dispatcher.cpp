@@ -439,12 +439,7 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
       request->embedding.assign(payload.begin(), payload.end());
       break;
     }
-    case Notice::failed: {
-      const auto head = head_of<FailedNotice>(payload);
-      const auto* text = reinterpret_cast<const char*>(payload.data());
-      fail(*request, {static_cast<Code>(head.code), std::string(text, head.text_size)});
-      break;
-    }
+    case Notice::failed: fail(*request, error_of(payload)); break;
     default: break;
   }
 }

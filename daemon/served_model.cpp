@@ -127,7 +127,7 @@ void ServedModel::load() {
   EngineOptions options = services_->options;
   options.rope = config_.rope;
   options.model_path = config_.path;
-  options.file_identity = catalog_.identity();
+  options.file_identity = catalog_.identity;
   options.segment_name = segment_name();
   progress_ = 0;
   ++load_count_;
@@ -187,10 +187,7 @@ void ServedModel::handle_notices() {
                static_cast<double>(loaded_.load_ns) / 1e9, loaded_.tier, loaded_.context);
       change(ModelState::ready);
     } else if (notice == Notice::load_failed) {
-      FailedNotice failed;
-      std::memcpy(&failed, message_.data(), sizeof(failed));
-      const auto* text = reinterpret_cast<const char*>(message_.data() + sizeof(failed));
-      return fail({static_cast<Code>(failed.code), std::string(text, failed.text_size)});
+      return fail(error_of(message_));
     } else {
       services_->owner->on_notice(*this, notice, message_);
     }

@@ -36,20 +36,6 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-std::uint32_t features_of_tier(const std::string& tier) {
-  const std::uint32_t all = kernels::cpu_features();
-  if (tier == "ref") return 0;
-  if (tier == "avx2") return all & kernels::kCpuAvx2;
-  return all;
-}
-
-KvType kv_type_of(const std::string& name) {
-  if (name == "f32") return KvType::f32;
-  if (name == "f16") return KvType::f16;
-  if (name == "bf16") return KvType::bf16;
-  return KvType::automatic;
-}
-
 }  // namespace
 
 Server::Server(Config config)

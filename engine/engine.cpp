@@ -34,9 +34,7 @@ std::span<const std::byte> bytes_of(const T& value) {
 // The model's file, if it is the one that the caller has read too.
 Result<GgufFile> open_model(const EngineOptions& options) {
   HEARTH_TRY(GgufFile file, GgufFile::open(options.model_path));
-  std::string identity;
-  for (const MappedFile& part : file.files()) identity += part.identity() + '\n';
-  if (options.file_identity.empty() || identity == options.file_identity) return file;
+  if (options.file_identity.empty() || file.identity() == options.file_identity) return file;
   return Error{Code::MODEL, file.path() +
                                 ": the file was replaced while it was to be loaded: load "
                                 "it again"};
@@ -67,6 +65,20 @@ Status open_pages(const EngineOptions& options, const cache::SegmentStore& store
 }
 
 }  // namespace
+
+KvType kv_type_of(std::string_view name) {
+  if (name == "f32") return KvType::f32;
+  if (name == "f16") return KvType::f16;
+  if (name == "bf16") return KvType::bf16;
+  return KvType::automatic;
+}
+
+std::uint32_t features_of_tier(std::string_view tier) {
+  const std::uint32_t all = kernels::cpu_features();
+  if (tier == "ref") return 0;
+  if (tier == "avx2") return all & kernels::kCpuAvx2;
+  return all;
+}
 
 kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
   switch (type) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -32,8 +33,14 @@ namespace hearth {
 // Precision of keys and values: "auto" is f32 for models whose matrices are F32, else f16.
 enum class KvType : std::uint8_t { automatic, f32, f16, bf16 };
 
+// What a setting's text means: "f32", "f16", "bf16"; anything else is automatic.
+KvType kv_type_of(std::string_view name);
 struct LayerTable;
 kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table);
+
+// The features of this CPU as far as a tier goes: "ref" none, "avx2" those of AVX2; anything else
+// all.
+std::uint32_t features_of_tier(std::string_view tier);
 
 struct EngineOptions {
   std::string model_path;

@@ -23,9 +23,7 @@ std::string hex(const cache::Digest& digest) {
 
 // What a remembered digest is of: all files of the model, as they are now.
 std::string identity_of(const GgufFile& file) {
-  std::string identity = kVersion;
-  for (const MappedFile& part : file.files()) identity += part.identity() + '\n';
-  return identity;
+  return kVersion + file.identity();
 }
 
 // The whole content of the file that remembers: the identity, so that a collision of names or a

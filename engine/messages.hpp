@@ -168,6 +168,7 @@ struct DoneNotice {
   double mean_nll;          // evaluate: nats per token
 };
 
+// With the text behind it: error_of().
 struct FailedNotice {
   RequestId request;
   std::int32_t code;        // hearth::Code

@@ -1,12 +1,16 @@
 // The engine's end of the ring of notices.
 //
-// THREAD: the engine.  A full ring makes the engine wait: the daemon always drains it, and credits
-// bound what can be under way.  abandon() ends that when the daemon itself is going.
+// THREAD: the engine; error_of() any.  A full ring makes the engine wait: the daemon always drains
+// it, and credits bound what can be under way.  abandon() ends that when the daemon itself is
+// going.
 #pragma once
 
 #include <poll.h>
 
 #include <atomic>
+#include <cstring>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "common/message_ring.hpp"
@@ -15,6 +19,14 @@
 #include "engine/tokenizer/utf8.hpp"
 
 namespace hearth {
+
+// What fail() below has put into a message: a FailedNotice and the text behind it.
+inline Error error_of(std::span<const std::byte> message) {
+  FailedNotice head;
+  std::memcpy(&head, message.data(), sizeof(head));
+  const auto* text = reinterpret_cast<const char*>(message.data() + sizeof(head));
+  return {static_cast<Code>(head.code), std::string(text, head.text_size)};
+}
 
 class NoticeWriter {
  public:

@@ -239,6 +239,12 @@ std::uint64_t GgufFile::file_bytes() const {
   return bytes;
 }
 
+std::string GgufFile::identity() const {
+  std::string all;
+  for (const MappedFile& part : files_) all += part.identity() + '\n';
+  return all;
+}
+
 bool GgufFile::vanished() const {
   for (const MappedFile& file : files_) {
     if (file.vanished()) return true;

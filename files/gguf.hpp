@@ -87,6 +87,8 @@ class GgufFile {
   std::uint64_t file_bytes() const;  // all parts
   const std::string& path() const { return files_.front().path(); }
   const std::vector<MappedFile>& files() const { return files_; }
+  // What tells the model's files from all others: MappedFile::identity() of each, a line each.
+  std::string identity() const;
 
   // A part of the file vanished while it was read (see MappedFile).
   bool vanished() const;

@@ -405,15 +405,16 @@ HEARTH_API int hearth_stream_result(const hearth_stream* stream, hearth_result* 
 #define HEARTH_FOREVER (-1)
 
 /**
- * Have a model in memory.  Every request loads its model by itself: this is for doing it before.
- * Models that nobody uses go when their memory is needed, the least recently used first.
+ * Have a model in memory.  Generations and evaluations load their model by themselves: this is for
+ * doing it before, and for trying one again that has failed.  Models that nobody uses go when their
+ * memory is needed, the least recently used first.
  *
- * @param keep_alive_s  seconds that the model then stays when nobody uses it, or HEARTH_FOREVER,
- * until it is unloaded; only root and the daemon's own user may say so; HEARTH_UNSET_I64: the
- * daemon's setting
- * @param ret_stream    receives a stream of HEARTH_EVENT_PROGRESS and then HEARTH_EVENT_DONE: it is
+ * @param keep_alive_s  seconds that the model stays when nobody uses it, until it is unloaded;
+ *                      HEARTH_FOREVER; or HEARTH_UNSET_I64: what the daemon is set to.  Only root
+ *                      and the daemon's own user may say so
+ * @param ret_stream    receives a stream of HEARTH_EVENT_PROGRESS, then HEARTH_EVENT_DONE: it is
  *                      loaded, or stop_reason is HEARTH_STOP_CANCELED; the other numbers of its
- *                      result are 0.  Closing it early changes nothing.
+ *                      result are 0.  Closing it early changes nothing
  *
  * @return as hearth_generate().  From hearth_stream_read() also
  *         HEARTH_ELIMIT              the model is larger than the daemon's model-bytes

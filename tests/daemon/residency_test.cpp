@@ -176,44 +176,45 @@ TEST(residency, the_least_recently_used_model_makes_room) {
 
 // busy keeps model a by parking after ten of twenty tokens, other waits for b, late came for a
 // then.
-void let_b_wait_for_a(Models& models, RawClient& busy, RawClient& other, RawClient& late) {
-  models.know_sizes("ab");
-  busy.send(kGenerate, 1, generate("a", 20, 10), ids_payload({9}));
-  ASSERT_TRUE(eventually([&] { return models.number("a", "running") == 1; }));
-  other.send(kGenerate, 1, generate("b", 5, 10), ids_payload({9}));
-  ASSERT_TRUE(models.logs("a: has to go, for b"));
-  late.send(kGenerate, 1, generate("a", 5, 10), ids_payload({9}));
-  ASSERT_TRUE(models.has_requests(3));
-}
+struct Scene {
+  Models models{{"--model-bytes", bytes_for(1.5)}};
+  RawClient busy{models.daemon().socket()};
+  RawClient other{models.daemon().socket()};
+  RawClient late{models.daemon().socket()};
+
+  bool set() {
+    models.know_sizes("ab");
+    busy.send(kGenerate, 1, generate("a", 20, 10), ids_payload({9}));
+    const bool runs = eventually([&] { return models.number("a", "running") == 1; });
+    other.send(kGenerate, 1, generate("b", 5, 10), ids_payload({9}));
+    const bool goes = runs && models.logs("a: has to go, for b");
+    late.send(kGenerate, 1, generate("a", 5, 10), ids_payload({9}));
+    return goes && models.has_requests(3);
+  }
+};
 
 TEST(residency, a_model_at_work_is_waited_for_and_then_takes_its_turn) {
-  Models models({"--model-bytes", bytes_for(1.5)});
-  RawClient busy(models.daemon().socket());
-  RawClient other(models.daemon().socket());
-  RawClient late(models.daemon().socket());
-  let_b_wait_for_a(models, busy, other, late);
-  EXPECT_EQ(models.number("a", "running"), 1) << "what comes late waits";
-  EXPECT_EQ(models.state("b"), "unloaded");
-  busy.send(kCredit, 1, R"({"tokens":1000})");
-  EXPECT_EQ(busy.read_reply(1).flags, 1);
-  EXPECT_EQ(other.read_reply(1).flags, 1);
-  EXPECT_EQ(late.read_reply(1).flags, 1);
-  EXPECT_EQ(busy.tokens.size(), 20u);
-  EXPECT_EQ(models.loads("a"), 3);
+  Scene scene;
+  ASSERT_TRUE(scene.set());
+  EXPECT_EQ(scene.models.number("a", "running"), 1) << "what comes late waits";
+  EXPECT_EQ(scene.models.state("b"), "unloaded");
+  scene.busy.send(kCredit, 1, R"({"tokens":1000})");
+  EXPECT_EQ(scene.busy.read_reply(1).flags, 1);
+  EXPECT_EQ(scene.other.read_reply(1).flags, 1);
+  EXPECT_EQ(scene.late.read_reply(1).flags, 1);
+  EXPECT_EQ(scene.busy.tokens.size(), 20u);
+  EXPECT_EQ(scene.models.loads("a"), 3);
 }
 
 TEST(residency, a_model_whose_memory_is_wanted_no_more_stays_and_takes_what_waited) {
-  Models models({"--model-bytes", bytes_for(1.5)});
-  RawClient busy(models.daemon().socket());
-  RawClient other(models.daemon().socket());
-  RawClient late(models.daemon().socket());
-  let_b_wait_for_a(models, busy, other, late);
-  other.close();
-  EXPECT_EQ(late.read_reply(1).flags, 1) << "beside the one that is parked";
-  EXPECT_EQ(models.loads("b"), 1);
-  busy.send(kCredit, 1, R"({"tokens":1000})");
-  EXPECT_EQ(busy.read_reply(1).flags, 1);
-  models.unload("a");
+  Scene scene;
+  ASSERT_TRUE(scene.set());
+  scene.other.close();
+  EXPECT_EQ(scene.late.read_reply(1).flags, 1) << "beside the one that is parked";
+  EXPECT_EQ(scene.models.loads("b"), 1);
+  scene.busy.send(kCredit, 1, R"({"tokens":1000})");
+  EXPECT_EQ(scene.busy.read_reply(1).flags, 1);
+  scene.models.unload("a");
 }
 
 TEST(residency, who_does_not_read_keeps_no_model_from_the_others) {

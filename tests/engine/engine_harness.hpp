@@ -145,8 +145,10 @@ class EngineHarness {
       case Notice::loading:
       case Notice::prefill: break;
       case Notice::loaded: loaded_ = head<LoadedNotice>(); break;
-      case Notice::load_failed: load_error_ = failure(); break;
-      case Notice::failed: outcomes_[head<FailedNotice>().request].failed = failure(); break;
+      case Notice::load_failed: load_error_ = error_of(message_); break;
+      case Notice::failed:
+        outcomes_[head<FailedNotice>().request].failed = error_of(message_);
+        break;
       case Notice::done: outcomes_[head<DoneNotice>().request].done = head<DoneNotice>(); break;
       case Notice::tokens: {
         const auto tokens = head<TokensNotice>();
@@ -184,12 +186,6 @@ class EngineHarness {
         break;
       }
     }
-  }
-
-  Error failure() {
-    const auto failed = head<FailedNotice>();
-    const auto* text = reinterpret_cast<const char*>(message_.data() + sizeof(failed));
-    return {static_cast<Code>(failed.code), std::string(text, failed.text_size)};
   }
 
   TemporaryDirectory directory_;
