@@ -1,4 +1,4 @@
-// Floats in memory aligned to a cache line; zeroed.
+// An array in memory aligned to a cache line; zeroed.
 #pragma once
 
 #include <cstdlib>
@@ -10,24 +10,25 @@
 
 namespace hearth {
 
+template <class T>
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t count) {
-    const std::size_t bytes = align_up<std::size_t>(count * sizeof(float), 64);
+    const std::size_t bytes = align_up<std::size_t>(count * sizeof(T), 64);
     if (bytes == 0) return;
-    data_.reset(static_cast<float*>(std::aligned_alloc(64, bytes)));
+    data_.reset(static_cast<T*>(std::aligned_alloc(64, bytes)));
     if (!data_) throw std::bad_alloc();  // as operator new: out of memory ends the process
-    std::memset(data_.get(), 0, bytes);
+    std::memset(static_cast<void*>(data_.get()), 0, bytes);
   }
-  float* data() { return data_.get(); }
-  const float* data() const { return data_.get(); }
+  T* data() { return data_.get(); }
+  const T* data() const { return data_.get(); }
 
  private:
   struct Free {
-    void operator()(float* memory) const { std::free(memory); }
+    void operator()(T* memory) const { std::free(memory); }
   };
-  std::unique_ptr<float, Free> data_;
+  std::unique_ptr<T, Free> data_;
 };
 
 }  // namespace hearth

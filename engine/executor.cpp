@@ -7,11 +7,13 @@
 namespace hearth {
 namespace {
 
-constexpr std::int64_t kBlockRows = 16;              // rows of a matrix in one work item
-constexpr std::int64_t kTokenTileBytes = 128 << 10;  // inputs that stay in L2 while rows pass by
+// Of panels in one work item: a worker's items lie one behind the other.
+constexpr std::int64_t kItemBytes = 32 << 10;
+// Up to so many rows every worker prepares inputs for itself.
+constexpr std::int64_t kPrivateRows = 2;
 
-std::int64_t blocks_of(const Linear& linear) {
-  return (linear.weight.rows + kBlockRows - 1) / kBlockRows;
+std::int64_t blocks_of(std::int64_t width) {
+  return (width + kernels::kActivationCols - 1) / kernels::kActivationCols;
 }
 
 }  // namespace
@@ -24,10 +26,15 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
       kernels_(kernels),
       limits_(limits),
       work_([this](int worker) { walk(worker); }),
-      next_item_(plan_.ops.size()) {
-  const auto take = [this](AlignedBuffer& buffer, std::int64_t rows, std::int64_t width) {
-    buffer = AlignedBuffer(static_cast<std::size_t>(rows * width));
-    buffer_bytes_ += static_cast<std::uint64_t>(rows * width) * sizeof(float);
+      cursors_(plan_.ops.size() * static_cast<std::size_t>(pool->size())) {
+  const auto take = [this]<class T>(AlignedBuffer<T>& buffer, std::int64_t rows,
+                                    std::int64_t width) {
+    buffer = AlignedBuffer<T>(static_cast<std::size_t>(rows * width));
+    buffer_bytes_ += static_cast<std::uint64_t>(rows * width) * sizeof(T);
+  };
+  const auto take_input = [&](InputRoom& room, std::int64_t rows, std::int64_t width) {
+    take(room.floats, rows, width);
+    take(room.blocks, rows, blocks_of(width));
   };
   for (int i = 0; i < kBufferCount; ++i) {
     take(buffers_[i], limits_.rows_max, plan_.widths[static_cast<std::size_t>(i)]);
@@ -36,7 +43,11 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
     take(cos_.emplace_back(), limits_.rows_max, rope.pairs());
     take(sin_.emplace_back(), limits_.rows_max, rope.pairs());
   }
-  take(head_input_, limits_.logit_rows_max, table_->hidden);
+  for (int worker = 0; worker < pool_->size(); ++worker) {
+    take_input(inputs_.emplace_back(), kPrivateRows, plan_.input_width);
+  }
+  take_input(inputs_.emplace_back(), limits_.rows_max, plan_.input_width);
+  take_input(head_input_, limits_.logit_rows_max, table_->hidden);
   take(logits_, limits_.logit_rows_max, table_->vocab);
   std::int64_t group_max = 0;
   for (const Op& op : plan_.ops) {
@@ -60,7 +71,7 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
     wants_logits_ |= output == RowOutput::logits;
   }
   assert(std::ssize(logit_rows_) <= limits_.logit_rows_max);
-  for (std::atomic<std::int64_t>& next : next_item_) next.store(0, std::memory_order_relaxed);
+  for (Cursor& cursor : cursors_) cursor.next.store(0, std::memory_order_relaxed);
   give_up_ = give_up;
   given_up_at_.store(plan_.ops.size(), std::memory_order_relaxed);
   pool_->run(work_);
@@ -76,7 +87,7 @@ std::span<float> Executor::logits(std::int64_t i) {
 
 std::span<const float> Executor::hidden(std::int64_t i) const {
   assert(i < std::ssize(logit_rows_));
-  return {head_input_.data() + i * table_->hidden, static_cast<std::size_t>(table_->hidden)};
+  return {head_input_.floats.data() + i * table_->hidden, static_cast<std::size_t>(table_->hidden)};
 }
 
 float* Executor::row_of(Buffer buffer, std::int64_t row) {
@@ -87,54 +98,83 @@ float* Executor::row_of(Buffer buffer, std::int64_t row) {
 // nobody can be beyond it.
 void Executor::walk(int worker) {
   for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
-    const std::int64_t count = items(plan_.ops[i]);
-    for (std::int64_t item;
-         (item = next_item_[i].fetch_add(1, std::memory_order_relaxed)) < count;) {
+    const Op& op = plan_.ops[i];
+    const std::int64_t count = items(op);
+    if (std::holds_alternative<PrepareOp>(op) && is_private()) {
+      for (std::int64_t item = 0; item < count; ++item) compute(op, item, worker);
+      continue;
+    }
+    while (const auto item = take_item(i, count, worker)) {
       if (give_up_ != nullptr && give_up_->load(std::memory_order_relaxed)) {
         given_up_at_.store(i, std::memory_order_relaxed);
         break;
       }
-      compute(plan_.ops[i], item, worker);
+      compute(op, *item, worker);
     }
     pool_->barrier();
     if (given_up_at_.load(std::memory_order_relaxed) <= i) return;
   }
 }
 
+// A worker begins with its own share, so that it reads a matrix straight ahead.
+std::optional<std::int64_t> Executor::take_item(std::size_t op, std::int64_t count, int worker) {
+  const int workers = pool_->size();
+  for (int i = 0; i < workers; ++i) {
+    const int owner = (worker + i) % workers;
+    const std::int64_t begin = count * owner / workers, end = count * (owner + 1) / workers;
+    std::atomic<std::int64_t>& next =
+        cursors_[op * static_cast<std::size_t>(workers) + static_cast<std::size_t>(owner)].next;
+    if (next.load(std::memory_order_relaxed) >= end - begin) continue;
+    const std::int64_t item = begin + next.fetch_add(1, std::memory_order_relaxed);
+    if (item < end) return item;
+  }
+  return std::nullopt;
+}
+
+bool Executor::is_private() const {
+  return std::ssize(rows_) <= kPrivateRows;
+}
+
+Executor::InputRoom& Executor::input_room(int worker) {
+  return is_private() ? inputs_[static_cast<std::size_t>(worker)] : inputs_.back();
+}
+
 // How many independent pieces an operation has for this batch.
 std::int64_t Executor::items(const Op& op) const {
   const std::int64_t rows = std::ssize(rows_);
   if (const auto* linear = std::get_if<LinearOp>(&op)) {
-    std::int64_t blocks = 0;
-    for (const LinearPart& part : linear->parts) blocks += blocks_of(part.linear);
-    return blocks;
+    if (linear->gated) return items_of(linear->parts.front().linear.weight);
+    std::int64_t count = 0;
+    for (const LinearPart& part : linear->parts) count += items_of(part.linear.weight);
+    return count;
   }
   if (const auto* attend = std::get_if<AttendOp>(&op)) return rows * attend->kv_heads;
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
-    return wants_logits_ ? blocks_of(head->head) : 0;
+    return wants_logits_ ? items_of(head->head.weight) : 0;
   }
   return rows;
 }
 
+std::int64_t Executor::groups_of_item(const Matrix& matrix) const {
+  const std::int64_t at_most = matrix.groups() / (4 * pool_->size());
+  return std::max<std::int64_t>(1, std::min(at_most, kItemBytes / matrix.group_bytes()));
+}
+
+std::int64_t Executor::items_of(const Matrix& matrix) const {
+  const std::int64_t groups = groups_of_item(matrix);
+  return (matrix.groups() + groups - 1) / groups;
+}
+
 void Executor::compute(const Op& op, std::int64_t item, int worker) {
-  std::visit(
-      [&](const auto& o) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(o)>, AttendOp>) {
-          compute(o, item, worker);
-        } else {
-          compute(o, item);
-        }
-      },
-      op);
+  std::visit([&](const auto& o) { compute(o, item, worker); }, op);
 }
 
 // The angles of the row's position are computed here too: every layer uses them.
-void Executor::compute(const EmbedOp& op, std::int64_t row) {
+void Executor::compute(const EmbedOp& op, std::int64_t row, int /*worker*/) {
   const BatchRow& input = rows_[static_cast<std::size_t>(row)];
-  const auto format = static_cast<std::size_t>(op.table.format);
-  kernels_.dequant_row[format]({op.table.data + input.token * op.table.row_bytes(), op.table.cols,
-                                row_of(Buffer::hidden, row)});
+  kernels::panel_row({op.table.format, op.table.panels, input.token, op.table.cols, 0,
+                      op.table.cols, row_of(Buffer::hidden, row)});
   for (std::size_t i = 0; i < table_->ropes.size(); ++i) {
     const Rope& rope = table_->ropes[i];
     rope.angles(input.position, cos_[i].data() + row * rope.pairs(),
@@ -142,54 +182,86 @@ void Executor::compute(const EmbedOp& op, std::int64_t row) {
   }
 }
 
-void Executor::compute(const NormOp& op, std::int64_t row) {
-  kernels_.rms_norm({.x = row_of(Buffer::hidden, row),
-                     .y = row_of(Buffer::normed, row),
-                     .weight = op.norm.weight,
+void Executor::normalize(const RmsNorm& norm, const float* from, float* to) const {
+  kernels_.rms_norm({.x = from,
+                     .y = to,
+                     .weight = norm.weight,
                      .rows = 1,
-                     .cols = op.norm.size,
-                     .x_stride = op.norm.size,
-                     .y_stride = op.norm.size,
-                     .eps = op.norm.eps});
+                     .cols = norm.size,
+                     .x_stride = norm.size,
+                     .y_stride = norm.size,
+                     .eps = norm.eps});
 }
 
-// One block of rows of a matrix times all tokens, in tiles of tokens that fit the cache.
-void Executor::multiply(const Linear& linear, const float* x, std::int64_t x_stride, float* y,
-                        std::int64_t y_stride, std::int64_t tokens, std::int64_t block,
-                        bool accumulate) {
-  const Matrix& weight = linear.weight;
-  const std::int64_t row_begin = block * kBlockRows;
-  const std::int64_t tile =
-      std::max<std::int64_t>(12, kTokenTileBytes / (weight.cols * std::int64_t{sizeof(float)}));
-  for (std::int64_t token = 0; token < tokens; token += tile) {
-    kernels_.linear[static_cast<std::size_t>(weight.format)](
-        {.weights = weight.data,
-         .cols = weight.cols,
-         .row_begin = row_begin,
-         .row_end = std::min(row_begin + kBlockRows, weight.rows),
-         .x = x + token * x_stride,
-         .x_stride = x_stride,
-         .y = y + token * y_stride,
-         .y_stride = y_stride,
-         .tokens = std::min(tile, tokens - token),
-         .bias = linear.bias,
-         .accumulate = accumulate});
+void Executor::compute(const PrepareOp& op, std::int64_t row, int worker) {
+  InputRoom& room = input_room(worker);
+  const float* from = row_of(op.from, row);
+  if (op.norm.weight != nullptr) {
+    float* normed = room.floats.data() + row * width(op.from);
+    normalize(op.norm, from, normed);
+    from = normed;
   }
+  if (!op.blocks) return;
+  kernels_.quantize_activations(
+      {from, width(op.from), room.blocks.data() + row, std::ssize(rows_)});
 }
 
-void Executor::compute(const LinearOp& op, std::int64_t block) {
+// One item's groups of a matrix times all rows of the input.
+void Executor::multiply(const Linear& linear, const Input& input, std::int64_t item, float* y,
+                        std::int64_t y_stride, bool accumulate) const {
+  const Matrix& weight = linear.weight;
+  const std::int64_t groups = groups_of_item(weight);
+  kernels_.linear[static_cast<std::size_t>(weight.format)](
+      {.panels = weight.panels,
+       .rows = weight.rows,
+       .cols = weight.cols,
+       .group_begin = item * groups,
+       .group_end = std::min((item + 1) * groups, weight.groups()),
+       .x = input.floats,
+       .x_stride = input.stride,
+       .blocks = input.blocks,
+       .block_stride = input.rows,
+       .y = y,
+       .y_stride = y_stride,
+       .tokens = input.rows,
+       .bias = linear.bias,
+       .accumulate = accumulate});
+}
+
+void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
+  const InputRoom& room = input_room(worker);
+  const Input input = {.floats = op.normed ? room.floats.data() : row_of(op.from, 0),
+                       .stride = width(op.from),
+                       .blocks = room.blocks.data(),
+                       .rows = std::ssize(rows_)};
+  if (op.gated) return compute_gated(op, input, item);
   for (const LinearPart& part : op.parts) {
-    const std::int64_t blocks = blocks_of(part.linear);
-    if (block < blocks) {
-      multiply(part.linear, row_of(op.in, 0), width(op.in), row_of(part.out, 0), width(part.out),
-               std::ssize(rows_), block, op.accumulate);
+    const std::int64_t count = items_of(part.linear.weight);
+    if (item < count) {
+      multiply(part.linear, input, item, row_of(part.out, 0), width(part.out), op.accumulate);
       return;
     }
-    block -= blocks;
+    item -= count;
   }
 }
 
-void Executor::compute(const StoreKvOp& op, std::int64_t row) {
+// The same rows of both matrices, and at once what the activation makes of them.
+void Executor::compute_gated(const LinearOp& op, const Input& input, std::int64_t item) {
+  const LinearPart& gate = op.parts.front();
+  const LinearPart& up = op.parts.back();
+  for (const LinearPart* part : {&gate, &up}) {
+    multiply(part->linear, input, item, row_of(part->out, 0), width(part->out),
+             /*accumulate=*/false);
+  }
+  const std::int64_t rows = groups_of_item(gate.linear.weight) * kernels::kRowGroup;
+  const std::int64_t begin = item * rows;
+  const std::int64_t count = std::min(rows, gate.linear.weight.rows - begin);
+  for (std::int64_t row = 0; row < input.rows; ++row) {
+    kernels_.swiglu({row_of(gate.out, row) + begin, row_of(up.out, row) + begin, count});
+  }
+}
+
+void Executor::compute(const StoreKvOp& op, std::int64_t row, int /*worker*/) {
   const BatchRow& input = rows_[static_cast<std::size_t>(row)];
   float* q = row_of(Buffer::q, row);
   float* k = row_of(Buffer::k, row);
@@ -244,25 +316,20 @@ void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
        .scratch = scratch_[static_cast<std::size_t>(worker)].data()});
 }
 
-void Executor::compute(const SwigluOp& op, std::int64_t row) {
-  kernels_.swiglu({row_of(Buffer::gate, row), row_of(Buffer::up, row), op.width});
+void Executor::compute(const HeadNormOp& op, std::int64_t i, int /*worker*/) {
+  float* normed = head_input_.floats.data() + i * table_->hidden;
+  normalize(op.norm, row_of(Buffer::hidden, logit_rows_[static_cast<std::size_t>(i)]), normed);
+  if (!op.blocks) return;
+  kernels_.quantize_activations(
+      {normed, table_->hidden, head_input_.blocks.data() + i, std::ssize(logit_rows_)});
 }
 
-void Executor::compute(const HeadNormOp& op, std::int64_t i) {
-  const std::int64_t row = logit_rows_[static_cast<std::size_t>(i)];
-  kernels_.rms_norm({.x = row_of(Buffer::hidden, row),
-                     .y = head_input_.data() + i * table_->hidden,
-                     .weight = op.norm.weight,
-                     .rows = 1,
-                     .cols = op.norm.size,
-                     .x_stride = op.norm.size,
-                     .y_stride = op.norm.size,
-                     .eps = op.norm.eps});
-}
-
-void Executor::compute(const HeadOp& op, std::int64_t block) {
-  multiply(op.head, head_input_.data(), table_->hidden, logits_.data(), table_->vocab,
-           std::ssize(logit_rows_), block, /*accumulate=*/false);
+void Executor::compute(const HeadOp& op, std::int64_t item, int /*worker*/) {
+  const Input input = {.floats = head_input_.floats.data(),
+                       .stride = table_->hidden,
+                       .blocks = head_input_.blocks.data(),
+                       .rows = std::ssize(logit_rows_)};
+  multiply(op.head, input, item, logits_.data(), table_->vocab, /*accumulate=*/false);
 }
 
 }  // namespace hearth

@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -64,19 +65,42 @@ class Executor {
   std::uint64_t buffer_bytes() const { return buffer_bytes_; }      // of activations
 
  private:
+  // What matrices are multiplied with, in floats or in activation blocks, and room for it.
+  struct Input {
+    const float* floats;  // [rows, stride]
+    std::int64_t stride;
+    const kernels::ActivationBlock* blocks;  // [blocks of a row, rows]
+    std::int64_t rows;
+  };
+  struct InputRoom {
+    AlignedBuffer<float> floats;                     // [rows, input_width]
+    AlignedBuffer<kernels::ActivationBlock> blocks;  // [blocks of the widest input, rows]
+  };
+  // The next item that a worker takes of its share of an operation's items, and others when they
+  // have done theirs.
+  struct alignas(64) Cursor {
+    std::atomic<std::int64_t> next;
+  };
+
   void walk(int worker);
   std::int64_t items(const Op& op) const;
+  std::optional<std::int64_t> take_item(std::size_t op, std::int64_t count, int worker);
+  bool is_private() const;
+  InputRoom& input_room(int worker);
   void compute(const Op& op, std::int64_t item, int worker);
-  void compute(const EmbedOp& op, std::int64_t row);
-  void compute(const NormOp& op, std::int64_t row);
-  void compute(const LinearOp& op, std::int64_t block);
-  void compute(const StoreKvOp& op, std::int64_t row);
+  void compute(const EmbedOp& op, std::int64_t row, int worker);
+  void compute(const PrepareOp& op, std::int64_t row, int worker);
+  void compute(const LinearOp& op, std::int64_t item, int worker);
+  void compute_gated(const LinearOp& op, const Input& input, std::int64_t item);
+  void compute(const StoreKvOp& op, std::int64_t row, int worker);
   void compute(const AttendOp& op, std::int64_t item, int worker);
-  void compute(const SwigluOp& op, std::int64_t row);
-  void compute(const HeadNormOp& op, std::int64_t i);
-  void compute(const HeadOp& op, std::int64_t block);
-  void multiply(const Linear& linear, const float* x, std::int64_t x_stride, float* y,
-                std::int64_t y_stride, std::int64_t tokens, std::int64_t block, bool accumulate);
+  void compute(const HeadNormOp& op, std::int64_t i, int worker);
+  void compute(const HeadOp& op, std::int64_t item, int worker);
+  void normalize(const RmsNorm& norm, const float* from, float* to) const;
+  std::int64_t groups_of_item(const Matrix& matrix) const;
+  std::int64_t items_of(const Matrix& matrix) const;
+  void multiply(const Linear& linear, const Input& input, std::int64_t item, float* y,
+                std::int64_t y_stride, bool accumulate) const;
   float* row_of(Buffer buffer, std::int64_t row);
   std::int64_t width(Buffer buffer) const { return plan_.widths[static_cast<std::size_t>(buffer)]; }
 
@@ -87,17 +111,20 @@ class Executor {
   const Limits limits_;
   WorkerPool::Work work_;
 
-  AlignedBuffer buffers_[kBufferCount];               // [rows_max, width]
-  std::vector<AlignedBuffer> cos_, sin_;              // per rope: [rows_max, pairs]
-  AlignedBuffer head_input_;                          // [logit_rows_max, hidden]
-  AlignedBuffer logits_;                              // [logit_rows_max, vocab]
-  std::vector<AlignedBuffer> scratch_;                // per worker, for attention
-  std::vector<std::int64_t> logit_rows_;              // rows of the batch with an output
-  bool wants_logits_ = false;                         // one of them is logits
-  std::vector<std::atomic<std::int64_t>> next_item_;  // per op: the item to compute next
-  std::span<const BatchRow> rows_;                    // of the current batch
-  const std::atomic<bool>* give_up_ = nullptr;        // the caller's, for the current batch
-  std::atomic<std::size_t> given_up_at_{0};           // op; the number of ops: not given up
+  AlignedBuffer<float> buffers_[kBufferCount];  // [rows_max, width]
+  // One for each worker, for few rows: each prepares them for itself, which takes less time than
+  // waiting for one another.  The last one is for all, and many rows.
+  std::vector<InputRoom> inputs_;
+  std::vector<AlignedBuffer<float>> cos_, sin_;  // per rope: [rows_max, pairs]
+  InputRoom head_input_;                         // [logit_rows_max, hidden]
+  AlignedBuffer<float> logits_;                  // [logit_rows_max, vocab]
+  std::vector<AlignedBuffer<float>> scratch_;    // per worker, for attention
+  std::vector<std::int64_t> logit_rows_;         // rows of the batch with an output
+  bool wants_logits_ = false;                    // one of them is logits
+  std::vector<Cursor> cursors_;                  // [ops, workers]
+  std::span<const BatchRow> rows_;               // of the current batch
+  const std::atomic<bool>* give_up_ = nullptr;   // the caller's, for the current batch
+  std::atomic<std::size_t> given_up_at_{0};      // op; the number of ops: not given up
   std::uint64_t rows_forwarded_ = 0;
   std::uint64_t buffer_bytes_ = 0;
 };

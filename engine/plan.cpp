@@ -2,6 +2,7 @@
 #include "engine/plan.hpp"
 
 #include <algorithm>
+#include <cassert>
 
 namespace hearth {
 namespace {
@@ -17,16 +18,15 @@ class PlanCompiler {
   Plan compile() {
     plan_.ops.push_back(EmbedOp{table_.embedding});
     need(Buffer::hidden, table_.hidden);
-    need(Buffer::normed, table_.hidden);
+    plan_.input_width = table_.hidden;
     for (const Layer& layer : table_.layers) {
       for (const Branch& branch : layer.branches) {
-        plan_.ops.push_back(NormOp{branch.norm});
-        for (const Mixer& mixer : branch.mixers) {
-          std::visit([this](const auto& m) { add(m); }, mixer);
-        }
+        // The first mixer adds to the hidden state: a second one would need the input as it was.
+        assert(branch.mixers.size() == 1);
+        std::visit([&](const auto& mixer) { add(branch.norm, mixer); }, branch.mixers.front());
       }
     }
-    plan_.ops.push_back(HeadNormOp{table_.final_norm});
+    plan_.ops.push_back(HeadNormOp{table_.final_norm, takes_blocks(table_.head)});
     plan_.ops.push_back(HeadOp{table_.head});
     return std::move(plan_);
   }
@@ -37,36 +37,60 @@ class PlanCompiler {
     held = std::max(held, width);
   }
 
-  void add(const FullAttention& attention) {
+  static bool takes_blocks(const Linear& linear) {
+    return kernels::block_shape(linear.weight.format).weights > 1;
+  }
+
+  // Matrices that take the same input, normed or as it is.
+  void add_linear(Buffer from, const RmsNorm& norm, LinearOp linear) {
+    PrepareOp prepare = {from, norm, /*floats=*/false, /*blocks=*/false};
+    for (const LinearPart& part : linear.parts) {
+      need(part.out, part.linear.weight.rows);
+      plan_.input_width = std::max(plan_.input_width, part.linear.weight.cols);
+      (takes_blocks(part.linear) ? prepare.blocks : prepare.floats) = true;
+    }
+    linear.from = from;
+    linear.normed = norm.weight != nullptr;
+    plan_.ops.push_back(prepare);
+    plan_.ops.push_back(std::move(linear));
+  }
+
+  void add(const RmsNorm& norm, const FullAttention& attention) {
     const int kv_layer = add_kv_layer(attention);
-    const std::int64_t q_width = attention.heads * attention.head_dim;
-    const std::int64_t kv_width = attention.kv_heads * attention.head_dim;
-    need(Buffer::q, q_width);
-    need(Buffer::k, kv_width);
-    need(Buffer::v, kv_width);
-    need(Buffer::attended, q_width);
-    plan_.ops.push_back(
-        LinearOp{Buffer::normed,
-                 /*accumulate=*/false,
-                 {{attention.q, Buffer::q}, {attention.k, Buffer::k}, {attention.v, Buffer::v}}});
+    need(Buffer::attended, attention.heads * attention.head_dim);
+    add_linear(
+        Buffer::hidden, norm,
+        {.from = {},
+         .normed = false,
+         .accumulate = false,
+         .gated = false,
+         .parts = {{attention.q, Buffer::q}, {attention.k, Buffer::k}, {attention.v, Buffer::v}}});
     plan_.ops.push_back(StoreKvOp{attention.q_norm, attention.k_norm, attention.heads,
                                   attention.kv_heads, attention.head_dim, attention.rope,
                                   kv_layer});
     plan_.ops.push_back(AttendOp{attention.heads, attention.kv_heads, attention.head_dim,
                                  attention.scale, kv_layer});
-    plan_.ops.push_back(
-        LinearOp{Buffer::attended, /*accumulate=*/true, {{attention.out, Buffer::hidden}}});
+    add_linear(Buffer::attended, {},
+               {.from = {},
+                .normed = false,
+                .accumulate = true,
+                .gated = false,
+                .parts = {{attention.out, Buffer::hidden}}});
   }
 
-  void add(const GatedMlp& mlp) {
-    const std::int64_t width = mlp.gate.weight.rows;
-    need(Buffer::gate, width);
-    need(Buffer::up, width);
-    plan_.ops.push_back(LinearOp{Buffer::normed,
-                                 /*accumulate=*/false,
-                                 {{mlp.gate, Buffer::gate}, {mlp.up, Buffer::up}}});
-    plan_.ops.push_back(SwigluOp{width});
-    plan_.ops.push_back(LinearOp{Buffer::gate, /*accumulate=*/true, {{mlp.down, Buffer::hidden}}});
+  void add(const RmsNorm& norm, const GatedMlp& mlp) {
+    add_linear(Buffer::hidden, norm,
+               {.from = {},
+                .normed = false,
+                .accumulate = false,
+                .gated = true,
+                .parts = {{mlp.gate, Buffer::gate}, {mlp.up, Buffer::up}}});
+    add_linear(Buffer::gate, {},
+               {.from = {},
+                .normed = false,
+                .accumulate = true,
+                .gated = false,
+                .parts = {{mlp.down, Buffer::hidden}}});
   }
 
   int add_kv_layer(const FullAttention& attention) {

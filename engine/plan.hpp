@@ -17,7 +17,6 @@ namespace hearth {
 // The activations of a step: each [rows, width of the buffer].
 enum class Buffer : std::uint8_t {
   hidden,    // the running state
-  normed,    // input of a branch
   q,         // queries
   k,         // keys, before they go to their page
   v,         // values, likewise
@@ -25,26 +24,31 @@ enum class Buffer : std::uint8_t {
   gate,      // of a gated MLP; its product with up lands here
   up,
 };
-inline constexpr int kBufferCount = 8;
+inline constexpr int kBufferCount = 7;
 
 // hidden[row] = table[token of the row]
 struct EmbedOp {
   Matrix table;
 };
 
-// normed = norm(hidden)
-struct NormOp {
-  RmsNorm norm;
+// input = norm(from), or from itself: what the matrices that follow are multiplied with, in floats
+// and in activation blocks, as their formats take it.
+struct PrepareOp {
+  Buffer from;
+  RmsNorm norm;  // no weight: none
+  bool floats, blocks;
 };
 
-// out = W in, or out += W in, for several matrices that read the same input
+// out = W input, or out += W input, for several matrices
 struct LinearPart {
   Linear linear;
   Buffer out;
 };
 struct LinearOp {
-  Buffer in;
+  Buffer from;  // of the preparation before it
+  bool normed;  // it had a norm: floats are prepared, too
   bool accumulate;
+  bool gated;  // two parts of one shape: the first's out becomes silu(first) * second
   std::vector<LinearPart> parts;
 };
 
@@ -63,21 +67,16 @@ struct AttendOp {
   int kv_layer;
 };
 
-// gate = silu(gate) * up
-struct SwigluOp {
-  std::int64_t width;
-};
-
-// For the rows that ask for logits only: head input = norm(hidden), then logits = head(head input).
+// For the rows that ask for logits only: input = norm(hidden), then logits = head(input).
 struct HeadNormOp {
   RmsNorm norm;
+  bool blocks;
 };
 struct HeadOp {
   Linear head;
 };
 
-using Op =
-    std::variant<EmbedOp, NormOp, LinearOp, StoreKvOp, AttendOp, SwigluOp, HeadNormOp, HeadOp>;
+using Op = std::variant<EmbedOp, PrepareOp, LinearOp, StoreKvOp, AttendOp, HeadNormOp, HeadOp>;
 
 // Where each layer's keys and values lie in a page: [layer][K or V][kv_head][token][head_dim].
 struct KvLayer {
@@ -101,6 +100,7 @@ struct KvGeometry {
 struct Plan {
   std::vector<Op> ops;
   std::array<std::int64_t, kBufferCount> widths = {};  // floats per row of each buffer
+  std::int64_t input_width = 0;                        // of the widest input of a matrix
   KvGeometry kv;
 };
 

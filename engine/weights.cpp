@@ -17,10 +17,9 @@
 namespace hearth {
 namespace {
 
-constexpr std::uint64_t kAlignment = 64;  // one cache line, one AVX-512 register
-constexpr std::uint64_t kTailBytes = 64;  // readable behind the last tensor
-constexpr std::size_t kCopyBytes = 4u << 20;
-constexpr std::size_t kCopyThreadsMax = 16;  // more do not copy faster
+constexpr std::uint64_t kAlignment = 64;      // one cache line, one AVX-512 register
+constexpr std::uint64_t kTailBytes = 64;      // readable behind the last tensor
+constexpr std::int64_t kPackBytes = 1 << 20;  // at a time
 
 std::optional<kernels::WeightFormat> weight_format(std::uint32_t gguf_type) {
   for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
@@ -37,10 +36,18 @@ std::string supported_formats() {
   return names;
 }
 
-// Room for a tensor: vectors are widened to float.
+// Room for a tensor: vectors are widened to float, matrices packed.
 std::uint64_t memory_of(const GgufTensor& tensor) {
-  const std::uint64_t widened = tensor.dim_count == 1 ? tensor.dims[0] * sizeof(float) : 0;
-  return align_up<std::uint64_t>(std::max<std::uint64_t>(widened, tensor.data.size()), kAlignment);
+  const auto cols = static_cast<std::int64_t>(tensor.dims[0]);
+  std::uint64_t bytes = tensor.data.size();
+  if (tensor.dim_count == 1) {
+    bytes = std::max<std::uint64_t>(bytes, tensor.dims[0] * sizeof(float));
+  } else if (const auto format = weight_format(tensor.type)) {
+    // No product can overflow: every row of the tensor is in the file.
+    const auto rows = static_cast<std::int64_t>(tensor.dims[1] * tensor.dims[2] * tensor.dims[3]);
+    bytes = static_cast<std::uint64_t>(kernels::panel_bytes(*format, rows, cols));
+  }
+  return align_up<std::uint64_t>(bytes, kAlignment);
 }
 
 }  // namespace
@@ -108,7 +115,7 @@ Result<const GgufTensor*> WeightLoader::find(const std::string& name, std::int64
   return tensor;
 }
 
-Result<std::byte*> WeightLoader::copy(const GgufTensor& tensor, std::uint64_t bytes) {
+Result<std::byte*> WeightLoader::take(const GgufTensor& tensor, std::uint64_t bytes) {
   std::byte* place = weights_->take(bytes);
   if (place == nullptr) {  // a tensor used twice: the architecture's mistake
     return Error{Code::INTERNAL, fmt::format("tensor {} was loaded twice", tensor.name)};
@@ -118,21 +125,24 @@ Result<std::byte*> WeightLoader::copy(const GgufTensor& tensor, std::uint64_t by
 
 Result<Matrix> WeightLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t cols) {
   HEARTH_TRY(const GgufTensor* tensor, find(name, rows, cols));
-  HEARTH_TRY(std::byte * place, copy(*tensor, tensor->data.size()));
-  for (std::size_t at = 0; at < tensor->data.size(); at += kCopyBytes) {
-    copies_.push_back(
-        {tensor->data.data() + at, place + at, std::min(kCopyBytes, tensor->data.size() - at)});
+  Matrix matrix = {nullptr, *weight_format(tensor->type), rows, cols};
+  HEARTH_TRY(std::byte * place,
+             take(*tensor, static_cast<std::uint64_t>(matrix.groups() * matrix.group_bytes())));
+  matrix.panels = place;
+  const std::int64_t step =
+      std::max<std::int64_t>(1, kPackBytes / matrix.group_bytes()) * kernels::kRowGroup;
+  for (std::int64_t row = 0; row < rows; row += step) {
+    packings_.push_back({tensor->data.data(), matrix, row, std::min(row + step, rows)});
   }
-  return Matrix{place, *weight_format(tensor->type), rows, cols};
+  return matrix;
 }
 
 Result<const float*> WeightLoader::vector(const std::string& name, std::int64_t size) {
   HEARTH_TRY(const GgufTensor* tensor, find(name, 1, size));
   const auto count = static_cast<std::size_t>(size);
-  HEARTH_TRY(std::byte * place, copy(*tensor, count * sizeof(float)));
+  HEARTH_TRY(std::byte * place, take(*tensor, count * sizeof(float)));
   auto* floats = reinterpret_cast<float*>(place);
-  const auto format = static_cast<std::size_t>(*weight_format(tensor->type));
-  kernels::select_kernels(0).dequant_row[format]({tensor->data.data(), size, floats});
+  kernels::dequant_row({*weight_format(tensor->type), tensor->data.data(), size, floats});
   done_bytes_ += tensor->data.size();
   return floats;
 }
@@ -149,34 +159,45 @@ Result<Linear> WeightLoader::linear(const std::string& stem, std::int64_t rows, 
   return linear;
 }
 
-void WeightLoader::run_copies() {
+void WeightLoader::pack(const Packing& packing) {
+  const Matrix& matrix = packing.matrix;
+  for (std::int64_t row = packing.begin; row < packing.end; row += kernels::kRowGroup) {
+    std::byte* group = const_cast<std::byte*>(matrix.panels) +  // ours, not filled yet
+                       row / kernels::kRowGroup * matrix.group_bytes();
+    kernels::pack_group({matrix.format, packing.rows + row * matrix.row_bytes(),
+                         std::min<std::int64_t>(kernels::kRowGroup, packing.end - row), matrix.cols,
+                         group});
+  }
+}
+
+void WeightLoader::run_packings() {
   std::atomic<std::size_t> next = 0;
   std::atomic<std::uint64_t> done = done_bytes_;
-  const auto copy_next = [&] {
+  const auto pack_next = [&] {
     const std::size_t i = next.fetch_add(1);
-    if (i >= copies_.size()) return false;
-    std::memcpy(copies_[i].to, copies_[i].from, copies_[i].size);
-    done += copies_[i].size;
+    if (i >= packings_.size()) return false;
+    pack(packings_[i]);
+    done += packings_[i].bytes();
     return true;
   };
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t threads = std::min<std::size_t>({cores, kCopyThreadsMax, copies_.size()});
+  const std::size_t threads = std::min<std::size_t>(cores, packings_.size());
   std::vector<std::jthread> helpers;
   for (std::size_t i = 1; i < threads; ++i) {
     helpers.emplace_back([&] {
-      while (copy_next()) continue;
+      while (pack_next()) continue;
     });
   }
-  while (copy_next()) {
+  while (pack_next()) {
     if (on_progress_) on_progress_(done, total_bytes_);
   }
   helpers.clear();
-  copies_.clear();
+  packings_.clear();
   if (on_progress_) on_progress_(done, total_bytes_);
 }
 
 Result<std::unique_ptr<Weights>> WeightLoader::finish() {
-  run_copies();
+  run_packings();
   if (file_->vanished()) {
     return Error{Code::MODEL,
                  fmt::format("{}: the file was truncated while it was read", file_->path())};

@@ -1,7 +1,8 @@
-// A model's tensors in memory: private, huge-page friendly, 64-byte aligned.
+// A model's tensors in memory: private, huge-page friendly, 64-byte aligned; matrices packed into
+// panels (kernels/panels/layout.hpp), the one copy that all kernels read.
 //
-// Tensors are copied out of the mapped file, so that a file changed under a running daemon changes
-// nothing, and the file's pages are given back to the kernel as they are read.
+// A file changed under a running daemon changes nothing, and the file's pages are given back to the
+// kernel as they are read.
 //
 // THREAD: the engine while it loads; then any reads them.
 #pragma once
@@ -21,11 +22,16 @@
 namespace hearth {
 
 struct Matrix {
-  const std::byte* data = nullptr;  // [rows, cols] in format, row-major
+  const std::byte* panels = nullptr;  // [rows, cols] in format
   kernels::WeightFormat format = kernels::WeightFormat::f32;
   std::int64_t rows = 0;
   std::int64_t cols = 0;
 
+  std::int64_t groups() const { return (rows + kernels::kRowGroup - 1) / kernels::kRowGroup; }
+  std::int64_t group_bytes() const {
+    return kernels::panel_bytes(format, kernels::kRowGroup, cols);
+  }
+  // In the file.
   std::int64_t row_bytes() const {
     const kernels::BlockShape block = kernels::block_shape(format);
     return cols / block.weights * block.bytes;
@@ -56,9 +62,8 @@ class Weights {
   std::uint64_t used_ = 0;
 };
 
-// Copies tensors by name, checking shapes: what an architecture builds its layer table with.
-// Matrices have their place at once and their contents after finish(), which copies on all cores:
-// what takes long is the kernel's clearing of fresh memory.
+// Takes tensors by name, checking shapes: what an architecture builds its layer table with.
+// Matrices have their place at once and their contents after finish(), which packs on all cores.
 class WeightLoader {
  public:
   // on_progress(done, total) in bytes, from the loading thread.
@@ -76,7 +81,7 @@ class WeightLoader {
 
   const GgufFile& file() const { return *file_; }
 
-  // Fill the matrices and hand over the memory.  Errors: MODEL when the file changed while it was
+  // Pack the matrices and hand over the memory.  Errors: MODEL when the file changed while it was
   // read.
   Result<std::unique_ptr<Weights>> finish();
 
@@ -84,19 +89,24 @@ class WeightLoader {
   WeightLoader() = default;
   Result<const GgufTensor*> find(const std::string& name, std::int64_t rows,
                                  std::int64_t cols) const;
-  Result<std::byte*> copy(const GgufTensor& tensor, std::uint64_t bytes);
+  Result<std::byte*> take(const GgufTensor& tensor, std::uint64_t bytes);
 
   const GgufFile* file_ = nullptr;
   Progress on_progress_;
   std::unique_ptr<Weights> weights_;
-  struct Copy {
-    const std::byte* from;
-    std::byte* to;
-    std::size_t size;
+  // Rows [begin, end) of a matrix, whole groups but at its end.
+  struct Packing {
+    const std::byte* rows;  // of the matrix
+    Matrix matrix;
+    std::int64_t begin, end;
+    std::uint64_t bytes() const {
+      return static_cast<std::uint64_t>((end - begin) * matrix.row_bytes());
+    }
   };
-  void run_copies();
+  static void pack(const Packing& packing);
+  void run_packings();
 
-  std::vector<Copy> copies_;  // not done yet
+  std::vector<Packing> packings_;  // not done yet
   std::uint64_t done_bytes_ = 0;
   std::uint64_t total_bytes_ = 0;
 };

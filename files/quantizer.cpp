@@ -96,16 +96,14 @@ GgufHeader make_header(const GgufFile& file, const QuantizeMix& mix, const std::
 bool convert(const Job& job, int threads, std::vector<std::byte>& out) {
   const std::uint64_t in_bytes = row_bytes(*job.from, job.cols());
   const std::uint64_t out_bytes = row_bytes(*job.to, job.cols());
-  const auto dequant_row = kernels::select_kernels(kernels::cpu_features())
-                               .dequant_row[static_cast<std::size_t>(*job.from)];
   out.resize(job.bytes);
   std::atomic<std::uint64_t> next = 0;
   std::atomic<bool> finite = true;
   const auto work = [&] {
     std::vector<float> row(job.cols());
     for (std::uint64_t i; finite && (i = next.fetch_add(1)) < job.rows();) {
-      dequant_row({job.tensor->data.data() + i * in_bytes, static_cast<std::int64_t>(job.cols()),
-                   row.data()});
+      kernels::dequant_row({*job.from, job.tensor->data.data() + i * in_bytes,
+                            static_cast<std::int64_t>(job.cols()), row.data()});
       if (!std::ranges::all_of(row, [](float weight) { return std::isfinite(weight); })) {
         finite = false;
       }

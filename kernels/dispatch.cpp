@@ -32,23 +32,14 @@ constexpr Entry<LinearFn, WeightFormat> kLinear[] = {
 #undef HEARTH_ENTRY_
 };
 
-constexpr Entry<DequantRowFn, WeightFormat> kDequantRow[] = {
+constexpr Entry<QuantizeActivationsFn> kQuantizeActivations[] = {
 #if defined(HEARTH_HAVE_AVX512)
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"dequant_row_" #format "_avx512", WeightFormat::format, kAvx512, dequant_row_##format##_avx512},
-    HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
+    {"quantize_activations_avx512", 0, kAvx512, quantize_activations_avx512},
 #endif
 #if defined(HEARTH_HAVE_AVX2)
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"dequant_row_" #format "_avx2", WeightFormat::format, kAvx2, dequant_row_##format##_avx2},
-        HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
+    {"quantize_activations_avx2", 0, kAvx2, quantize_activations_avx2},
 #endif
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"dequant_row_" #format "_ref", WeightFormat::format, kNothing, dequant_row_##format##_ref},
-            HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
+    {"quantize_activations_ref", 0, kNothing, quantize_activations_ref},
 };
 
 constexpr Entry<RmsNormFn> kRmsNorm[] = {
@@ -159,7 +150,7 @@ constexpr bool always_has_one(const Entry<Fn, Format> (&table)[n], int count) {
   return true;
 }
 static_assert(always_has_one(kLinear, kWeightFormatCount));
-static_assert(always_has_one(kDequantRow, kWeightFormatCount));
+static_assert(always_has_one(kQuantizeActivations, 1));
 static_assert(always_has_one(kRmsNorm, 1));
 static_assert(always_has_one(kRope, 1));
 static_assert(always_has_one(kKvStore, kKvFormatCount));
@@ -199,8 +190,8 @@ const char* tier_name(std::uint32_t features) {
 Table<Entry<LinearFn, WeightFormat>> linear_table() {
   return whole(kLinear);
 }
-Table<Entry<DequantRowFn, WeightFormat>> dequant_row_table() {
-  return whole(kDequantRow);
+Table<Entry<QuantizeActivationsFn>> quantize_activations_table() {
+  return whole(kQuantizeActivations);
 }
 Table<Entry<RmsNormFn>> rms_norm_table() {
   return whole(kRmsNorm);
@@ -231,12 +222,12 @@ KernelSet select_kernels(std::uint32_t features) {
   KernelSet set{};
   for (int format = 0; format < kWeightFormatCount; ++format) {
     set.linear[format] = best(kLinear, format, features);
-    set.dequant_row[format] = best(kDequantRow, format, features);
   }
   for (int format = 0; format < kKvFormatCount; ++format) {
     set.kv_store[format] = best(kKvStore, format, features);
     set.attention[format] = best(kAttention, format, features);
   }
+  set.quantize_activations = best(kQuantizeActivations, 0, features);
   set.rms_norm = best(kRmsNorm, 0, features);
   set.rope = best(kRope, 0, features);
   set.swiglu = best(kSwiglu, 0, features);

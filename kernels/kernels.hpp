@@ -71,31 +71,88 @@ constexpr int kv_element_bytes(KvFormat format) {
   return format == KvFormat::f32 ? 4 : 2;
 }
 
-// linear: y[t, r] = sum_k W[r, k] * x[t, k] (+ bias[r]) (+ y[t, r])   for r in [row_begin, row_end)
-//
-// Weights are widened to float and multiplied in float; accumulation is in float.
-struct LinearArgs {
-  const void* weights;     // [rows, cols] in the op's format; any alignment
+// A row of activations in 256 columns: x[k] = scale * q[k], and the sums that zero points and mins
+// of weights are multiplied with.  Columns beyond the row's end are 0.
+inline constexpr int kActivationCols = 256;
+struct alignas(64) ActivationBlock {
+  std::int8_t q[kActivationCols];  // -127 .. 127
+  std::int16_t sums16[16];         // of 16 columns each
+  std::int16_t sums32[8];          // of 32 columns each
+  float scale;                     // NaN when a value of the 256 is NaN or infinite
+};
+static_assert(sizeof(ActivationBlock) == 320);
+
+// quantize_activations: the nearest whole numbers to x[k] / scale, ties to even, of each 256
+// columns with the scale that makes the largest 127.
+struct QuantizeActivationsArgs {
+  const float* x;  // [cols]
+  std::int64_t cols;
+  ActivationBlock* out;       // ceil(cols / 256) blocks
+  std::int64_t block_stride;  // from a block to the next: rows of a batch lie between
+};
+using QuantizeActivationsFn = void (*)(const QuantizeActivationsArgs&);
+
+// Matrices are packed into panels, row groups of 16 rows (kernels/panels/layout.hpp).
+inline constexpr int kRowGroup = 16;
+// Bytes of a matrix in panels; a multiple of 64.
+std::int64_t panel_bytes(WeightFormat format, std::int64_t rows, std::int64_t cols);
+
+// pack_group: 16 rows as they lie in a file, or the last rows of a matrix, into their panels.
+struct PackGroupArgs {
+  WeightFormat format;
+  const void* rows;        // [row_count, cols] in the format, any alignment
+  std::int64_t row_count;  // 1 .. 16
   std::int64_t cols;       // a multiple of the format's block
-  std::int64_t row_begin;  // rows of W that this call computes
-  std::int64_t row_end;
-  const float* x;         // [tokens, x_stride]
-  std::int64_t x_stride;  // floats, >= cols
-  float* y;               // [tokens, y_stride]; columns [row_begin, row_end) are written
-  std::int64_t y_stride;  // floats
-  std::int64_t tokens;    // >= 1
-  const float* bias;      // [rows] or null
-  bool accumulate;        // add to what y holds: the residual connection
+  void* panels;            // [panel_bytes(format, 16, cols)], 64-byte aligned
+};
+void pack_group(const PackGroupArgs& args);
+
+// panel_row: out[k - begin] = W[row, k], exactly, for k in [begin, end): the embedding's gather.
+struct PanelRowArgs {
+  WeightFormat format;
+  const void* panels;  // of the whole matrix
+  std::int64_t row;
+  std::int64_t cols;   // of the matrix
+  std::int64_t begin;  // a multiple of 256
+  std::int64_t end;    // cols, or a multiple of 256
+  float* out;          // [end - begin]
+};
+void panel_row(const PanelRowArgs& args);
+
+// linear: y[t, r] = sum_k W[r, k] * x[t, k] (+ bias[r]) (+ y[t, r])   for the rows of some groups
+//
+// F32, F16 and BF16 are multiplied with floats and summed up in float, 64 columns in one chain.
+// All other formats are multiplied with activation blocks: sums of products of whole numbers are
+// exact within 256 columns (by_super) or 32 (by_block, see panels/layout.hpp), and then:
+//   by_block: a = sum over s of scale[s] * sum[s] (+ min[s] * sums32[s]);  y += x.scale * a
+//   by_super: a = d * sum over s of small_scale[s] * sum[s] - dmin * sum of small_min[s] * sums[s]
+// each step one fused multiply-add, so that all vector tiers give the same bits.
+struct LinearArgs {
+  const void* panels;        // of the whole matrix, 64-byte aligned
+  std::int64_t rows;         // of the matrix
+  std::int64_t cols;         // a multiple of the format's block
+  std::int64_t group_begin;  // row groups that this call computes
+  std::int64_t group_end;
+  const float* x;                 // [tokens, x_stride]: F32, F16 and BF16
+  std::int64_t x_stride;          // floats, >= cols
+  const ActivationBlock* blocks;  // [ceil(cols / 256), block_stride]: all other formats
+  std::int64_t block_stride;      // >= tokens
+  float* y;                       // [tokens, y_stride]; the columns of the groups' rows are written
+  std::int64_t y_stride;          // floats, >= rows
+  std::int64_t tokens;            // >= 1
+  const float* bias;              // [rows] or null
+  bool accumulate;                // add to what y holds: the residual connection
 };
 using LinearFn = void (*)(const LinearArgs&);
 
-// dequant_row: out[k] = W[row, k]: the embedding table's gather.
+// dequant_row: out[k] = row[k], exactly, of a row as it lies in a file.
 struct DequantRowArgs {
-  const void* row;    // [cols] in the op's format
+  WeightFormat format;
+  const void* row;    // [cols], any alignment
   std::int64_t cols;  // a multiple of the format's block
   float* out;         // [cols]
 };
-using DequantRowFn = void (*)(const DequantRowArgs&);
+void dequant_row(const DequantRowArgs& args);
 
 // rms_norm: y[i, k] = x[i, k] / sqrt(mean_k(x[i, k]^2) + eps) * weight[k].  y may be x.
 struct RmsNormArgs {
@@ -218,7 +275,7 @@ struct Table {
 
 // Every variant of every operation that was compiled in: what the tests go through.
 Table<Entry<LinearFn, WeightFormat>> linear_table();
-Table<Entry<DequantRowFn, WeightFormat>> dequant_row_table();
+Table<Entry<QuantizeActivationsFn>> quantize_activations_table();
 Table<Entry<RmsNormFn>> rms_norm_table();
 Table<Entry<RopeFn>> rope_table();
 Table<Entry<KvStoreFn, KvFormat>> kv_store_table();
@@ -231,7 +288,7 @@ Table<Entry<PeakProbeFn, PeakKind>> peak_probe_table();
 // The best variant of every operation for a set of features.
 struct KernelSet {
   LinearFn linear[kWeightFormatCount];
-  DequantRowFn dequant_row[kWeightFormatCount];
+  QuantizeActivationsFn quantize_activations;
   RmsNormFn rms_norm;
   RopeFn rope;
   KvStoreFn kv_store[kKvFormatCount];

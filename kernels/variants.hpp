@@ -5,19 +5,19 @@
 #include "kernels/kernels.hpp"
 
 #define HEARTH_DECLARE_WEIGHT_KERNELS(format, tier) \
-  void linear_##format##_##tier(const LinearArgs&); \
-  void dequant_row_##format##_##tier(const DequantRowArgs&);
+  void linear_##format##_##tier(const LinearArgs&);
 
-#define HEARTH_DECLARE_KERNELS(tier)                \
-  void rms_norm_##tier(const RmsNormArgs&);         \
-  void rope_##tier(const RopeArgs&);                \
-  void kv_store_f32_##tier(const KvStoreArgs&);     \
-  void kv_store_f16_##tier(const KvStoreArgs&);     \
-  void kv_store_bf16_##tier(const KvStoreArgs&);    \
-  void attention_f32_##tier(const AttentionArgs&);  \
-  void attention_f16_##tier(const AttentionArgs&);  \
-  void attention_bf16_##tier(const AttentionArgs&); \
-  void swiglu_##tier(const SwigluArgs&);            \
+#define HEARTH_DECLARE_KERNELS(tier)                                \
+  void quantize_activations_##tier(const QuantizeActivationsArgs&); \
+  void rms_norm_##tier(const RmsNormArgs&);                         \
+  void rope_##tier(const RopeArgs&);                                \
+  void kv_store_f32_##tier(const KvStoreArgs&);                     \
+  void kv_store_f16_##tier(const KvStoreArgs&);                     \
+  void kv_store_bf16_##tier(const KvStoreArgs&);                    \
+  void attention_f32_##tier(const AttentionArgs&);                  \
+  void attention_f16_##tier(const AttentionArgs&);                  \
+  void attention_bf16_##tier(const AttentionArgs&);                 \
+  void swiglu_##tier(const SwigluArgs&);                            \
   void scan_##tier(const ScanArgs&);
 
 #define HEARTH_DECLARE_PROBES(tier)                                    \

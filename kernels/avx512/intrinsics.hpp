@@ -27,6 +27,9 @@
 namespace hearth::kernels {
 namespace {
 
+// Never inlined: a kernel's thousand unrolled instructions would take the compiler minutes.
+#define HEARTH_EMULATED [[gnu::noinline, maybe_unused]] static
+
 // The lanes of a vector as an array, and back.
 template <class T, int count>
 struct Array {
@@ -39,10 +42,10 @@ inline To bits_as(const From& from) {
   __builtin_memcpy(&to, &from, sizeof(to));
   return to;
 }
-using Floats = Array<float, 16>;
-using Ints = Array<std::int32_t, 16>;
-using Shorts = Array<std::uint16_t, 16>;
-using Bytes = Array<std::uint8_t, 16>;
+using FloatArray = Array<float, 16>;
+using IntArray = Array<std::int32_t, 16>;
+using ShortArray = Array<std::uint16_t, 16>;
+using ByteArray = Array<std::uint8_t, 16>;
 
 // One lane of a result for each i.
 template <class Result, class Vector, class Fn>
@@ -52,66 +55,126 @@ inline Vector lane_by_lane(Fn fn) {
   return bits_as<Vector>(result);
 }
 
-inline __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c) {
-  const auto x = bits_as<Floats>(a), y = bits_as<Floats>(b), z = bits_as<Floats>(c);
-  return lane_by_lane<Floats, __m512>(
+HEARTH_EMULATED __m512 emulated_fmadd_ps(__m512 a, __m512 b, __m512 c) {
+  const auto x = bits_as<FloatArray>(a), y = bits_as<FloatArray>(b), z = bits_as<FloatArray>(c);
+  return lane_by_lane<FloatArray, __m512>(
       [&](int i) { return __builtin_fmaf(x.at[i], y.at[i], z.at[i]); });
 }
-inline __m512 emulated_mask_loadu_ps(__m512 rest, unsigned mask, const void* p) {
+HEARTH_EMULATED __m512 emulated_fnmadd_ps(__m512 a, __m512 b, __m512 c) {
+  const auto x = bits_as<FloatArray>(a), y = bits_as<FloatArray>(b), z = bits_as<FloatArray>(c);
+  return lane_by_lane<FloatArray, __m512>(
+      [&](int i) { return __builtin_fmaf(-x.at[i], y.at[i], z.at[i]); });
+}
+HEARTH_EMULATED __m512 emulated_mask_loadu_ps(__m512 rest, unsigned mask, const void* p) {
   const auto* bytes = static_cast<const unsigned char*>(p);
-  auto result = bits_as<Floats>(rest);
+  auto result = bits_as<FloatArray>(rest);
   for (int i = 0; i < 16; ++i) {
     if ((mask >> i & 1) != 0) __builtin_memcpy(&result.at[i], bytes + 4 * i, 4);
   }
   return bits_as<__m512>(result);
 }
-inline void emulated_mask_storeu_ps(void* p, unsigned mask, __m512 a) {
+HEARTH_EMULATED void emulated_mask_storeu_ps(void* p, unsigned mask, __m512 a) {
   auto* bytes = static_cast<unsigned char*>(p);
-  const auto from = bits_as<Floats>(a);
+  const auto from = bits_as<FloatArray>(a);
   for (int i = 0; i < 16; ++i) {
     if ((mask >> i & 1) != 0) __builtin_memcpy(bytes + 4 * i, &from.at[i], 4);
   }
 }
-inline __m256i emulated_maskz_loadu_epi16(unsigned mask, const void* p) {
+HEARTH_EMULATED __m256i emulated_maskz_loadu_epi16(unsigned mask, const void* p) {
   const auto* bytes = static_cast<const unsigned char*>(p);
-  Shorts result = {};
+  ShortArray result = {};
   for (int i = 0; i < 16; ++i) {
     if ((mask >> i & 1) != 0) __builtin_memcpy(&result.at[i], bytes + 2 * i, 2);
   }
   return bits_as<__m256i>(result);
 }
-inline void emulated_mask_storeu_epi16(void* p, unsigned mask, __m256i a) {
+HEARTH_EMULATED void emulated_mask_storeu_epi16(void* p, unsigned mask, __m256i a) {
   auto* bytes = static_cast<unsigned char*>(p);
-  const auto from = bits_as<Shorts>(a);
+  const auto from = bits_as<ShortArray>(a);
   for (int i = 0; i < 16; ++i) {
     if ((mask >> i & 1) != 0) __builtin_memcpy(bytes + 2 * i, &from.at[i], 2);
   }
 }
 
-inline __m512 emulated_cvtepi32_ps(__m512i a) {
-  const auto from = bits_as<Ints>(a);
-  return lane_by_lane<Floats, __m512>([&](int i) { return static_cast<float>(from.at[i]); });
+HEARTH_EMULATED __m512 emulated_cvtepi32_ps(__m512i a) {
+  const auto from = bits_as<IntArray>(a);
+  return lane_by_lane<FloatArray, __m512>([&](int i) { return static_cast<float>(from.at[i]); });
 }
-inline __m512i emulated_cvtepi8_epi32(__m128i a) {
-  const auto from = bits_as<Bytes>(a);
-  return lane_by_lane<Ints, __m512i>([&](int i) { return static_cast<std::int8_t>(from.at[i]); });
+HEARTH_EMULATED __m512i emulated_cvtepi8_epi32(__m128i a) {
+  const auto from = bits_as<ByteArray>(a);
+  return lane_by_lane<IntArray, __m512i>(
+      [&](int i) { return static_cast<std::int8_t>(from.at[i]); });
 }
-inline __m512i emulated_cvtepu8_epi32(__m128i a) {
-  const auto from = bits_as<Bytes>(a);
-  return lane_by_lane<Ints, __m512i>([&](int i) { return from.at[i]; });
+HEARTH_EMULATED __m512i emulated_cvtepu8_epi32(__m128i a) {
+  const auto from = bits_as<ByteArray>(a);
+  return lane_by_lane<IntArray, __m512i>([&](int i) { return from.at[i]; });
 }
-inline __m512i emulated_cvtepu16_epi32(__m256i a) {
-  const auto from = bits_as<Shorts>(a);
-  return lane_by_lane<Ints, __m512i>([&](int i) { return from.at[i]; });
+HEARTH_EMULATED __m512i emulated_cvtepu16_epi32(__m256i a) {
+  const auto from = bits_as<ShortArray>(a);
+  return lane_by_lane<IntArray, __m512i>([&](int i) { return from.at[i]; });
 }
-inline __m256i emulated_cvtepi32_epi16(__m512i a) {
-  const auto from = bits_as<Ints>(a);
-  return lane_by_lane<Shorts, __m256i>(
+HEARTH_EMULATED __m256i emulated_cvtepi32_epi16(__m512i a) {
+  const auto from = bits_as<IntArray>(a);
+  return lane_by_lane<ShortArray, __m256i>(
       [&](int i) { return static_cast<std::uint16_t>(from.at[i]); });
 }
-inline __m512i emulated_srai_epi32(__m512i a, unsigned count) {
-  const auto from = bits_as<Ints>(a);
-  return lane_by_lane<Ints, __m512i>([&](int i) { return from.at[i] >> count; });
+HEARTH_EMULATED __m512i emulated_srai_epi32(__m512i a, unsigned count) {
+  const auto from = bits_as<IntArray>(a);
+  return lane_by_lane<IntArray, __m512i>([&](int i) { return from.at[i] >> count; });
+}
+HEARTH_EMULATED __m512i emulated_cvtps_epi32(__m512 a) {  // a NaN gives any number
+  const auto from = bits_as<FloatArray>(a);
+  return lane_by_lane<IntArray, __m512i>([&](int i) {
+    const float whole = __builtin_rintf(from.at[i]);
+    return __builtin_fabsf(whole) < 2147483648.0f ? static_cast<std::int32_t>(whole) : -1;
+  });
+}
+HEARTH_EMULATED __m128i emulated_cvtsepi32_epi8(__m512i a) {
+  const auto from = bits_as<IntArray>(a);
+  ByteArray to;
+  for (int i = 0; i < 16; ++i) {
+    const std::int32_t value = from.at[i] < -128 ? -128 : from.at[i] > 127 ? 127 : from.at[i];
+    to.at[i] = static_cast<std::uint8_t>(value);
+  }
+  return bits_as<__m128i>(to);
+}
+HEARTH_EMULATED float emulated_reduce_max_ps(__m512 a) {
+  const auto from = bits_as<FloatArray>(a);
+  float max = from.at[0];
+  for (const float value : from.at) max = value > max ? value : max;
+  return max;
+}
+HEARTH_EMULATED std::int32_t emulated_reduce_add_epi32(__m512i a) {
+  std::int32_t sum = 0;
+  for (const std::int32_t value : bits_as<IntArray>(a).at) sum += value;
+  return sum;
+}
+// 16 products of two pairs of 16 bits.
+HEARTH_EMULATED __m512i emulated_madd_epi16(__m512i a, __m512i b) {
+  const auto x = bits_as<IntArray>(a), y = bits_as<IntArray>(b);
+  return lane_by_lane<IntArray, __m512i>([&](int i) {
+    const auto low = [](std::int32_t pair) {
+      return std::int32_t{static_cast<std::int16_t>(pair)};
+    };
+    return low(x.at[i]) * low(y.at[i]) + low(x.at[i] >> 16) * low(y.at[i] >> 16);
+  });
+}
+// Sums of four products each, of a without signs and b with them.
+HEARTH_EMULATED __m512i emulated_dpbusd_epi32(__m512i acc, __m512i a, __m512i b) {
+  const auto sums = bits_as<IntArray>(acc), x = bits_as<IntArray>(a), y = bits_as<IntArray>(b);
+  return lane_by_lane<IntArray, __m512i>([&](int i) {
+    std::int32_t sum = sums.at[i];
+    for (int byte = 0; byte < 4; ++byte) {
+      sum += static_cast<std::uint8_t>(x.at[i] >> 8 * byte) *
+             static_cast<std::int8_t>(y.at[i] >> 8 * byte);
+    }
+    return sum;
+  });
+}
+HEARTH_EMULATED __m512i emulated_cvtepu8_epi16(__m256i a) {
+  const auto from = bits_as<ShortArray>(a);  // pairs of bytes
+  return lane_by_lane<IntArray, __m512i>(
+      [&](int i) { return (from.at[i] & 0xff) | (from.at[i] >> 8) << 16; });
 }
 struct TwoHalves {
   __m128i low, high;
@@ -119,28 +182,30 @@ struct TwoHalves {
 struct TwoFloats {
   __m256 low, high;
 };
-inline __m512 emulated_cvtph_ps(__m256i a) {
+HEARTH_EMULATED __m512 emulated_cvtph_ps(__m256i a) {
   const auto from = bits_as<TwoHalves>(a);
   return bits_as<__m512>(TwoFloats{_mm256_cvtph_ps(from.low), _mm256_cvtph_ps(from.high)});
 }
-inline __m256i emulated_cvtps_ph(__m512 a, int) {  // to nearest even: SIMDe's only rounding
+HEARTH_EMULATED __m256i emulated_cvtps_ph(__m512 a,
+                                          int) {  // to nearest even: SIMDe's only rounding
   const auto from = bits_as<TwoFloats>(a);
   return bits_as<__m256i>(TwoHalves{_mm256_cvtps_ph(from.low, _MM_FROUND_TO_NEAREST_INT),
                                     _mm256_cvtps_ph(from.high, _MM_FROUND_TO_NEAREST_INT)});
 }
-inline __m512 emulated_roundscale_ps(__m512 a, int) {  // to the nearest even: all that is used
-  const auto from = bits_as<Floats>(a);
-  return lane_by_lane<Floats, __m512>([&](int i) { return __builtin_rintf(from.at[i]); });
+HEARTH_EMULATED __m512 emulated_roundscale_ps(__m512 a,
+                                              int) {  // to the nearest even: all that is used
+  const auto from = bits_as<FloatArray>(a);
+  return lane_by_lane<FloatArray, __m512>([&](int i) { return __builtin_rintf(from.at[i]); });
 }
-inline __m512 emulated_scalef_ps(__m512 a, __m512 n) {
-  const auto x = bits_as<Floats>(a), y = bits_as<Floats>(n);
-  return lane_by_lane<Floats, __m512>([&](int i) {
+HEARTH_EMULATED __m512 emulated_scalef_ps(__m512 a, __m512 n) {
+  const auto x = bits_as<FloatArray>(a), y = bits_as<FloatArray>(n);
+  return lane_by_lane<FloatArray, __m512>([&](int i) {
     return __builtin_ldexpf(x.at[i], static_cast<int>(__builtin_floorf(y.at[i])));
   });
 }
-inline __m512 emulated_permute_ps(__m512 a, unsigned control) {
-  const auto from = bits_as<Floats>(a);
-  return lane_by_lane<Floats, __m512>(
+HEARTH_EMULATED __m512 emulated_permute_ps(__m512 a, unsigned control) {
+  const auto from = bits_as<FloatArray>(a);
+  return lane_by_lane<FloatArray, __m512>(
       [&](int i) { return from.at[i / 4 * 4 + (control >> 2 * (i % 4) & 3)]; });
 }
 
@@ -149,6 +214,18 @@ inline __m512 emulated_permute_ps(__m512 a, unsigned control) {
 
 #undef _mm512_fmadd_ps
 #define _mm512_fmadd_ps emulated_fmadd_ps
+#undef _mm512_fnmadd_ps
+#define _mm512_fnmadd_ps emulated_fnmadd_ps
+#define _mm512_cvtps_epi32 emulated_cvtps_epi32
+#undef _mm512_cvtsepi32_epi8
+#define _mm512_cvtsepi32_epi8 emulated_cvtsepi32_epi8
+#define _mm512_reduce_max_ps emulated_reduce_max_ps
+#define _mm512_reduce_add_epi32 emulated_reduce_add_epi32
+#undef _mm512_madd_epi16
+#define _mm512_madd_epi16 emulated_madd_epi16
+#undef _mm512_dpbusd_epi32
+#define _mm512_dpbusd_epi32 emulated_dpbusd_epi32
+#define _mm512_cvtepu8_epi16 emulated_cvtepu8_epi16
 #define _mm512_maskz_loadu_ps(mask, p) emulated_mask_loadu_ps(_mm512_setzero_ps(), mask, p)
 #define _mm512_mask_loadu_ps emulated_mask_loadu_ps
 #define _mm512_mask_storeu_ps emulated_mask_storeu_ps

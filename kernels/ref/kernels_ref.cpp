@@ -3,6 +3,7 @@
 // The arithmetic is that of kernels.hpp, in float.  Sums are kept in kLanes partial sums that take
 // turns, added up at the end: errors grow more slowly than in one long sum, and a compiler may use
 // whatever vectors the baseline CPU has.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -28,6 +29,7 @@ namespace hearth::kernels {
 namespace {
 
 constexpr int kLanes = 8;
+constexpr std::int64_t kTokenTile = 16;  // that share a row of weights
 
 template <class T>
 T read(const void* p) {
@@ -86,39 +88,59 @@ struct PartialSums {
   }
 };
 
-// Widens a row of weights in pieces that stay in the first-level cache.
+// A stored row, widened in pieces that stay in the first-level cache, times x.
 template <class Format>
 float dot(const unsigned char* row, const float* x, std::int64_t cols) {
   constexpr std::int64_t kPiece = kSuperBlock;
-  float weights[kPiece];
+  float widened[kPiece];
   PartialSums sums;
   for (std::int64_t k = 0; k < cols; k += kPiece) {
     const std::int64_t count = cols - k < kPiece ? cols - k : kPiece;
-    widen_row<Format>(row + bytes_of<Format>(k), count, weights);
-    sums.add(weights, x + k, count);
+    widen_row<Format>(row + bytes_of<Format>(k), count, widened);
+    sums.add(widened, x + k, count);
   }
   return sums.total();
 }
 
 // ---- Operations --------------------------------------------------------------------------------
 
-template <class Format>
-void linear(const LinearArgs& args) {
-  const auto* weights = static_cast<const unsigned char*>(args.weights);
-  for (std::int64_t row = args.row_begin; row < args.row_end; ++row) {
-    const unsigned char* at = weights + row * bytes_of<Format>(args.cols);
-    for (std::int64_t token = 0; token < args.tokens; ++token) {
-      float sum = dot<Format>(at, args.x + token * args.x_stride, args.cols);
-      float* y = args.y + token * args.y_stride + row;
-      if (args.bias != nullptr) sum += args.bias[row];
-      *y = args.accumulate ? sum + *y : sum;
+// A row is read back from its panels, 256 columns at a time, and multiplied in float with what
+// activations stand for.
+void linear_row(WeightFormat format, const LinearArgs& args, std::int64_t row, std::int64_t token,
+                std::int64_t tokens) {
+  const bool floats = block_shape(format).weights == 1;
+  PartialSums sums[kTokenTile];
+  for (std::int64_t k = 0; k < args.cols; k += kActivationCols) {
+    const std::int64_t count = std::min<std::int64_t>(kActivationCols, args.cols - k);
+    float weights[kActivationCols];
+    panel_row({format, args.panels, row, args.cols, k, k + count, weights});
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      if (floats) {
+        sums[t].add(weights, args.x + (token + t) * args.x_stride + k, count);
+        continue;
+      }
+      const ActivationBlock& block =
+          args.blocks[k / kActivationCols * args.block_stride + token + t];
+      float x[kActivationCols];
+      for (std::int64_t i = 0; i < count; ++i) x[i] = block.scale * block.q[i];
+      sums[t].add(weights, x, count);
     }
+  }
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    float sum = sums[t].total();
+    float* y = args.y + (token + t) * args.y_stride + row;
+    if (args.bias != nullptr) sum += args.bias[row];
+    *y = args.accumulate ? sum + *y : sum;
   }
 }
 
-template <class Format>
-void dequant_row(const DequantRowArgs& args) {
-  widen_row<Format>(static_cast<const unsigned char*>(args.row), args.cols, args.out);
+void linear(WeightFormat format, const LinearArgs& args) {
+  const std::int64_t row_end = std::min(args.group_end * kRowGroup, args.rows);
+  for (std::int64_t row = args.group_begin * kRowGroup; row < row_end; ++row) {
+    for (std::int64_t token = 0; token < args.tokens; token += kTokenTile) {
+      linear_row(format, args, row, token, std::min(kTokenTile, args.tokens - token));
+    }
+  }
 }
 
 // One page of one head: a step of the online softmax.
@@ -184,13 +206,33 @@ void store_halves(const KvStoreArgs& args, Half half_from_float) {
 
 #define HEARTH_DEFINE_(format, type, name, number, weights, bytes) \
   void linear_##format##_ref(const LinearArgs& args) {             \
-    linear<type>(args);                                            \
-  }                                                                \
-  void dequant_row_##format##_ref(const DequantRowArgs& args) {    \
-    dequant_row<type>(args);                                       \
+    linear(WeightFormat::format, args);                            \
   }
 HEARTH_WEIGHT_FORMATS(HEARTH_DEFINE_)
 #undef HEARTH_DEFINE_
+
+void quantize_activations_ref(const QuantizeActivationsArgs& args) {
+  constexpr float kSmallestMax = 1e-36f;  // below, the inverse of the scale is no number
+  ActivationBlock* out = args.out;
+  for (std::int64_t k = 0; k < args.cols; k += kActivationCols, out += args.block_stride) {
+    const std::int64_t count = std::min<std::int64_t>(kActivationCols, args.cols - k);
+    float max = 0, poison = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      max = std::max(max, std::fabs(args.x[k + i]));  // keeps max where the other is a NaN
+      poison += args.x[k + i] * 0.0f;
+    }
+    *out = {};
+    out->scale = (max > kSmallestMax ? max / 127.0f : 0.0f) + poison;
+    if (!(max > kSmallestMax) || !std::isfinite(out->scale)) continue;
+    const float inverse = 127.0f / max;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto number = static_cast<std::int16_t>(std::nearbyint(args.x[k + i] * inverse));
+      out->q[i] = static_cast<std::int8_t>(number);
+      out->sums16[i / 16] = static_cast<std::int16_t>(out->sums16[i / 16] + number);
+      out->sums32[i / 32] = static_cast<std::int16_t>(out->sums32[i / 32] + number);
+    }
+  }
+}
 
 void rms_norm_ref(const RmsNormArgs& args) {
   for (std::int64_t row = 0; row < args.rows; ++row) {

@@ -1,168 +1,166 @@
-// linear and dequant_row for the vector tiers; see dot_tile.hpp for the arithmetic.
+// linear over panels of whole numbers: see kernels.hpp for the arithmetic, panels/layout.hpp for
+// the layout.
 //
-// Columns are summed in blocks of kColumnBlock, the blocks' sums one after the other: the inner
-// loops then work within the first-level cache, and rounding errors grow more slowly.
-//
-// A few tokens: weights are widened in registers while the rows of a tile stream from memory.
-// More tokens: a tile of weights is widened once into a small panel, and all tokens use it.
+// A row group's panels stream from memory once.  A few rows of activations: numbers are unpacked in
+// registers as they come.  More: a panel is unpacked into the first-level cache and all rows use
+// it.
 #pragma once
 
-#include "kernels/kernels.hpp"
-#include "kernels/simd/dot_tile.hpp"
+#include "kernels/simd/finish.hpp"
+#include "kernels/simd/linear_floats.hpp"
+#include "kernels/simd/panels.hpp"
 
 namespace hearth::kernels {
 namespace {
 
-constexpr std::int64_t kColumnBlock = 512;
-constexpr int kPanelRows = 4;
+// Rows of activations whose sums are kept while a row group's panels go by.
+constexpr std::int64_t kRowBlock = 64;
+// How far ahead of its use a panel is fetched; panels lie one behind the other.  On Zen 3 2 KiB
+// read 98 % of what memory delivers, 1 KiB 94 %, 512 bytes 88 % (Q4_K, 4096 x 4096, one core).
+constexpr int kAheadBytes = 2048;
 
-// The sums of so many rows and tokens are kept while all columns are gone through, so that a block
-// of activations stays in the second-level cache for all these rows.
-constexpr std::int64_t kRowBlock = 32;
-constexpr std::int64_t kTokenBlock = 96;
-// Up to so many tokens have small activations: rows then stream from memory a panel at a time.
-constexpr std::int64_t kStreamTokens = 16;
-
-static_assert(kColumnBlock % kSuperBlock == 0 && kColumnBlock % kLanes == 0);
-static_assert(kRowBlock % kPanelRows == 0 && kTokenBlock % kTileTokens == 0);
-
-inline void finish(const LinearArgs& args, std::int64_t row, std::int64_t token, float sum) {
-  float* y = args.y + token * args.y_stride + row;
-  if (args.bias != nullptr) sum += args.bias[row];
-  *y = args.accumulate ? sum + *y : sum;
+// The products of one step, exact: zero points are still in them.
+template <class Panel, class FactorT, int kSubs, int kRows>
+[[gnu::always_inline]] inline void add_step(const Panel& panel, int step, const ActivationBlock* x,
+                                            const FactorT (&factors)[kSubs], Ints (&acc)[kRows]) {
+  const std::int8_t* columns[kRows];
+#pragma GCC unroll 16
+  for (int t = 0; t < kRows; ++t) columns[t] = x[t].q + step * kStepCols;
+  add_dots<Panel::Traits::kBound>(panel.step(step), columns, factors, acc);
 }
 
-// The rows of a tile at a column.  Past row_end the last row stands in, its results unused.
-template <class Format, int kRows>
-inline void tile_rows_at(const LinearArgs& args, std::int64_t row, std::int64_t column,
-                         const unsigned char* (&rows)[kRows]) {
-  const auto* weights = static_cast<const unsigned char*>(args.weights);
-  for (int r = 0; r < kRows; ++r) {
-    const std::int64_t at = smaller(row + r, args.row_end - 1);
-    rows[r] = weights + at * bytes_of<Format>(args.cols) + bytes_of<Format>(column);
-  }
-}
-
-// Exactly kTokens tokens.
-template <class Format, int kTokens>
-void linear_few_tokens(const LinearArgs& args) {
-  constexpr int kRows = tile_rows(kTokens);
-  for (std::int64_t row = args.row_begin; row < args.row_end; row += kRows) {
-    float total[kRows * kTokens] = {};
-    for (std::int64_t column = 0; column < args.cols; column += kColumnBlock) {
-      const unsigned char* rows[kRows];
-      tile_rows_at<Format>(args, row, column, rows);
-      const float* x[kTokens];
-      for (int t = 0; t < kTokens; ++t) x[t] = args.x + t * args.x_stride + column;
-      float dots[kRows * kTokens];
-      dot_tile<Format, kRows, kTokens>(rows, x, smaller(kColumnBlock, args.cols - column), dots);
-      for (int i = 0; i < kRows * kTokens; ++i) total[i] += dots[i];
+template <class Panel, int kRows>
+[[gnu::always_inline]] inline void dot_by_block(const Panel& panel, int steps,
+                                                const ActivationBlock* x, Floats (&out)[kRows]) {
+  constexpr int kZero = Panel::Traits::kZero;
+#pragma GCC unroll 16
+  for (Floats& sum : out) sum = splat(0.0f);
+  for (int s = 0; s < steps; ++s) {
+    Ints acc[kRows];
+#pragma GCC unroll 16
+    for (int t = 0; t < kRows; ++t) {
+      acc[t] = splat_int(kZero == 0 ? 0 : -kZero * x[t].sums32[s]);
     }
-    for (int r = 0; r < kRows && row + r < args.row_end; ++r) {
-      for (int t = 0; t < kTokens; ++t) finish(args, row + r, t, total[r * kTokens + t]);
+    const decltype(factor_one()) factors[] = {factor_one()};
+    add_step(panel, s, x, factors, acc);
+    const Floats scale = panel.scale(s);
+#pragma GCC unroll 16
+    for (int t = 0; t < kRows; ++t) out[t] = fma(scale, to_floats(acc[t]), out[t]);
+    if constexpr (Panel::kSpec.mins) {
+      const Floats min = panel.min(s);
+#pragma GCC unroll 16
+      for (int t = 0; t < kRows; ++t) {
+        out[t] = fma(min, splat(static_cast<float>(x[t].sums32[s])), out[t]);
+      }
     }
   }
 }
 
-// Widens cols columns, at most kColumnBlock, of one row.
-template <class Format>
-inline void widen_row(const unsigned char* row, std::int64_t cols, float* out) {
-  std::int64_t k = 0;
-  if constexpr (Portable<Format>) {
-    for (; k < cols; k += Format::kColumns, row += Format::kBytes) Format::widen(row, out + k);
-    return;
+template <class Panel, int kRows>
+[[gnu::always_inline]] inline void dot_by_super(const Panel& panel, const ActivationBlock* x,
+                                                Floats (&out)[kRows]) {
+  constexpr int kSubs = Panel::kSpec.subs;
+  constexpr int kZero = Panel::Traits::kZero;
+  Ints acc[kRows], offset[kRows];
+#pragma GCC unroll 16
+  for (int t = 0; t < kRows; ++t) acc[t] = offset[t] = splat_int(0);
+  for (int p = 0; p < kStepsMax * kSubs / 2; ++p) {
+    const Pairs scales = panel.scale_pairs(p);
+    if constexpr (kSubs == 2) {
+      const Factor factors[] = {factor_of_first(scales), factor_of_second(scales)};
+      add_step(panel, p, x, factors, acc);
+    } else {
+      const Factor first[] = {factor_of_first(scales)};
+      const Factor second[] = {factor_of_second(scales)};
+      add_step(panel, 2 * p, x, first, acc);
+      add_step(panel, 2 * p + 1, x, second, acc);
+    }
+    if constexpr (Panel::kSpec.mins || kZero != 0) {
+      const Pairs weights = Panel::kSpec.mins ? panel.min_pairs(p) : scales;
+#pragma GCC unroll 16
+      for (int t = 0; t < kRows; ++t) {
+        const std::int16_t* sums = kSubs == 2 ? x[t].sums16 : x[t].sums32;
+        offset[t] = add_pairs(offset[t], weights, sums + 2 * p);
+      }
+    }
+  }
+  const Floats d = panel.d();
+#pragma GCC unroll 16
+  for (int t = 0; t < kRows; ++t) {
+    if constexpr (kZero != 0) acc[t] = sub(acc[t], shift_left(offset[t], __builtin_ctz(kZero)));
+    out[t] = mul(d, to_floats(acc[t]));
+    if constexpr (Panel::kSpec.mins) out[t] = fnma(panel.dmin(), to_floats(offset[t]), out[t]);
+  }
+}
+
+// total[t] += the panel times kRows adjacent rows of activations.
+template <int kRows, class Panel>
+[[gnu::noinline]] void add_panel(const Panel& panel, int steps, const ActivationBlock* x,
+                                 float* total) {
+  Floats sums[kRows];
+  if constexpr (Panel::kSpec.scaling == Scaling::by_block) {
+    dot_by_block(panel, steps, x, sums);
   } else {
-    for (; k + Format::kColumns <= cols; k += Format::kColumns, row += Format::kBytes) {
-      Lanes weights[Format::kColumns / kLanes];
-      widen_step<Format>(row, weights);
-      for (int v = 0; v < Format::kColumns / kLanes; ++v) store(out + k + v * kLanes, weights[v]);
+    dot_by_super(panel, x, sums);
+  }
+#pragma GCC unroll 16
+  for (int t = 0; t < kRows; ++t, total += kGroupRows) {
+    store_floats(total, fma(sums[t], splat(x[t].scale), load_floats(total)));
+  }
+}
+
+// The same for any number of rows, in tiles.
+template <int kRows, class Panel>
+inline void add_panel_tiles(const Panel& panel, int steps, const ActivationBlock* x,
+                            std::int64_t rows, float* total) {
+  for (; rows >= kRows; rows -= kRows, x += kRows, total += kRows * kGroupRows) {
+    add_panel<kRows>(panel, steps, x, total);
+  }
+  if constexpr (kRows > 1) add_panel_tiles<kRows / 2>(panel, steps, x, rows, total);
+}
+
+// Rows [row, row_end) of activations, at most kRowBlock, times one row group.
+template <WeightFormat kFormat>
+void multiply_group(const LinearArgs& args, std::int64_t group, std::int64_t row,
+                    std::int64_t row_end) {
+  alignas(64) float total[kRowBlock * kGroupRows];
+  const std::int64_t rows = row_end - row;
+  for (std::int64_t i = 0; i < rows * kGroupRows; ++i) total[i] = 0.0f;
+  const unsigned char* panel = group_at(args, kFormat, group);
+  const ActivationBlock* x = args.blocks + row;
+  for (std::int64_t col = 0; col < args.cols; col += kPanelCols, x += args.block_stride) {
+    const std::int64_t cols = args.cols - col < kPanelCols ? args.cols - col : kPanelCols;
+    const int steps = static_cast<int>(cols / kStepCols);
+    const PackedPanel<kFormat> packed(panel, cols, rows == 1 ? kAheadBytes : 0);
+    if (rows <= 2) {
+      rows == 1 ? add_panel<1>(packed, steps, x, total) : add_panel<2>(packed, steps, x, total);
+    } else {
+      UnpackedPanel<kFormat> unpacked;
+      unpacked.unpack(packed, steps);
+      add_panel_tiles<kTileRows>(unpacked, steps, x, rows, total);
     }
-    if constexpr (!kBlocked<Format>) {
-      const int rest = static_cast<int>(cols - k);
-      if (rest > 0) store(out + k, Format::widen(row, rest), rest);
-    }
+    panel += panel_fields(kFormat, cols).bytes;
   }
+  finish(args, group, row, row_end, total);
 }
 
-// total[r][t] += the products of a panel's rows with tokens [token, token + kTokens).
-template <int kTokens>
-inline void add_tile(const LinearArgs& args, const unsigned char* const* rows, std::int64_t token,
-                     std::int64_t column, float* total) {
-  const float* x[kTokens];
-  for (int t = 0; t < kTokens; ++t) x[t] = args.x + (token + t) * args.x_stride + column;
-  float dots[kPanelRows * kTokens];
-  dot_tile<F32, kPanelRows, kTokens>(rows, x, smaller(kColumnBlock, args.cols - column), dots);
-  for (int r = 0; r < kPanelRows; ++r) {
-    for (int t = 0; t < kTokens; ++t) total[r * kTokenBlock + t] += dots[r * kTokens + t];
-  }
-}
-
-// The same for tokens [token, token_end), in tiles.
-template <int kTokens>
-inline void add_tiles(const LinearArgs& args, const unsigned char* const* rows, std::int64_t token,
-                      std::int64_t token_end, std::int64_t column, float* total) {
-  for (; token + kTokens <= token_end; token += kTokens, total += kTokens) {
-    add_tile<kTokens>(args, rows, token, column, total);
-  }
-  if constexpr (kTokens > 1) {
-    add_tiles<kTokens - 1>(args, rows, token, token_end, column, total);
-  }
-}
-
-// Adds one block of columns of kPanelRows rows, for all tokens of a block.
-template <class Format>
-void add_panel(const LinearArgs& args, std::int64_t row, std::int64_t token, std::int64_t token_end,
-               std::int64_t column, float* total) {
-  const unsigned char* rows[kPanelRows];
-  tile_rows_at<Format>(args, row, column, rows);
-  alignas(64) float panel[kPanelRows][kColumnBlock];
-  // Floats too: rows a power of two apart compete for the same lines of the cache.
-  if (!__is_same(Format, F32) || args.tokens > kStreamTokens) {
-    for (int r = 0; r < kPanelRows; ++r) {
-      widen_row<Format>(rows[r], smaller(kColumnBlock, args.cols - column), panel[r]);
-      rows[r] = reinterpret_cast<const unsigned char*>(panel[r]);
-    }
-  }
-  add_tiles<kTileTokens>(args, rows, token, token_end, column, total);
-}
-
-template <class Format>
-void linear_many_tokens(const LinearArgs& args) {
-  float total[kRowBlock * kTokenBlock];  // [kRowBlock, kTokenBlock]
-  const std::int64_t row_block = args.tokens > kStreamTokens ? kRowBlock : kPanelRows;
-  for (std::int64_t token = 0; token < args.tokens; token += kTokenBlock) {
-    const std::int64_t token_end = smaller(token + kTokenBlock, args.tokens);
-    for (std::int64_t row = args.row_begin; row < args.row_end; row += row_block) {
-      const std::int64_t row_end = smaller(row + row_block, args.row_end);
-      for (float& sum : total) sum = 0.0f;
-      for (std::int64_t column = 0; column < args.cols; column += kColumnBlock) {
-        for (std::int64_t r = row; r < row_end; r += kPanelRows) {
-          add_panel<Format>(args, r, token, token_end, column, total + (r - row) * kTokenBlock);
-        }
-      }
-      for (std::int64_t t = token; t < token_end; ++t) {
-        for (std::int64_t r = row; r < row_end; ++r) {
-          finish(args, r, t, total[(r - row) * kTokenBlock + t - token]);
-        }
-      }
+template <WeightFormat kFormat>
+void linear_numbers(const LinearArgs& args) {
+  for (std::int64_t group = args.group_begin; group < args.group_end; ++group) {
+    for (std::int64_t row = 0; row < args.tokens; row += kRowBlock) {
+      const std::int64_t row_end = row + kRowBlock < args.tokens ? row + kRowBlock : args.tokens;
+      multiply_group<kFormat>(args, group, row, row_end);
     }
   }
 }
 
-template <class Format, int kTokens = kFewTokens>
+template <WeightFormat kFormat>
 void linear(const LinearArgs& args) {
-  if constexpr (Portable<Format>) {
-    linear_many_tokens<Format>(args);
+  if constexpr (panel_spec(kFormat).scaling == Scaling::none) {
+    linear_floats<kFormat>(args);
   } else {
-    if (args.tokens > kTokens) return linear_many_tokens<Format>(args);
-    if (args.tokens == kTokens) return linear_few_tokens<Format, kTokens>(args);
-    if constexpr (kTokens > 1) linear<Format, kTokens - 1>(args);
+    linear_numbers<kFormat>(args);
   }
-}
-
-template <class Format>
-void dequant_row(const DequantRowArgs& args) {
-  widen_row<Format>(static_cast<const unsigned char*>(args.row), args.cols, args.out);
 }
 
 }  // namespace

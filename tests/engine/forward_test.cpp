@@ -16,6 +16,12 @@ namespace hearth {
 namespace {
 
 constexpr double kGate = 1e-6;  // NMSE for exact weights and float32 arithmetic
+// For weights of whole numbers, whose activations are rounded to 8 bits before every matrix.
+constexpr double kQuantizedGate = 3e-3;
+
+bool is_quantized(std::string_view fixture) {
+  return fixture.ends_with("_0");
+}
 
 class Forward : public testing::TestWithParam<const char*> {
  protected:
@@ -31,7 +37,8 @@ TEST_P(Forward, logits_agree_with_transformers_in_every_tier) {
     ASSERT_EQ(got.size(), fixture.logits.size());
     const double error = nmse(got, fixture.logits);
     RecordProperty(kernels::select_kernels(tier).tier, std::to_string(error));
-    EXPECT_LE(error, kGate) << kernels::select_kernels(tier).tier;
+    EXPECT_LE(error, is_quantized(GetParam()) ? kQuantizedGate : kGate)
+        << kernels::select_kernels(tier).tier;
   }
 }
 

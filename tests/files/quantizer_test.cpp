@@ -127,8 +127,7 @@ TEST_F(Quantizer, weights_stay_close_and_vectors_equal_whatever_the_threads) {
   const std::string before = gaussian(512, 4);
   std::vector<float> was(512), is(512);
   std::memcpy(was.data(), before.data(), before.size());
-  kernels::select_kernels(0).dequant_row[static_cast<int>(kernels::WeightFormat::q5_k)](
-      {tensor.data.data(), 512, is.data()});
+  kernels::dequant_row({kernels::WeightFormat::q5_k, tensor.data.data(), 512, is.data()});
   double error = 0, energy = 0;
   for (int i = 0; i < 512; ++i) {
     error += std::pow(was[i] - is[i], 2);

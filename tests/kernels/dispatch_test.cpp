@@ -26,7 +26,7 @@ void check_names(const TableT& table, const std::string& op) {
 
 TEST(dispatch, every_table_names_its_variants) {
   check_names(linear_table(), "linear_");
-  check_names(dequant_row_table(), "dequant_row_");
+  check_names(quantize_activations_table(), "quantize_activations_");
   check_names(rms_norm_table(), "rms_norm_");
   check_names(rope_table(), "rope_");
   check_names(kv_store_table(), "kv_store_");
@@ -40,7 +40,7 @@ TEST(dispatch, a_cpu_without_features_gets_the_portable_kernels) {
   EXPECT_STREQ(set.tier, "ref");
   EXPECT_EQ(set.linear[static_cast<int>(WeightFormat::q8_0)], linear_q8_0_ref);
   EXPECT_EQ(set.linear[static_cast<int>(WeightFormat::bf16)], linear_bf16_ref);
-  EXPECT_EQ(set.dequant_row[static_cast<int>(WeightFormat::q4_0)], dequant_row_q4_0_ref);
+  EXPECT_EQ(set.quantize_activations, quantize_activations_ref);
   EXPECT_EQ(set.kv_store[static_cast<int>(KvFormat::f16)], kv_store_f16_ref);
   EXPECT_EQ(set.attention[static_cast<int>(KvFormat::bf16)], attention_bf16_ref);
   EXPECT_EQ(set.rms_norm, rms_norm_ref);
@@ -68,7 +68,7 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     SCOPED_TRACE(features);
     const KernelSet set = select_kernels(features);
     check_best(linear_table(), set.linear, kWeightFormatCount, features);
-    check_best(dequant_row_table(), set.dequant_row, kWeightFormatCount, features);
+    check_best(quantize_activations_table(), &set.quantize_activations, 1, features);
     check_best(rms_norm_table(), &set.rms_norm, 1, features);
     check_best(rope_table(), &set.rope, 1, features);
     check_best(kv_store_table(), set.kv_store, kKvFormatCount, features);

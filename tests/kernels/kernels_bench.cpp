@@ -81,19 +81,34 @@ __attribute__((target("avx2,fma"))) void fma_peak_avx2(benchmark::State& state) 
 
 void bench_linear(benchmark::State& state, Entry<LinearFn, WeightFormat> entry,
                   std::int64_t tokens) {
-  const BlockShape block = block_shape(entry.format);
-  const std::size_t bytes = static_cast<std::size_t>(kWidth) * kWidth / block.weights * block.bytes;
+  const auto bytes = static_cast<std::size_t>(panel_bytes(entry.format, kWidth, kWidth));
   std::vector<float> x(tokens * kWidth, 0.5f);
   std::vector<float> y(tokens * kWidth);
+  std::vector<ActivationBlock> blocks(tokens * kWidth / kActivationCols);
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    select_kernels(0).quantize_activations({x.data(), kWidth, blocks.data() + t, tokens});
+  }
   std::size_t at = 0;
   for (auto _ : state) {
     if (at + bytes > kBufferBytes) at = 0;
-    entry.fn({weight_buffer() + at, kWidth, 0, kWidth, x.data(), kWidth, y.data(), kWidth, tokens,
-              nullptr, false});
+    entry.fn({.panels = weight_buffer() + at,
+              .rows = kWidth,
+              .cols = kWidth,
+              .group_begin = 0,
+              .group_end = kWidth / kRowGroup,
+              .x = x.data(),
+              .x_stride = kWidth,
+              .blocks = blocks.data(),
+              .block_stride = tokens,
+              .y = y.data(),
+              .y_stride = kWidth,
+              .tokens = tokens,
+              .bias = nullptr,
+              .accumulate = false});
     at += bytes;
     benchmark::DoNotOptimize(y.data());
   }
-  set_rates(state, bytes, 2.0 * kWidth * kWidth * tokens);
+  set_rates(state, static_cast<double>(bytes), 2.0 * kWidth * kWidth * tokens);
 }
 
 void bench_attention(benchmark::State& state, Entry<AttentionFn, KvFormat> entry) {

@@ -1,9 +1,10 @@
-// Goal: every variant of linear equals a sum in double precision, whatever the shape, and gives a
-// token's row the same bits whatever else is computed.
+// Goal: every variant of linear equals a sum in double precision, whatever the shape; gives a
+// token's row the same bits whatever else is computed; and all vector tiers give the same bits.
 //
-// Method: random weights written in their format together with their exact values (oracle.hpp);
-// odd sizes, strides, row ranges, bias and accumulation; all inputs end at an inaccessible page,
-// and the outputs that are not asked for hold a known value.
+// Method: random weights written in their format together with their exact values (oracle.hpp),
+// packed into panels; odd sizes, strides, groups, bias and accumulation; all inputs end at an
+// inaccessible page, and the outputs that are not asked for hold a known value.  Activations of
+// the quantised formats are what their blocks say; how far that is from the floats is another test.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -25,30 +26,57 @@ struct Shape {
   bool bias = false, accumulate = false;
 };
 
+bool takes_floats(WeightFormat format) {
+  return block_shape(format).weights == 1;
+}
+
 // One matrix with its inputs.
 class Case {
  public:
   Case(WeightFormat format, const Shape& shape, Random& random)
-      : shape_(shape),
+      : format_(format),
+        shape_(shape),
         stored_(random_weights(format, shape.rows * shape.cols, random)),
-        weights_(stored_.bytes.size()),
+        panels_(static_cast<std::size_t>(panel_bytes(format, shape.rows, shape.cols))),
         x_(static_cast<std::size_t>((shape.tokens - 1) * x_stride() + shape.cols)),
+        blocks_(static_cast<std::size_t>((block_count() - 1) * block_stride() + shape.tokens)),
         bias_(static_cast<std::size_t>(shape.rows)) {
-    std::memcpy(weights_.data(), stored_.bytes.data(), stored_.bytes.size());
+    pack();
     for (float& value : x_) value = random_float(random);
     for (float& value : bias_) value = random_float(random);
     old_y_.resize(static_cast<std::size_t>(shape.rows * shape.tokens));
     for (float& value : old_y_) value = random_float(random);
+    quantize();
   }
 
   std::int64_t x_stride() const { return shape_.cols + shape_.x_gap; }
+  std::int64_t block_stride() const { return shape_.tokens + shape_.x_gap; }
+  std::int64_t block_count() const { return (shape_.cols + 255) / 256; }
   GuardedBuffer<float>& x() { return x_; }
-  GuardedBuffer<unsigned char>& weights() { return weights_; }
-  void use_weights_at(const unsigned char* at) { weights_at_ = at; }
+  std::vector<unsigned char>& weights() { return stored_.bytes; }
 
-  // Outputs [tokens, rows] of some tokens and rows; fails if any other output is touched.
+  // The file's rows into panels, and x into blocks: again, after a change.
+  void pack() {
+    const std::size_t row_bytes = stored_.bytes.size() / static_cast<std::size_t>(shape_.rows);
+    const std::int64_t bytes = panel_bytes(format_, kRowGroup, shape_.cols);
+    for (std::int64_t row = 0; row < shape_.rows; row += kRowGroup) {
+      pack_group({format_, stored_.bytes.data() + static_cast<std::size_t>(row) * row_bytes,
+                  std::min<std::int64_t>(kRowGroup, shape_.rows - row), shape_.cols,
+                  panels_.data() + row / kRowGroup * bytes});
+    }
+  }
+  void quantize() {
+    for (std::int64_t t = 0; t < shape_.tokens; ++t) {
+      quantize_activations_ref(
+          {x_.data() + t * x_stride(), shape_.cols, blocks_.data() + t, block_stride()});
+    }
+  }
+
+  // Outputs [tokens, rows] of some tokens and groups; fails if any other output is touched.
   std::vector<float> run(LinearFn fn, std::int64_t token_begin, std::int64_t token_end,
-                         std::int64_t row_begin, std::int64_t row_end) {
+                         std::int64_t group_begin, std::int64_t group_end) {
+    const std::int64_t row_begin = group_begin * kRowGroup;
+    const std::int64_t row_end = std::min(group_end * kRowGroup, shape_.rows);
     const std::int64_t stride = shape_.rows + shape_.y_gap;
     const std::int64_t tokens = token_end - token_begin;
     GuardedBuffer<float> y(static_cast<std::size_t>((tokens - 1) * stride + shape_.rows));
@@ -58,12 +86,16 @@ class Case {
         y[t * stride + r] = old_y_[(t + token_begin) * shape_.rows + r];
       }
     }
-    fn({.weights = weights_at_ != nullptr ? weights_at_ : weights_.data(),
+    const bool floats = takes_floats(format_);
+    fn({.panels = panels_.data(),
+        .rows = shape_.rows,
         .cols = shape_.cols,
-        .row_begin = row_begin,
-        .row_end = row_end,
-        .x = x_.data() + token_begin * x_stride(),
+        .group_begin = group_begin,
+        .group_end = group_end,
+        .x = floats ? x_.data() + token_begin * x_stride() : nullptr,
         .x_stride = x_stride(),
+        .blocks = floats ? nullptr : blocks_.data() + token_begin,
+        .block_stride = block_stride(),
         .y = y.data(),
         .y_stride = stride,
         .tokens = tokens,
@@ -81,16 +113,26 @@ class Case {
     }
     return out;
   }
-  std::vector<float> run(LinearFn fn) { return run(fn, 0, shape_.tokens, 0, shape_.rows); }
+  std::vector<float> run(LinearFn fn) { return run(fn, 0, shape_.tokens, 0, groups()); }
+  std::int64_t groups() const { return (shape_.rows + kRowGroup - 1) / kRowGroup; }
 
-  ErrorEnergy compare(const std::vector<float>& got) {
+  // What a product is made of: the floats, or what stands in the blocks.
+  enum class Activations : std::uint8_t { as_multiplied, exact };
+  double activation(Activations kind, std::int64_t token, std::int64_t k) {
+    if (kind == Activations::exact || takes_floats(format_)) return x_[token * x_stride() + k];
+    const ActivationBlock& block = blocks_[k / 256 * block_stride() + token];
+    return double{block.scale} * block.q[k % 256];
+  }
+
+  ErrorEnergy compare(const std::vector<float>& got,
+                      Activations kind = Activations::as_multiplied) {
     ErrorEnergy error;
     for (std::int64_t t = 0; t < shape_.tokens; ++t) {
       for (std::int64_t r = 0; r < shape_.rows; ++r) {
         double want = 0, energy = 0;
         const auto add = [&](double term) { want += term, energy += term * term; };
         for (std::int64_t k = 0; k < shape_.cols; ++k) {
-          add(stored_.values[r * shape_.cols + k] * x_[t * x_stride() + k]);
+          add(stored_.values[r * shape_.cols + k] * activation(kind, t, k));
         }
         if (shape_.bias) add(bias_[r]);
         if (shape_.accumulate) add(old_y_[t * shape_.rows + r]);
@@ -101,11 +143,12 @@ class Case {
   }
 
  private:
+  WeightFormat format_;
   Shape shape_;
   Stored stored_;
-  GuardedBuffer<unsigned char> weights_;
-  const unsigned char* weights_at_ = nullptr;
+  GuardedBuffer<unsigned char> panels_;
   GuardedBuffer<float> x_;
+  GuardedBuffer<ActivationBlock> blocks_;
   GuardedBuffer<float> bias_;
   std::vector<float> old_y_;  // [tokens, rows]
 };
@@ -149,6 +192,15 @@ TEST_P(linear, equals_the_float64_oracle_for_every_shape) {
   }
 }
 
+// What eight bits for each activation cost.
+TEST_P(linear, is_near_the_product_with_exact_activations) {
+  WorstCase worst;
+  for (std::int64_t cols : {fit(256), fit(1000)}) {
+    Case test(GetParam().format, {.rows = 64, .cols = cols, .tokens = 9}, random_);
+    worst.add(test.compare(test.run(GetParam().fn), Case::Activations::exact), 5e-4);
+  }
+}
+
 TEST_P(linear, stays_accurate_for_long_rows_and_many_tokens) {
   WorstCase worst;
   for (std::int64_t tokens : {1, 97, 100}) {
@@ -164,7 +216,7 @@ TEST_P(linear, gives_a_token_the_same_bits_alone_and_among_others) {
     const std::vector<float> together = test.run(GetParam().fn);
     for (std::int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 32, 33, 96, 97}) {
       for (std::int64_t token : {std::int64_t{0}, 110 - tokens}) {
-        const auto part = test.run(GetParam().fn, token, token + tokens, 0, shape.rows);
+        const auto part = test.run(GetParam().fn, token, token + tokens, 0, test.groups());
         for (std::size_t i = 0; i < part.size(); ++i) {
           ASSERT_TRUE(same_bits(part[i], together[token * shape.rows + i]))
               << "cols " << cols << ", tokens " << tokens << ", element " << i;
@@ -174,42 +226,46 @@ TEST_P(linear, gives_a_token_the_same_bits_alone_and_among_others) {
   }
 }
 
-TEST_P(linear, gives_a_row_the_same_bits_in_any_range_of_rows) {
+TEST_P(linear, gives_a_row_the_same_bits_in_any_range_of_groups) {
   for (std::int64_t tokens : {1, 3, 5, 20}) {
-    const Shape shape{.rows = 77, .cols = fit(600), .tokens = tokens, .y_gap = 3};
+    const Shape shape{.rows = 16 * 7 + 5, .cols = fit(600), .tokens = tokens, .y_gap = 3};
     Case test(GetParam().format, shape, random_);
     const std::vector<float> together = test.run(GetParam().fn);
-    for (int round = 0; round < 40; ++round) {
-      const std::int64_t row_begin = random_below(random_, shape.rows);
-      const std::int64_t row_end = row_begin + 1 + random_below(random_, shape.rows - row_begin);
-      const auto part = test.run(GetParam().fn, 0, tokens, row_begin, row_end);
+    for (std::int64_t begin = 0; begin < test.groups(); ++begin) {
+      const std::int64_t end = begin + 1 + random_below(random_, test.groups() - begin);
+      const std::int64_t row_begin = begin * kRowGroup;
+      const std::int64_t row_end = std::min(end * kRowGroup, shape.rows);
+      const auto part = test.run(GetParam().fn, 0, tokens, begin, end);
       for (std::int64_t t = 0; t < tokens; ++t) {
         for (std::int64_t r = row_begin; r < row_end; ++r) {
           ASSERT_TRUE(same_bits(part[t * (row_end - row_begin) + r - row_begin],
                                 together[t * shape.rows + r]))
-              << "rows " << row_begin << " .. " << row_end << ", token " << t << ", row " << r;
+              << "groups " << begin << " .. " << end << ", token " << t << ", row " << r;
         }
       }
     }
   }
 }
 
-TEST_P(linear, does_nothing_for_an_empty_range_of_rows) {
-  Case test(GetParam().format, {.rows = 5, .cols = fit(64), .tokens = 2}, random_);
-  EXPECT_TRUE(test.run(GetParam().fn, 0, 2, 3, 3).empty());
+TEST_P(linear, does_nothing_for_an_empty_range_of_groups) {
+  Case test(GetParam().format, {.rows = 50, .cols = fit(64), .tokens = 2}, random_);
+  EXPECT_TRUE(test.run(GetParam().fn, 0, 2, 2, 2).empty());
 }
 
-TEST_P(linear, reads_weights_at_any_alignment) {
-  const Shape shape{.rows = 9, .cols = fit(96), .tokens = 5};
-  Case test(GetParam().format, shape, random_);
-  const std::vector<float> aligned = test.run(GetParam().fn);
-  for (std::size_t shift : {1, 2, 3, 5}) {
-    GuardedBuffer<unsigned char> moved(test.weights().size(), shift);
-    std::memcpy(moved.data(), test.weights().data(), moved.size());
-    test.use_weights_at(moved.data());
-    for (std::int64_t tokens : {1, 5}) {
-      const auto got = test.run(GetParam().fn, 0, tokens, 0, shape.rows);
-      for (std::size_t i = 0; i < got.size(); ++i) ASSERT_TRUE(same_bits(got[i], aligned[i]));
+// The order of operations is the same everywhere but in the portable tier.
+TEST_P(linear, gives_the_same_bits_as_every_other_vector_tier) {
+  if ((GetParam().needs & kCpuAvx2) == 0) return;
+  for (std::int64_t tokens : {1, 2, 7, 70}) {
+    const Shape shape{.rows = 40, .cols = fit(800), .tokens = tokens, .bias = true};
+    Case test(GetParam().format, shape, random_);
+    const std::vector<float> mine = test.run(GetParam().fn);
+    for (const auto& other : linear_variants()) {
+      const bool portable = std::string_view(other.name).ends_with("_ref");
+      if (other.format != GetParam().format || portable) continue;
+      const std::vector<float> theirs = test.run(other.fn);
+      for (std::size_t i = 0; i < mine.size(); ++i) {
+        ASSERT_TRUE(same_bits(mine[i], theirs[i])) << other.name << ", element " << i;
+      }
     }
   }
 }
@@ -219,12 +275,13 @@ TEST_P(linear, survives_weights_that_are_no_numbers) {
   const Shape shape{.rows = 12, .cols = fit(128), .tokens = 7};
   Case test(GetParam().format, shape, random_);
   const std::vector<float> clean = test.run(GetParam().fn);
-  const std::size_t row_bytes = test.weights().size() / shape.rows;
+  const std::size_t row_bytes = test.weights().size() / 12;
   for (std::int64_t row : {0, 5, 11}) {
     for (std::size_t i = 0; i < row_bytes; ++i) {
       test.weights()[row * row_bytes + i] = random_() % 4 == 0 ? random_() : 0xff;
     }
   }
+  test.pack();
   const std::vector<float> got = test.run(GetParam().fn);
   for (std::size_t i = 0; i < got.size(); ++i) {
     const std::size_t row = i % shape.rows;
@@ -236,10 +293,14 @@ TEST_P(linear, survives_weights_that_are_no_numbers) {
 TEST_P(linear, passes_infinities_and_nans_of_activations_on) {
   const Shape shape{.rows = 3, .cols = fit(64), .tokens = 3};
   Case test(GetParam().format, shape, random_);
-  test.x()[63] = std::numeric_limits<float>::quiet_NaN();
-  const std::vector<float> got = test.run(GetParam().fn);
-  for (int row = 0; row < 3; ++row) EXPECT_TRUE(std::isnan(got[row]));
-  for (std::size_t i = 3; i < got.size(); ++i) EXPECT_TRUE(std::isfinite(got[i]));
+  for (float bad :
+       {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+    test.x()[63] = bad;
+    test.quantize();
+    const std::vector<float> got = test.run(GetParam().fn);
+    for (int row = 0; row < 3; ++row) EXPECT_FALSE(std::isfinite(got[row]));
+    for (std::size_t i = 3; i < got.size(); ++i) EXPECT_TRUE(std::isfinite(got[i]));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(kernels, linear, testing::ValuesIn(linear_variants()), VariantName());

@@ -29,7 +29,7 @@ class quantize : public testing::TestWithParam<WeightFormatInfo> {
     quantize_row(info.format, x.data(), cols, bytes.data());
     EXPECT_TRUE(bytes.guards_intact());
     std::vector<float> y(x.size());
-    select_kernels(0).dequant_row[static_cast<int>(info.format)]({bytes.data(), cols, y.data()});
+    dequant_row({info.format, bytes.data(), cols, y.data()});
     return y;
   }
 };

@@ -38,14 +38,10 @@ inline auto linear_variants() {
                                              });
 }
 
-inline auto dequant_row_variants() {
-  return variants_under_test(dequant_row_table(), {
-#define HEARTH_EMULATED_(format, type, name, number, weights, bytes)   \
-  {"dequant_row_" #format "_avx512_emulated", WeightFormat::format, 0, \
-   dequant_row_##format##_avx512_emulated},
-                                                      HEARTH_WEIGHT_FORMATS(HEARTH_EMULATED_)
-#undef HEARTH_EMULATED_
-                                                  });
+inline auto quantize_activations_variants() {
+  return variants_under_test(
+      quantize_activations_table(),
+      {{"quantize_activations_avx512_emulated", 0, 0, quantize_activations_avx512_emulated}});
 }
 
 inline auto kv_store_variants() {
