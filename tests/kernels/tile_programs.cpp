@@ -52,6 +52,13 @@ void HEARTH_AMX(tile_copies)(const TileCopies& args) {
   store_all<0>(args);
 }
 
+void HEARTH_AMX(tile_configuration)(int palette, int rows, int row_bytes) {
+  TileConfig config;
+  config.palette = static_cast<std::uint8_t>(palette);
+  config.set(3, rows, row_bytes);
+  const Tiles tiles(config);
+}
+
 void HEARTH_AMX(tile_use_after_release)() {
   {
     TileConfig config;

@@ -28,10 +28,12 @@ struct TileCopies {
   std::int64_t to_stride;
 };
 
-#define HEARTH_DECLARE_TILE_PROGRAMS(tier)              \
-  void tile_product_of_int8_##tier(const TileProduct&); \
-  void tile_product_of_bf16_##tier(const TileProduct&); \
-  void tile_copies_##tier(const TileCopies&);           \
+// tile_configuration: one tile of a shape, and nothing done with it.
+#define HEARTH_DECLARE_TILE_PROGRAMS(tier)                              \
+  void tile_product_of_int8_##tier(const TileProduct&);                 \
+  void tile_product_of_bf16_##tier(const TileProduct&);                 \
+  void tile_copies_##tier(const TileCopies&);                           \
+  void tile_configuration_##tier(int palette, int rows, int row_bytes); \
   void tile_use_after_release_##tier(); /* faults */
 
 HEARTH_DECLARE_TILE_PROGRAMS(amx)

@@ -23,6 +23,7 @@ struct Programs {
   void (*product_of_int8)(const TileProduct&);
   void (*product_of_bf16)(const TileProduct&);
   void (*copies)(const TileCopies&);
+  void (*configuration)(int palette, int rows, int row_bytes);
   void (*use_after_release)();
 };
 void PrintTo(const Programs& programs, std::ostream* out) {
@@ -32,12 +33,13 @@ void PrintTo(const Programs& programs, std::ostream* out) {
 std::vector<Programs> programs_under_test() {
   std::vector<Programs> all = {{"emulated", tile_product_of_int8_amx_emulated,
                                 tile_product_of_bf16_amx_emulated, tile_copies_amx_emulated,
+                                tile_configuration_amx_emulated,
                                 tile_use_after_release_amx_emulated}};
 #if defined(__x86_64__)
   (void)enable_amx();
   if ((cpu_features() & kCpuAmx) != 0) {
     all.push_back({"native", tile_product_of_int8_amx, tile_product_of_bf16_amx, tile_copies_amx,
-                   tile_use_after_release_amx});
+                   tile_configuration_amx, tile_use_after_release_amx});
   }
 #endif
   return all;
@@ -243,6 +245,14 @@ TEST_P(tiles, bf16_knows_no_denormals) {
   EXPECT_EQ(bf16_sum(GetParam(), tiny, {0, 0}, {0, 0}), 0) << "one of C";
   EXPECT_EQ(bf16_sum(GetParam(), 0, {0x1p-65F, 0}, {0x1p-65F, 0}), 0) << "a product";
   EXPECT_EQ(bf16_sum(GetParam(), -0x1p-126F, {0x1.8p-63F, 0}, {0x1p-63F, 0}), 0) << "a sum";
+  // Flushed at every step: a partial sum, both of them together, and C before it is added to.
+  EXPECT_EQ(bf16_sum(GetParam(), 0, {0x1p-65F, 0, 0x1p-63F, 0}, {0x1p-65F, 0, 0x1p-63F, 0}),
+            0x1p-126F);
+  EXPECT_EQ(bf16_sum(GetParam(), 0, {0, 0x1p-65F, 0, 0x1p-63F}, {0, 0x1p-65F, 0, 0x1p-63F}),
+            0x1p-126F);
+  EXPECT_EQ(bf16_sum(GetParam(), 0x1p-126F, {0x1p-63F, -0x1.8p-63F}, {0x1p-63F, 0x1p-63F}),
+            0x1p-126F);
+  EXPECT_EQ(bf16_sum(GetParam(), 0x1p-127F, {0x1p-63F, 0}, {0x1p-63F, 0}), 0x1p-126F);
   EXPECT_EQ(bf16_sum(GetParam(), 0, {0x1p-63F, 0}, {0x1p-63F, 0}), 0x1p-126F) << "normal";
 }
 
@@ -290,6 +300,16 @@ TEST_P(tiles, shapes_that_do_not_match_fault) {
   EXPECT_DEATH(GetParam().product_of_int8(of.args), "");
   of.args.b_rows = 17;
   EXPECT_DEATH(GetParam().product_of_int8(of.args), "");
+}
+
+TEST_P(tiles, shapes_that_no_tile_has_fault) {
+  GetParam().configuration(1, 16, 64);
+  GetParam().configuration(1, 1, 4);
+  EXPECT_DEATH(GetParam().configuration(1, 17, 64), "");
+  EXPECT_DEATH(GetParam().configuration(1, 16, 68), "");
+  EXPECT_DEATH(GetParam().configuration(1, 0, 4), "");
+  EXPECT_DEATH(GetParam().configuration(1, 1, 0), "");
+  EXPECT_DEATH(GetParam().configuration(2, 1, 4), "");
 }
 
 TEST_P(tiles, released_tiles_are_not_there) {
