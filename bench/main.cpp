@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 #include "bench/machine.hpp"
 #include "bench/model_runner.hpp"
@@ -17,6 +18,7 @@
 #include "cli/json.hpp"
 #include "cli/table.hpp"
 #include "files/mapped_file.hpp"
+#include "kernels/cpu_features.hpp"
 
 namespace hearth::bench {
 namespace {
@@ -80,15 +82,20 @@ std::vector<Row> rows_of(const Options& options) {
 }
 
 const char* name_of(kernels::PeakKind kind) {
-  return kind == kernels::PeakKind::int8 ? "int8" : "f32";
+  switch (kind) {
+    case kernels::PeakKind::f32: return "f32";
+    case kernels::PeakKind::bf16: return "bf16";
+    case kernels::PeakKind::int8: return "int8";
+  }
+  return "";
 }
 
 // The arithmetic that a machine has at its best for weights of a format.
 kernels::PeakKind peak_for(kernels::WeightFormat format) {
   switch (format) {
     case kernels::WeightFormat::f32:
-    case kernels::WeightFormat::f16:
-    case kernels::WeightFormat::bf16: return kernels::PeakKind::f32;
+    case kernels::WeightFormat::f16: return kernels::PeakKind::f32;
+    case kernels::WeightFormat::bf16: return kernels::PeakKind::bf16;
     default: return kernels::PeakKind::int8;
   }
 }
@@ -194,10 +201,11 @@ std::string json_text(const MachineFigures& figures, const std::vector<Row>& row
 
 Status run(const Options& options) {
   guard_mappings();
+  HEARTH_TRY(const std::uint32_t features, features_of_tier(options.tier));
   HEARTH_TRY(const auto topology, cache::Topology::discover());
   const int threads = options.threads != 0 ? options.threads : topology.core_count();
   WorkerPool pool(threads, &topology);
-  const kernels::KernelSet kernels = kernels::select_kernels(features_of_tier(options.tier));
+  const kernels::KernelSet kernels = kernels::select_kernels(features);
   HEARTH_TRY(const Machine machine, Machine::create(&pool, kernels, options.probe_mib << 20));
   const MachineFigures figures = measure_machine(machine, threads, kernels.tier, options.rounds);
 
@@ -210,13 +218,12 @@ Status run(const Options& options) {
     }
     const auto memory = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                         static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-    HEARTH_TRY(const auto runner,
-               ModelRunner::create({.path = options.model,
-                                    .context = context,
-                                    .kv_type = kv_type_of(options.kv_type),
-                                    .cpu_features = features_of_tier(options.tier),
-                                    .kv_bytes = memory / 4},
-                                   &pool));
+    HEARTH_TRY(const auto runner, ModelRunner::create({.path = options.model,
+                                                       .context = context,
+                                                       .kv_type = kv_type_of(options.kv_type),
+                                                       .cpu_features = features,
+                                                       .kv_bytes = memory / 4},
+                                                      &pool));
     for (int round = 0; round < options.rounds; ++round) {
       for (Row& row : rows) HEARTH_CHECK(measure(row, *runner, machine));
     }
@@ -233,6 +240,9 @@ Status run(const Options& options) {
 }
 
 int main(int argc, char** argv) {
+  if (const int refused = kernels::enable_amx(); refused != 0) {
+    fmt::print(stderr, "hearth-bench: no AMX: {}\n", std::strerror(refused));
+  }
   CLI::App app("hearth-bench measures a model and the machine it runs on.", "hearth-bench");
   app.footer(kExamples);
   app.set_version_flag("--version", "hearth-bench " HEARTH_VERSION_STRING);
@@ -256,9 +266,9 @@ int main(int argc, char** argv) {
   app.add_option("--kv-type", options.kv_type, "precision of the KV cache: auto, f32, f16, bf16")
       ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}))
       ->type_name("");
-  app.add_option("--cpu-tier", options.tier, "best kernels to use: auto, avx512, avx2, ref")
+  app.add_option("--cpu-tier", options.tier, "best kernels to use: auto, amx, avx512, avx2, ref")
       ->envname("HEARTH_CPU_TIER")
-      ->check(CLI::IsMember({"auto", "avx512", "avx2", "ref"}))
+      ->check(CLI::IsMember({"auto", "amx", "avx512", "avx2", "ref"}))
       ->type_name("");
   app.add_option("--probe-mib", options.probe_mib, "memory to measure reading with [2048]")
       ->check(CLI::Range(16, 1 << 20))

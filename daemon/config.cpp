@@ -13,6 +13,7 @@
 #include "cache/page_key.hpp"
 #include "common/duration.hpp"
 #include "common/limits.h"
+#include "engine/engine.hpp"
 
 namespace hearth {
 namespace {
@@ -227,11 +228,15 @@ const std::vector<Setting>& settings() {
          HEARTH_TRY(config.device, parse_choice("device", raw, {"auto", "cpu"}));
          return {};
        }},
-      {"cpu-tier", "best kernels to use: auto, avx512, avx2, ref",
+      {"cpu-tier", "best kernels to use: auto, amx, avx512, avx2, ref",
        [] { return std::string("auto"); },
        [](const RawSetting& raw, Config& config) -> Status {
-         HEARTH_TRY(config.cpu_tier,
-                    parse_choice("cpu-tier", raw, {"auto", "avx512", "avx2", "ref"}));
+         HEARTH_TRY(const std::string tier,
+                    parse_choice("cpu-tier", raw, {"auto", "amx", "avx512", "avx2", "ref"}));
+         const auto features = features_of_tier(tier);
+         if (!features)
+           return wrong("cpu-tier", raw, "is not possible: " + features.error().message);
+         config.cpu_features = *features;
          return {};
        }},
       {"drain-seconds",

@@ -37,7 +37,7 @@ struct Config {
   std::string preload;              // all, none: what is loaded at the start
   std::string kv_type;              // auto, f32, f16, bf16
   std::string device;               // auto, cpu
-  std::string cpu_tier;             // auto, avx512, avx2, ref
+  std::uint32_t cpu_features = 0;   // those of the CPU's tier: auto, amx, avx512, avx2, ref
   std::string log_level;            // debug, info, warning, error
   std::uint32_t drain_seconds = 0;  // what runs may go on for, see config.cpp
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <iterator>
 
@@ -11,6 +12,8 @@
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
 #include "files/mapped_file.hpp"
+#include "kernels/cpu_features.hpp"
+#include "kernels/kernels.hpp"
 
 namespace hearth {
 namespace {
@@ -62,7 +65,20 @@ int fail(const Error& error) {
   return error.code == Code::CONFIG ? 2 : 1;
 }
 
+// What makes it slower than it could be.
+void warn_of_kernels(const Config& config, int amx_refused) {
+  if (amx_refused != 0) {
+    log_warning("this CPU has AMX, but the system does not let us use it: {}",
+                std::strerror(amx_refused));
+  }
+  if ((config.cpu_features & kernels::kCpuAvx2) != 0) return;
+  log_warning("the portable kernels run, which are slow: {}",
+              (kernels::cpu_features() & kernels::kCpuAvx2) != 0 ? "cpu-tier is ref"
+                                                                 : "this CPU has no AVX2");
+}
+
 int run(int argc, char** argv) {
+  const int amx_refused = kernels::enable_amx();
   int exit_code = 0;
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
@@ -84,6 +100,7 @@ int run(int argc, char** argv) {
   }
   if (config->models.empty()) add_default_model(*config);
   start_log(log_level_of(config->log_level));
+  warn_of_kernels(*config, amx_refused);
   guard_mappings();
   // Clients' texts are in our memory: no core dumps.
   const rlimit no_core = {0, 0};

@@ -113,7 +113,7 @@ void Server::start_models() {
   options.fingerprint_dir = config_.state_dir + "/fingerprints";
   options.context = config_.ctx;
   options.kv_type = kv_type_of(config_.kv_type);
-  options.cpu_features = features_of_tier(config_.cpu_tier);
+  options.cpu_features = config_.cpu_features;
   options.master_secret = master_secret_;
   for (const ModelConfig& model_config : config_.models) {
     models_.push_back(std::make_unique<ServedModel>(model_config, &services_));

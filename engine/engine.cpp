@@ -73,11 +73,15 @@ KvType kv_type_of(std::string_view name) {
   return KvType::automatic;
 }
 
-std::uint32_t features_of_tier(std::string_view tier) {
-  const std::uint32_t all = kernels::cpu_features();
-  if (tier == "ref") return 0;
-  if (tier == "avx2") return all & kernels::kCpuAvx2;
-  return all;
+Result<std::uint32_t> features_of_tier(std::string_view tier) {
+  const std::uint32_t features = kernels::cpu_features();
+  std::string possible;
+  for (const kernels::Tier& one : kernels::tiers()) {
+    if ((one.needs & features) != one.needs) continue;
+    if (tier == one.name || tier == "auto") return one.needs;
+    possible.append(possible.empty() ? "" : ", ").append(one.name);
+  }
+  return Error{Code::CONFIG, fmt::format("this system has no {}, only {}", tier, possible)};
 }
 
 kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {

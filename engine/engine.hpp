@@ -38,9 +38,9 @@ KvType kv_type_of(std::string_view name);
 struct LayerTable;
 kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table);
 
-// The features of this CPU as far as a tier goes: "ref" none, "avx2" those of AVX2; anything else
-// all.
-std::uint32_t features_of_tier(std::string_view tier);
+// The features that the kernels of a tier may use: one of kernels::tiers() by name, or "auto", the
+// best that this CPU has.  Errors: CONFIG (this CPU lacks it; the message says what it has).
+Result<std::uint32_t> features_of_tier(std::string_view tier);
 
 struct EngineOptions {
   std::string model_path;

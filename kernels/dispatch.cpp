@@ -12,6 +12,22 @@ constexpr std::uint32_t kAvx2 = kCpuAvx2;
 #if defined(HEARTH_HAVE_AVX512)
 constexpr std::uint32_t kAvx512 = kCpuAvx2 | kCpuAvx512;
 #endif
+#if defined(HEARTH_HAVE_AMX)
+constexpr std::uint32_t kAmx = kCpuAvx2 | kCpuAvx512 | kCpuAmx;
+#endif
+
+constexpr Tier kTiers[] = {
+#if defined(HEARTH_HAVE_AMX)
+    {"amx", kAmx},
+#endif
+#if defined(HEARTH_HAVE_AVX512)
+    {"avx512", kAvx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"avx2", kAvx2},
+#endif
+    {"ref", kNothing},
+};
 
 constexpr Entry<LinearFn, WeightFormat> kLinear[] = {
 #if defined(HEARTH_HAVE_AVX512)
@@ -125,15 +141,22 @@ constexpr Entry<ReadProbeFn> kReadProbe[] = {
 };
 
 constexpr Entry<PeakProbeFn, PeakKind> kPeakProbe[] = {
+#if defined(HEARTH_HAVE_AMX)
+    {"peak_probe_bf16_amx", PeakKind::bf16, kAmx, peak_probe_bf16_amx},
+    {"peak_probe_int8_amx", PeakKind::int8, kAmx, peak_probe_int8_amx},
+#endif
 #if defined(HEARTH_HAVE_AVX512)
     {"peak_probe_f32_avx512", PeakKind::f32, kAvx512, peak_probe_f32_avx512},
+    {"peak_probe_f32_avx512", PeakKind::bf16, kAvx512, peak_probe_f32_avx512},
     {"peak_probe_int8_avx512", PeakKind::int8, kAvx512, peak_probe_int8_avx512},
 #endif
 #if defined(HEARTH_HAVE_AVX2)
     {"peak_probe_f32_avx2", PeakKind::f32, kAvx2, peak_probe_f32_avx2},
+    {"peak_probe_f32_avx2", PeakKind::bf16, kAvx2, peak_probe_f32_avx2},
     {"peak_probe_int8_avx2", PeakKind::int8, kAvx2, peak_probe_int8_avx2},
 #endif
     {"peak_probe_f32_ref", PeakKind::f32, kNothing, peak_probe_f32_ref},
+    {"peak_probe_f32_ref", PeakKind::bf16, kNothing, peak_probe_f32_ref},
     {"peak_probe_int8_ref", PeakKind::int8, kNothing, peak_probe_int8_ref},
 };
 
@@ -176,17 +199,17 @@ constexpr Table<EntryT> whole(const EntryT (&table)[n]) {
 }
 
 const char* tier_name(std::uint32_t features) {
-#if defined(HEARTH_HAVE_AVX512)
-  if ((features & kAvx512) == kAvx512) return "avx512";
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-  if ((features & kAvx2) == kAvx2) return "avx2";
-#endif
-  return "ref";
+  for (const Tier& tier : kTiers) {
+    if ((tier.needs & features) == tier.needs) return tier.name;
+  }
+  return nullptr;
 }
 
 }  // namespace
 
+Table<Tier> tiers() {
+  return whole(kTiers);
+}
 Table<Entry<LinearFn, WeightFormat>> linear_table() {
   return whole(kLinear);
 }

@@ -243,17 +243,21 @@ using ReadProbeFn = void (*)(const ReadProbeArgs&);
 
 // peak_probe: multiply-adds on registers: what arithmetic of a kind can deliver.  Returns how many
 // multiplications and additions were done; out [1] means nothing.
-enum class PeakKind : std::uint8_t { f32, int8 };
-inline constexpr int kPeakKindCount = 2;
+//
+// bf16: products of bf16 summed in float.  A tier that has no instruction for them computes in
+// float, and has the peak of that.
+enum class PeakKind : std::uint8_t { f32, bf16, int8 };
+inline constexpr int kPeakKindCount = 3;
 using PeakProbeFn = std::int64_t (*)(std::int64_t rounds, float* out);
 
 // CPU features that a kernel may need; bits of a mask.
 enum CpuFeature : std::uint32_t {
   kCpuAvx2 = 1u << 0,    // with FMA and F16C
-  kCpuAvx512 = 1u << 1,  // F, BW, VL, DQ
+  kCpuAvx512 = 1u << 1,  // F, BW, VL, DQ and VNNI: Ice Lake, Zen 4 and later
+  kCpuAmx = 1u << 2,     // TILE, INT8 and BF16, with AVX512_BF16: Sapphire Rapids and later
 };
 
-// What this CPU and this operating system offer.
+// What this CPU and this operating system offer; AMX after enable_amx() of cpu_features.hpp.
 std::uint32_t cpu_features();
 
 // One entry of an operation's table: tables are best first, and the last entry needs nothing.
@@ -297,8 +301,16 @@ struct KernelSet {
   ScanFn scan;
   ReadProbeFn read_probe;
   PeakProbeFn peak_probe[kPeakKindCount];
-  const char* tier;  // "avx512", "avx2" or "ref": the best tier that features allows
+  const char* tier;  // the best of tiers() that features allows
 };
 KernelSet select_kernels(std::uint32_t features);
+
+// Kernels for a generation of CPUs.  An operation without an entry of a tier takes the next one's.
+struct Tier {
+  const char* name;
+  std::uint32_t needs;  // CpuFeature bits
+};
+// Those that were compiled in, of "amx", "avx512", "avx2" and "ref": best first.
+Table<Tier> tiers();
 
 }  // namespace hearth::kernels

@@ -30,6 +30,10 @@ namespace hearth::kernels {
 HEARTH_DECLARE_PROBES(ref)
 HEARTH_DECLARE_PROBES(avx2)
 HEARTH_DECLARE_PROBES(avx512)
+std::int64_t peak_probe_bf16_amx(std::int64_t rounds, float* out);
+std::int64_t peak_probe_int8_amx(std::int64_t rounds, float* out);
+std::int64_t peak_probe_bf16_amx_emulated(std::int64_t rounds, float* out);  // in tests only
+std::int64_t peak_probe_int8_amx_emulated(std::int64_t rounds, float* out);
 
 HEARTH_DECLARE_KERNELS(ref)
 HEARTH_DECLARE_KERNELS(avx2)

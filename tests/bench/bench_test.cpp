@@ -7,6 +7,7 @@
 #include <string>
 
 #include "engine/work.hpp"
+#include "kernels/cpu_features.hpp"
 #include "tests/daemon/daemon_process.hpp"
 
 namespace hearth {
@@ -38,6 +39,7 @@ TEST(bench, every_row_has_its_speed_and_its_fraction_of_the_limit) {
   EXPECT_GT(number_at(json.get(), "machine.read_gb_per_s.all_cores"), 0);
   EXPECT_GT(number_at(json.get(), "machine.f32_tops.one_core"), 0);
   EXPECT_GT(number_at(json.get(), "machine.int8_tops.one_core"), 0);
+  EXPECT_GT(number_at(json.get(), "machine.bf16_tops.all_cores"), 0);
   const cJSON* rows = cJSON_GetObjectItem(json.get(), "rows");
   std::string names;
   for (const cJSON* row = rows->child; row != nullptr; row = row->next) {
@@ -59,6 +61,14 @@ TEST(bench, what_is_wrong_is_named) {
   EXPECT_EQ(run_bench("-p many").code, 2);
   EXPECT_EQ(run_bench("-b 0").code, 2);
   EXPECT_EQ(run_bench("--kv-type q1").code, 2);
+  EXPECT_EQ(run_bench("--cpu-tier sse").code, 2);
+  (void)kernels::enable_amx();  // as hearth-bench does
+  const std::string best = kernels::select_kernels(kernels::cpu_features()).tier;
+  if (best != "amx") {
+    const Ended lacking = run_bench("--cpu-tier amx");
+    EXPECT_EQ(lacking.code, 2);
+    EXPECT_NE(lacking.output.find("no amx, only " + best), std::string::npos) << lacking.output;
+  }
   const Ended missing = run_bench("-m /nonexistent.gguf");
   EXPECT_EQ(missing.code, 1);
   EXPECT_NE(missing.output.find("/nonexistent.gguf"), std::string::npos) << missing.output;

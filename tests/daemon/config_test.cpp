@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "kernels/kernels.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {
@@ -117,6 +118,24 @@ TEST(config, an_error_names_the_setting_the_source_and_the_value) {
     EXPECT_NE(config.error().message.find(name), std::string::npos) << config.error().message;
     EXPECT_NE(config.error().message.find("HEARTH_TEST"), std::string::npos);
   }
+}
+
+TEST(config, a_tier_that_this_system_lacks_is_an_error_that_names_those_it_has) {
+  for (const kernels::Tier& tier : kernels::tiers()) {
+    const auto config = make_config({one("cpu-tier", tier.name, "HEARTH_TEST")});
+    if ((tier.needs & kernels::cpu_features()) == tier.needs) {
+      ASSERT_TRUE(config) << tier.name;
+      EXPECT_EQ(config->cpu_features, tier.needs) << "and no more, or a better tier would run";
+    } else {
+      ASSERT_FALSE(config) << tier.name;
+      EXPECT_EQ(config.error().code, Code::CONFIG);
+      const std::string has = kernels::select_kernels(kernels::cpu_features()).tier;
+      EXPECT_NE(config.error().message.find("only " + has), std::string::npos)
+          << config.error().message;
+      EXPECT_NE(config.error().message.find("HEARTH_TEST"), std::string::npos);
+    }
+  }
+  EXPECT_EQ(make_config({})->cpu_features, kernels::cpu_features());
 }
 
 TEST(config, models_are_listed_once_each) {

@@ -165,6 +165,18 @@ TEST(lifecycle, bad_settings_end_the_daemon_before_it_does_anything) {
   }
 }
 
+TEST(lifecycle, slow_kernels_are_told_of) {
+  DaemonProcess slow({"--model", kLlama, "--kv-bytes", "32M", "--cpu-tier", "ref"});
+  EXPECT_NE(slow.log().find("portable kernels"), std::string::npos) << slow.log();
+  EXPECT_EQ(slow.stop(SIGTERM), 0);
+#if defined(__x86_64__)
+  if (!__builtin_cpu_supports("avx2")) return;
+  DaemonProcess fast({"--model", kLlama, "--kv-bytes", "32M"});
+  EXPECT_EQ(fast.log().find("portable kernels"), std::string::npos) << fast.log();
+  EXPECT_EQ(fast.stop(SIGTERM), 0);
+#endif
+}
+
 TEST(lifecycle, help_and_version_say_what_this_is) {
   EXPECT_NE(run_to_end("--help").output.find("--kv-bytes"), std::string::npos);
   EXPECT_EQ(run_to_end("--version").output.rfind("hearthd 0.", 0), 0u);

@@ -10,6 +10,7 @@
 #include "engine/executor.hpp"
 #include "engine/layer_table.hpp"
 #include "files/gguf.hpp"
+#include "kernels/cpu_features.hpp"
 
 namespace hearth {
 
@@ -77,11 +78,12 @@ class ForwardModel {
 
 // The tiers that this CPU can run, weakest first.
 inline std::vector<std::uint32_t> runnable_tiers() {
-  std::vector<std::uint32_t> tiers = {0};
-  const std::uint32_t features = kernels::cpu_features();
-  if (features & kernels::kCpuAvx2) tiers.push_back(kernels::kCpuAvx2);
-  if (features & kernels::kCpuAvx512) tiers.push_back(features);
-  return tiers;
+  (void)kernels::enable_amx();
+  std::vector<std::uint32_t> tiers;
+  for (const kernels::Tier& tier : kernels::tiers()) {
+    if ((tier.needs & kernels::cpu_features()) == tier.needs) tiers.push_back(tier.needs);
+  }
+  return {tiers.rbegin(), tiers.rend()};
 }
 
 }  // namespace hearth

@@ -11,7 +11,8 @@
 namespace hearth::kernels {
 namespace {
 
-constexpr std::uint32_t kAll = kCpuAvx2 | kCpuAvx512;
+constexpr std::uint32_t kAvx512 = kCpuAvx2 | kCpuAvx512;
+constexpr std::uint32_t kAmx = kAvx512 | kCpuAmx;
 
 template <class TableT>
 void check_names(const TableT& table, const std::string& op) {
@@ -64,7 +65,8 @@ void check_best(const TableT& table, const Fn* chosen, int formats, std::uint32_
 }
 
 TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
-  for (std::uint32_t features : {0u, std::uint32_t{kCpuAvx2}, std::uint32_t{kCpuAvx512}, kAll}) {
+  for (std::uint32_t features :
+       {0u, std::uint32_t{kCpuAvx2}, std::uint32_t{kCpuAvx512}, kAvx512, kAmx}) {
     SCOPED_TRACE(features);
     const KernelSet set = select_kernels(features);
     check_best(linear_table(), set.linear, kWeightFormatCount, features);
@@ -75,26 +77,30 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     check_best(attention_table(), set.attention, kKvFormatCount, features);
     check_best(swiglu_table(), &set.swiglu, 1, features);
     check_best(scan_table(), &set.scan, 1, features);
+    check_best(peak_probe_table(), set.peak_probe, kPeakKindCount, features);
   }
 }
 
 TEST(dispatch, names_the_tier_that_the_features_allow) {
 #if defined(__x86_64__)
   EXPECT_STREQ(select_kernels(kCpuAvx2).tier, "avx2");
-  EXPECT_STREQ(select_kernels(kAll).tier, "avx512");
+  EXPECT_STREQ(select_kernels(kAvx512).tier, "avx512");
+  EXPECT_STREQ(select_kernels(kAmx).tier, "amx");
+  EXPECT_STREQ(select_kernels(kCpuAvx2 | kCpuAmx).tier, "avx2");  // AMX needs AVX-512 as well
 #endif
   EXPECT_STREQ(select_kernels(kCpuAvx512).tier, "ref");  // it needs AVX2 as well
 }
 
-TEST(dispatch, the_features_of_this_cpu_agree_with_the_compiler) {
-#if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") &&
-                      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                      __builtin_cpu_supports("avx512dq");
-  EXPECT_EQ((cpu_features() & kCpuAvx2) != 0, avx2);
-  EXPECT_EQ((cpu_features() & kCpuAvx512) != 0, avx512);
-#endif
+TEST(dispatch, every_tier_is_what_its_needs_allow) {
+  for (const Tier& tier : tiers()) EXPECT_STREQ(select_kernels(tier.needs).tier, tier.name);
+}
+
+TEST(dispatch, every_entry_needs_what_a_tier_needs) {
+  std::set<std::uint32_t> needs;
+  for (const Tier& tier : tiers()) needs.insert(tier.needs);
+  for (const auto& entry : peak_probe_table()) EXPECT_EQ(needs.count(entry.needs), 1u);
+  for (const auto& entry : linear_table()) EXPECT_EQ(needs.count(entry.needs), 1u);
+  for (const auto& entry : attention_table()) EXPECT_EQ(needs.count(entry.needs), 1u);
 }
 
 }  // namespace

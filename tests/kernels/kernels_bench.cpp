@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu_features.hpp"
 #include "kernels/kernels.hpp"
 
 namespace hearth::kernels {
@@ -198,6 +199,7 @@ void add_all() {
 }  // namespace hearth::kernels
 
 int main(int argc, char** argv) {
+  (void)hearth::kernels::enable_amx();
   benchmark::Initialize(&argc, argv);
   hearth::kernels::add_all();
   benchmark::RunSpecifiedBenchmarks();

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "kernels/cpu_features.hpp"
 #include "kernels/variants.hpp"
 
 namespace hearth::kernels {
@@ -21,6 +22,7 @@ void PrintTo(const Entry<Fn, Format>& entry, std::ostream* out) {
 template <class EntryT>
 std::vector<EntryT> variants_under_test(Table<EntryT> table, std::vector<EntryT> emulated) {
   std::vector<EntryT> variants;
+  (void)enable_amx();  // tests run whatever there is
   for (const EntryT& entry : table) {
     if ((entry.needs & cpu_features()) == entry.needs) variants.push_back(entry);
   }
