@@ -35,7 +35,7 @@ struct Config {
   std::uint64_t model_bytes = 0;    // budget of all weights in memory together
   std::int64_t keep_alive_s = -1;   // how long an idle model stays in memory; -1: for ever
   std::string preload;              // all, none: what is loaded at the start
-  std::string kv_type;              // auto, f32, f16, bf16
+  std::string kv_type;              // auto, f32, f16, bf16, q8_0, q4_0
   std::string device;               // auto, cpu
   std::string cpu_tier;             // auto, avx512, avx2, ref
   std::string log_level;            // debug, info, warning, error

@@ -55,7 +55,6 @@ inline State state_at(float* at, std::int64_t heads, std::int64_t head_dim) {
 // One page of the sequence, seen by one KV head.
 struct Page {
   Strip keys, values;
-  Ahead ahead;           // its values, and the keys of the page after it
   std::int64_t visible;  // tokens of it that the first row sees, 1 .. page_tokens
   bool own;              // of the rows themselves: each row sees one token more than the one before
 };
@@ -124,10 +123,10 @@ inline std::int64_t tokens_of(const AttentionArgs& args, const Page& page) {
 }
 
 template <class Format>
-[[gnu::noinline]] void widen_rows(const Strip& strip, const Ahead& ahead, std::int64_t tokens,
-                                  std::int64_t head_dim, float* wide) {
+[[gnu::noinline]] void widen_rows(const Strip& strip, std::int64_t tokens, std::int64_t head_dim,
+                                  float* wide) {
   for (std::int64_t token = 0; token < tokens; ++token, wide += head_dim) {
-    ahead.fetch(token, 1);
+    strip.fetch_ahead(token * strip.row_bytes, (token + 1) * strip.row_bytes);
     const unsigned char* row = strip.rows + token * strip.row_bytes;
     std::int64_t k = 0;
     for (; k + Format::kColumns <= head_dim; k += Format::kColumns) {
@@ -143,7 +142,7 @@ template <class Format>
   }
 }
 inline Strip wide_strip(const AttentionArgs& args, const Tile& tile) {
-  return {reinterpret_cast<const unsigned char*>(tile.wide), bytes_of<F32>(args.head_dim)};
+  return {reinterpret_cast<const unsigned char*>(tile.wide), bytes_of<F32>(args.head_dim), nullptr};
 }
 
 // Whether the tiles read the page's format itself.
@@ -153,13 +152,11 @@ inline bool reads_directly(const Tile& tile) {
 }
 
 template <class Format>
-void score_strip(const AttentionArgs& args, const Tile& tile, const Strip& keys, Ahead ahead,
-                 std::int64_t tokens) {
+void score_strip(const AttentionArgs& args, const Tile& tile, Strip keys, std::int64_t tokens) {
   in_head_tiles(0, tile.heads, [&](auto heads, std::int64_t head) {
-    score_heads<Format, heads.value>(keys, ahead, tokens, tile.q + head * args.head_dim,
-                                     args.head_dim, tile.scores + head * args.page_tokens,
-                                     args.page_tokens);
-    ahead = {};  // asked for
+    score_heads<Format, heads.value>(keys, tokens, tile.q + head * args.head_dim, args.head_dim,
+                                     tile.scores + head * args.page_tokens, args.page_tokens);
+    keys.ahead = nullptr;  // asked for
   });
 }
 
@@ -168,22 +165,23 @@ void score_page(const AttentionArgs& args, const Tile& tile, const Page& page) {
   const std::int64_t tokens = tokens_of(args, page);
   if constexpr (!kBlocked<Format>) {
     if (reads_directly<Format>(tile)) {
-      return score_strip<Format>(args, tile, page.keys, page.ahead, tokens);
+      return score_strip<Format>(args, tile, page.keys, tokens);
     }
   }
-  widen_rows<Format>(page.keys, page.ahead, tokens, args.head_dim, tile.wide);
-  score_strip<F32>(args, tile, wide_strip(args, tile), {}, tokens);
+  widen_rows<Format>(page.keys, tokens, args.head_dim, tile.wide);
+  score_strip<F32>(args, tile, wide_strip(args, tile), tokens);
 }
 
 // What a row does not see must not take part, not even with a weight of zero: a NaN would.
 template <class Format>
 void add_strip(const AttentionArgs& args, const Tile& tile, const State& state, const Page& page,
-               const Strip& values) {
+               Strip values) {
   for_each_sight(args, page, [&](const Sight& sight) {
     in_head_tiles(sight.head_begin, sight.head_end, [&](auto heads, std::int64_t head) {
       const Weighted to = {tile.scores + head * args.page_tokens, args.page_tokens,
                            tile.factors + head, state.out + head * args.head_dim, args.head_dim};
       value_columns<Format, heads.value, tile_vectors(heads.value)>(values, sight.tokens, to, 0);
+      values.ahead = nullptr;  // asked for
     });
   });
 }
@@ -195,7 +193,7 @@ void add_values(const AttentionArgs& args, const Tile& tile, const State& state,
       return add_strip<Format>(args, tile, state, page, page.values);
     }
   }
-  widen_rows<Format>(page.values, {}, tokens_of(args, page), args.head_dim, tile.wide);
+  widen_rows<Format>(page.values, tokens_of(args, page), args.head_dim, tile.wide);
   add_strip<F32>(args, tile, state, page, wide_strip(args, tile));
 }
 
@@ -215,11 +213,11 @@ void attend_split(const AttentionArgs& args, const Tile& tile, const State& stat
   const std::int64_t own = args.position / args.page_tokens;
   const std::int64_t last = (end - 1) / args.page_tokens;
   for (std::int64_t i = begin / args.page_tokens; i <= last; ++i) {
+    const unsigned char* keys = strip(i, args.k_offset);
     const unsigned char* values = strip(i, args.v_offset);
-    const unsigned char* next_keys = i < last ? strip(i + 1, args.k_offset) : nullptr;
-    const Page page = {{strip(i, args.k_offset), row_bytes},
-                       {values, row_bytes},
-                       {{values, next_keys}, row_bytes},
+    const unsigned char* next = i < last ? strip(i + 1, args.k_offset) : nullptr;
+    const Page page = {{keys, row_bytes, values},
+                       {values, row_bytes, next},
                        i == own ? args.position % args.page_tokens + 1 : args.page_tokens,
                        i == own};
     score_page<Format>(args, tile, page);

@@ -54,22 +54,15 @@ inline void in_head_tiles(std::int64_t begin, std::int64_t end, Body body) {
 struct Strip {
   const unsigned char* rows;
   std::int64_t row_bytes;
-};
+  const unsigned char* ahead;  // the strip, of as long rows, that is read after this; null: none
 
-// What is read soon: strips are too short for the hardware to find their pace.
-struct Ahead {
-  const unsigned char* strips[2];  // with rows as long as those being read; null: none
-  std::int64_t row_bytes;
-
-  void fetch(std::int64_t row, std::int64_t count) const {
+  // Ask for bytes [begin, end) of the strip ahead, a little at a time: what is asked for all at
+  // once keeps what is needed now waiting.  Strips are too short for the hardware to find their
+  // pace.
+  void fetch_ahead(std::int64_t begin, std::int64_t end) const {
     constexpr std::int64_t kLineBytes = 64;
-    for (const unsigned char* strip : strips) {
-      if (strip == nullptr) continue;
-      const unsigned char* end = strip + (row + count) * row_bytes;
-      for (const unsigned char* at = strip + row * row_bytes; at < end; at += kLineBytes) {
-        prefetch(at);
-      }
-    }
+    if (ahead == nullptr) return;
+    for (std::int64_t at = begin; at < end; at += kLineBytes) prefetch(ahead + at);
   }
 };
 
@@ -116,13 +109,13 @@ inline void score_tile(const unsigned char* const* keys, const float* q, std::in
 
 // scores[h, j] = q[h] . keys[j] of kHeads heads and the first tokens keys of a strip.
 template <class Format, int kHeads>
-[[gnu::noinline]] void score_heads(const Strip& keys, const Ahead& ahead, std::int64_t tokens,
-                                   const float* q, std::int64_t head_dim, float* scores,
+[[gnu::noinline]] void score_heads(const Strip& keys, std::int64_t tokens, const float* q,
+                                   std::int64_t head_dim, float* scores,
                                    std::int64_t score_stride) {
   constexpr int kKeys = tile_keys(kHeads);
   for (std::int64_t token = 0; token < tokens; token += kKeys) {
     const std::int64_t rest = smaller(kKeys, tokens - token);
-    ahead.fetch(token, rest);
+    keys.fetch_ahead(token * keys.row_bytes, (token + rest) * keys.row_bytes);
     const unsigned char* rows[kKeys];
     for (int r = 0; r < kKeys; ++r) {
       rows[r] = keys.rows + (r < rest ? token + r : tokens - 1) * keys.row_bytes;
@@ -192,6 +185,8 @@ template <class Format, int kHeads, int kVectors>
 [[gnu::noinline]] void value_columns(const Strip& values, std::int64_t tokens, const Weighted& to,
                                      std::int64_t column) {
   for (; column + kVectors * kLanes <= to.head_dim; column += kVectors * kLanes) {
+    values.fetch_ahead(tokens * bytes_of<Format>(column),
+                       tokens * bytes_of<Format>(column + kVectors * kLanes));
     value_tile<Format, kHeads, kVectors>(values, tokens, to, column, kLanes);
   }
   if constexpr (kVectors > 1) {
