@@ -2,9 +2,9 @@
 //
 // A call's query heads (those of all its rows, "heads" below) are laid out one after another in the
 // scratch, and every page is taken for all of them at once: scores, weights, values
-// (attention_tile.hpp).  Where many heads share a page, or its format is made of blocks, its keys
-// and then its values are widened to floats first, into scratch that stays in the first-level
-// cache; widening is exact, so that it changes no result.
+// (attention_tile.hpp).  Where many heads share a page, its keys and then its values are widened to
+// floats first, into scratch that stays in the first-level cache; widening is exact, so that it
+// changes no result.
 //
 // Source: M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", 2018: a new
 // maximum rescales what was summed so far.  T. Dao et al., "Flash-Decoding", 2023: splits.
@@ -18,8 +18,9 @@ namespace hearth::kernels {
 namespace {
 
 // So many heads read the page's format itself: widening it once for all of them is faster beyond
-// (Zen 3, f16).
-constexpr std::int64_t kDirectHeads = 12;
+// (Zen 3).
+template <class Format>
+constexpr std::int64_t kDirectHeads = kBlocked<Format> ? kHeadTile : 2 * kHeadTile;
 
 // A call's scratch, and its constants.
 struct Tile {
@@ -148,7 +149,7 @@ inline Strip wide_strip(const AttentionArgs& args, const Tile& tile) {
 // Whether the tiles read the page's format itself.
 template <class Format>
 inline bool reads_directly(const Tile& tile) {
-  return !kBlocked<Format> && (Format::kBytes == F32::kBytes || tile.heads <= kDirectHeads);
+  return Format::kBytes == F32::kBytes || tile.heads <= kDirectHeads<Format>;
 }
 
 template <class Format>
@@ -163,10 +164,8 @@ void score_strip(const AttentionArgs& args, const Tile& tile, Strip keys, std::i
 template <class Format>
 void score_page(const AttentionArgs& args, const Tile& tile, const Page& page) {
   const std::int64_t tokens = tokens_of(args, page);
-  if constexpr (!kBlocked<Format>) {
-    if (reads_directly<Format>(tile)) {
-      return score_strip<Format>(args, tile, page.keys, tokens);
-    }
+  if (reads_directly<Format>(tile)) {
+    return score_strip<Format>(args, tile, page.keys, tokens);
   }
   widen_rows<Format>(page.keys, tokens, args.head_dim, tile.wide);
   score_strip<F32>(args, tile, wide_strip(args, tile), tokens);
@@ -188,10 +187,8 @@ void add_strip(const AttentionArgs& args, const Tile& tile, const State& state, 
 
 template <class Format>
 void add_values(const AttentionArgs& args, const Tile& tile, const State& state, const Page& page) {
-  if constexpr (!kBlocked<Format>) {
-    if (reads_directly<Format>(tile)) {
-      return add_strip<Format>(args, tile, state, page, page.values);
-    }
+  if (reads_directly<Format>(tile)) {
+    return add_strip<Format>(args, tile, state, page, page.values);
   }
   widen_rows<Format>(page.values, tokens_of(args, page), args.head_dim, tile.wide);
   add_strip<F32>(args, tile, state, page, wide_strip(args, tile));

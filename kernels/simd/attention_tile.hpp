@@ -66,18 +66,27 @@ struct Strip {
   }
 };
 
-// dots[h * kKeys + r] = q[h] . keys[r]
+// acc[h * kKeys + r] += q[h] . keys[r] in the columns of one step, of Format::kColumns.  Each
+// number that is in memory once for several products is read once: the queries where a step is a
+// vector, the keys where it is a block.
 template <class Format, int kKeys, int kHeads>
-inline void score_tile(const unsigned char* const* keys, const float* q, std::int64_t head_dim,
-                       float* dots) {
-  static_assert(!kBlocked<Format>);
-  constexpr int kChains = kKeys * kHeads;
-  constexpr int kPadded = (kChains + 3) / 4 * 4;
-  Lanes acc[kPadded];
-#pragma GCC unroll 32
-  for (Lanes& chain : acc) chain = zero();
-  std::int64_t k = 0;
-  for (; k + kLanes <= head_dim; k += kLanes) {
+inline void score_step(const unsigned char* const* keys, std::int64_t k, const float* q,
+                       std::int64_t head_dim, Lanes* acc) {
+  if constexpr (kBlocked<Format>) {
+#pragma GCC unroll 8
+    for (int r = 0; r < kKeys; ++r) {
+      Lanes key[kBlockVectors];
+      Format::widen(keys[r] + bytes_of<Format>(k), key);
+#pragma GCC unroll 4
+      for (int v = 0; v < kBlockVectors; ++v) {
+#pragma GCC unroll 8
+        for (int h = 0; h < kHeads; ++h) {
+          const Lanes query = load(q + h * head_dim + k + v * kLanes);
+          acc[h * kKeys + r] = fma(key[v], query, acc[h * kKeys + r]);
+        }
+      }
+    }
+  } else {
     Lanes key[kKeys];
 #pragma GCC unroll 8
     for (int r = 0; r < kKeys; ++r) key[r] = Format::widen(keys[r] + bytes_of<Format>(k));
@@ -90,10 +99,25 @@ inline void score_tile(const unsigned char* const* keys, const float* q, std::in
       }
     }
   }
-  if (k < head_dim) {
+}
+
+// dots[h * kKeys + r] = q[h] . keys[r]
+template <class Format, int kKeys, int kHeads>
+inline void score_tile(const unsigned char* const* keys, const float* q, std::int64_t head_dim,
+                       float* dots) {
+  constexpr int kChains = kKeys * kHeads;
+  constexpr int kPadded = (kChains + 3) / 4 * 4;
+  Lanes acc[kPadded];
+#pragma GCC unroll 32
+  for (Lanes& chain : acc) chain = zero();
+  std::int64_t k = 0;
+  for (; k + Format::kColumns <= head_dim; k += Format::kColumns) {
+    score_step<Format, kKeys, kHeads>(keys, k, q, head_dim, acc);
+  }
+  if constexpr (!kBlocked<Format>) {
     const int rest = static_cast<int>(head_dim - k);
 #pragma GCC unroll 8
-    for (int r = 0; r < kKeys; ++r) {
+    for (int r = 0; r < kKeys && rest > 0; ++r) {
       const Lanes key = Format::widen(keys[r] + bytes_of<Format>(k), rest);
 #pragma GCC unroll 8
       for (int h = 0; h < kHeads; ++h) {
@@ -138,12 +162,31 @@ struct Weighted {
   std::int64_t head_dim;
 };
 
-// out = out * factor + weights . values, in kVectors vectors of columns from one column on; with
-// kVectors = 1 the vector may be a part, of n columns.
-template <class Format, int kHeads, int kVectors>
+// kVectors vectors of a row from one column on: of single elements, of whole blocks, or of a part
+// of a block that begins with its vector kPart.
+template <class Format, int kVectors, int kPart>
+inline void widen_vectors(const unsigned char* row, std::int64_t column, Lanes (&out)[kVectors]) {
+  if constexpr (kBlocked<Format>) {
+    constexpr int kUsed = kVectors < kBlockVectors ? kVectors : kBlockVectors;
+#pragma GCC unroll 8
+    for (int b = 0; b < kVectors / kUsed; ++b) {
+      Lanes block[kBlockVectors];
+      Format::widen(row + bytes_of<Format>(column - kPart * kLanes + b * kQuantBlock), block);
+#pragma GCC unroll 8
+      for (int v = 0; v < kUsed; ++v) out[b * kUsed + v] = block[kPart + v];
+    }
+  } else {
+#pragma GCC unroll 8
+    for (int v = 0; v < kVectors; ++v) {
+      out[v] = Format::widen(row + bytes_of<Format>(column + v * kLanes));
+    }
+  }
+}
+
+// out = out * factor + weights . values, in kVectors vectors of columns from one column on.
+template <class Format, int kHeads, int kVectors, int kPart>
 inline void value_tile(const Strip& values, std::int64_t tokens, const Weighted& to,
-                       std::int64_t column, int n) {
-  static_assert(!kBlocked<Format>);
+                       std::int64_t column) {
   Lanes acc[kHeads][kVectors];
   float* out = to.out + column;
 #pragma GCC unroll 8
@@ -151,18 +194,13 @@ inline void value_tile(const Strip& values, std::int64_t tokens, const Weighted&
     const Lanes factor = broadcast(to.factors[h]);
 #pragma GCC unroll 8
     for (int v = 0; v < kVectors; ++v) {
-      const float* old = out + h * to.head_dim + v * kLanes;
-      acc[h][v] = mul(kVectors > 1 ? load(old) : load(old, n), factor);
+      acc[h][v] = mul(load(out + h * to.head_dim + v * kLanes), factor);
     }
   }
-  const unsigned char* row = values.rows + bytes_of<Format>(column);
+  const unsigned char* row = values.rows;
   for (std::int64_t j = 0; j < tokens; ++j, row += values.row_bytes) {
     Lanes value[kVectors];
-#pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      const unsigned char* at = row + v * Format::kBytes;
-      value[v] = kVectors > 1 ? Format::widen(at) : Format::widen(at, n);
-    }
+    widen_vectors<Format, kVectors, kPart>(row, column, value);
 #pragma GCC unroll 8
     for (int h = 0; h < kHeads; ++h) {
       const Lanes weight = broadcast(to.weights[h * to.weight_stride + j]);
@@ -173,27 +211,53 @@ inline void value_tile(const Strip& values, std::int64_t tokens, const Weighted&
 #pragma GCC unroll 8
   for (int h = 0; h < kHeads; ++h) {
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) {
-      float* at = out + h * to.head_dim + v * kLanes;
-      kVectors > 1 ? store(at, acc[h][v]) : store(at, acc[h][v], n);
-    }
+    for (int v = 0; v < kVectors; ++v) store(out + h * to.head_dim + v * kLanes, acc[h][v]);
   }
 }
 
-// The columns from one on, in tiles of kVectors vectors, then of half as many, then one by one.
+// The same for the last n < kLanes columns.
+template <class Format, int kHeads>
+inline void value_rest(const Strip& values, std::int64_t tokens, const Weighted& to,
+                       std::int64_t column, int n) {
+  for (int h = 0; h < kHeads; ++h) {
+    float* out = to.out + h * to.head_dim + column;
+    const float* weights = to.weights + h * to.weight_stride;
+    Lanes acc = mul(load(out, n), broadcast(to.factors[h]));
+    const unsigned char* at = values.rows + bytes_of<Format>(column);
+    for (std::int64_t j = 0; j < tokens; ++j, at += values.row_bytes) {
+      acc = fma(broadcast(weights[j]), Format::widen(at, n), acc);
+    }
+    store(out, acc, n);
+  }
+}
+
+// The columns from one on, in tiles of kVectors vectors, then of half as many, then the rest. Parts
+// of a block take turns.
 template <class Format, int kHeads, int kVectors>
 [[gnu::noinline]] void value_columns(const Strip& values, std::int64_t tokens, const Weighted& to,
                                      std::int64_t column) {
-  for (; column + kVectors * kLanes <= to.head_dim; column += kVectors * kLanes) {
+  constexpr bool kParts = kBlocked<Format> && kVectors < kBlockVectors;
+  constexpr int kStepVectors = kParts ? kBlockVectors : kVectors;
+  constexpr int kStep = kStepVectors * kLanes;
+  for (; column + kStep <= to.head_dim; column += kStep) {
     values.fetch_ahead(tokens * bytes_of<Format>(column),
-                       tokens * bytes_of<Format>(column + kVectors * kLanes));
-    value_tile<Format, kHeads, kVectors>(values, tokens, to, column, kLanes);
+                       tokens * bytes_of<Format>(column + kStep));
+    value_tile<Format, kHeads, kVectors, 0>(values, tokens, to, column);
+    if constexpr (kParts) {
+      static_assert(2 * kVectors == kBlockVectors);
+      value_tile<Format, kHeads, kVectors, kVectors>(values, tokens, to,
+                                                     column + kVectors * kLanes);
+    }
   }
-  if constexpr (kVectors > 1) {
+  if constexpr (kBlocked<Format>) {
+    if constexpr (kVectors > kBlockVectors) {
+      value_columns<Format, kHeads, kVectors / 2>(values, tokens, to, column);
+    }
+  } else if constexpr (kVectors > 1) {
     value_columns<Format, kHeads, kVectors / 2>(values, tokens, to, column);
   } else if (column < to.head_dim) {
     const int rest = static_cast<int>(to.head_dim - column);
-    value_tile<Format, kHeads, 1>(values, tokens, to, column, rest);
+    value_rest<Format, kHeads>(values, tokens, to, column, rest);
   }
 }
 
