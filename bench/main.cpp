@@ -263,8 +263,9 @@ int main(int argc, char** argv) {
   app.add_option("-r,--rounds", options.rounds, "measurements of everything [5]")
       ->check(CLI::Range(1, 1000))
       ->type_name("");
-  app.add_option("--kv-type", options.kv_type, "precision of the KV cache: auto, f32, f16, bf16")
-      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16"}))
+  app.add_option("--kv-type", options.kv_type,
+                 "precision of the KV cache: auto, f32, f16, bf16, q8_0, q4_0")
+      ->check(CLI::IsMember({"auto", "f32", "f16", "bf16", "q8_0", "q4_0"}))
       ->type_name("");
   app.add_option("--cpu-tier", options.tier, "best kernels to use: auto, amx, avx512, avx2, ref")
       ->envname("HEARTH_CPU_TIER")

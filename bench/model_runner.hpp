@@ -35,7 +35,7 @@ class ModelRunner {
   struct Settings {
     std::string path;
     std::uint32_t context = 0;  // longest sequence that will be asked for, tokens
-    KvType kv_type = KvType::automatic;
+    KvType kv_type = {};
     std::uint32_t cpu_features = 0;
     std::uint64_t kv_bytes = 0;
   };

@@ -217,10 +217,12 @@ const std::vector<Setting>& settings() {
          HEARTH_TRY(config.preload, parse_choice("preload", raw, {"all", "none"}));
          return {};
        }},
-      {"kv-type", "precision of the KV cache: auto (f32 for F32 models, else f16), f32, f16, bf16",
+      {"kv-type",
+       "precision of the KV cache: auto (f32 for F32 models, else f16), f32, f16, bf16, q8_0, q4_0",
        [] { return std::string("auto"); },
        [](const RawSetting& raw, Config& config) -> Status {
-         HEARTH_TRY(config.kv_type, parse_choice("kv-type", raw, {"auto", "f32", "f16", "bf16"}));
+         HEARTH_TRY(config.kv_type,
+                    parse_choice("kv-type", raw, {"auto", "f32", "f16", "bf16", "q8_0", "q4_0"}));
          return {};
        }},
       {"device", "where to compute: auto, cpu", [] { return std::string("auto"); },

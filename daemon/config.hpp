@@ -35,7 +35,7 @@ struct Config {
   std::uint64_t model_bytes = 0;    // budget of all weights in memory together
   std::int64_t keep_alive_s = -1;   // how long an idle model stays in memory; -1: for ever
   std::string preload;              // all, none: what is loaded at the start
-  std::string kv_type;              // auto, f32, f16, bf16
+  std::string kv_type;              // auto, f32, f16, bf16, q8_0, q4_0
   std::string device;               // auto, cpu
   std::uint32_t cpu_features = 0;   // those of the CPU's tier: auto, amx, avx512, avx2, ref
   std::string log_level;            // debug, info, warning, error

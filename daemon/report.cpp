@@ -21,12 +21,7 @@ double seconds_since(std::int64_t begin_ns) {
 }
 
 const char* kv_type_name(std::uint32_t format) {
-  switch (static_cast<kernels::KvFormat>(format)) {
-    case kernels::KvFormat::f32: return "f32";
-    case kernels::KvFormat::f16: return "f16";
-    case kernels::KvFormat::bf16: return "bf16";
-  }
-  return "?";
+  return kernels::kv_format_info(static_cast<kernels::KvFormat>(format)).name;
 }
 
 const char* verb_name(hearth_verb verb) {

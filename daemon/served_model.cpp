@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "common/checked.hpp"
 #include "daemon/log.hpp"
 
 namespace hearth {
@@ -94,8 +95,10 @@ std::uint64_t ServedModel::context_bytes() const {
   const std::uint64_t equal_share = services_->kv_budget->limit() / services_->model_count;
   const std::uint64_t tokens =
       (options.context != 0 ? options.context : facts().context_length) + options.page_tokens;
-  const bool narrow = options.kv_type == KvType::f16 || options.kv_type == KvType::bf16;
-  const std::uint64_t bytes = facts().kv_bytes(tokens, narrow ? 2 : 4);
+  const auto format = options.kv_type.value_or(kernels::KvFormat::f32);
+  const std::uint64_t values = facts().kv_bytes(tokens, /*value_bytes=*/1);
+  const auto bytes = static_cast<std::uint64_t>(
+      kernels::kv_bytes(format, static_cast<std::int64_t>(align_up<std::uint64_t>(values, 32))));
   constexpr std::uint64_t kTables = 4u << 20;
   return facts().kv_values == 0 ? equal_share : std::min(equal_share, bytes / 8 * 9 + kTables);
 }

@@ -67,10 +67,10 @@ Status open_pages(const EngineOptions& options, const cache::SegmentStore& store
 }  // namespace
 
 KvType kv_type_of(std::string_view name) {
-  if (name == "f32") return KvType::f32;
-  if (name == "f16") return KvType::f16;
-  if (name == "bf16") return KvType::bf16;
-  return KvType::automatic;
+  for (int format = 0; format < kernels::kKvFormatCount; ++format) {
+    if (name == kernels::kKvFormats[format].name) return static_cast<kernels::KvFormat>(format);
+  }
+  return {};
 }
 
 Result<std::uint32_t> features_of_tier(std::string_view tier) {
@@ -84,15 +84,25 @@ Result<std::uint32_t> features_of_tier(std::string_view tier) {
   return Error{Code::CONFIG, fmt::format("this system has no {}, only {}", tier, possible)};
 }
 
-kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table) {
-  switch (type) {
-    case KvType::f32: return kernels::KvFormat::f32;
-    case KvType::f16: return kernels::KvFormat::f16;
-    case KvType::bf16: return kernels::KvFormat::bf16;
-    case KvType::automatic: break;
+Result<kernels::KvFormat> choose_kv_format(KvType type, const LayerTable& table) {
+  if (!type) {
+    return table.embedding.format == kernels::WeightFormat::f32 ? kernels::KvFormat::f32
+                                                                : kernels::KvFormat::f16;
   }
-  return table.embedding.format == kernels::WeightFormat::f32 ? kernels::KvFormat::f32
-                                                              : kernels::KvFormat::f16;
+  const kernels::KvFormatInfo& info = kernels::kv_format_info(*type);
+  for (const Layer& layer : table.layers) {
+    for (const Branch& branch : layer.branches) {
+      for (const Mixer& mixer : branch.mixers) {
+        const auto* attention = std::get_if<FullAttention>(&mixer);
+        if (attention == nullptr || attention->head_dim % info.block_elements == 0) continue;
+        return Error{Code::CONFIG,
+                     fmt::format("kv-type: {} has blocks of {} elements, the heads of this model "
+                                 "have {}: choose f16, bf16 or f32",
+                                 info.name, info.block_elements, attention->head_dim)};
+      }
+    }
+  }
+  return *type;
 }
 
 struct Engine::Loaded {
@@ -213,7 +223,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       options_.context != 0 ? options_.context : static_cast<std::uint32_t>(table.context_length);
   loaded->context = std::min(loaded->context, kPromptTokensMax);
 
-  Plan plan = compile_plan(table, choose_kv_format(options_.kv_type, table), options_.page_tokens);
+  HEARTH_TRY(const kernels::KvFormat kv_format, choose_kv_format(options_.kv_type, table));
+  Plan plan = compile_plan(table, kv_format, options_.page_tokens);
   const KvGeometry kv = plan.kv;
   const cache::SegmentGeometry geometry = {
       .fingerprint = fingerprint,

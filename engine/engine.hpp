@@ -20,6 +20,7 @@
 #include "cache/page_key.hpp"
 #include "cache/segment_store.hpp"
 #include "common/message_ring.hpp"
+#include "common/result.hpp"
 #include "engine/messages.hpp"
 #include "engine/notice_writer.hpp"
 #include "engine/rope.hpp"
@@ -30,13 +31,14 @@
 
 namespace hearth {
 
-// Precision of keys and values: "auto" is f32 for models whose matrices are F32, else f16.
-enum class KvType : std::uint8_t { automatic, f32, f16, bf16 };
+// Precision of keys and values; nothing is "auto": f32 for models whose matrices are F32, else f16.
+using KvType = std::optional<kernels::KvFormat>;
 
-// What a setting's text means: "f32", "f16", "bf16"; anything else is automatic.
+// What a setting's text means: the name of a format; anything else is automatic.
 KvType kv_type_of(std::string_view name);
 struct LayerTable;
-kernels::KvFormat choose_kv_format(KvType type, const LayerTable& table);
+// CONFIG: the model's heads are no whole blocks of the format.
+Result<kernels::KvFormat> choose_kv_format(KvType type, const LayerTable& table);
 
 // The features that the kernels of a tier may use: one of kernels::tiers() by name, or "auto", the
 // best that this CPU has.  Errors: CONFIG (this CPU lacks it; the message says what it has).
@@ -50,7 +52,7 @@ struct EngineOptions {
   std::uint32_t context = 0;         // longest sequence, tokens; 0: what the model was trained for
   std::uint32_t page_tokens = 32;    // power of two
   std::uint32_t sequences_max = 64;  // that run at a time
-  KvType kv_type = KvType::automatic;
+  KvType kv_type;
   RopeOverride rope = {};            // instead of what the model file says
   std::uint32_t cpu_features = 0;    // kernels that may be used
   cache::Digest master_secret = {};  // root of all namespaces' secrets

@@ -11,6 +11,7 @@ namespace {
 constexpr std::int64_t kItemBytes = 32 << 10;
 // Up to so many rows every worker prepares inputs for itself.
 constexpr std::int64_t kPrivateRows = 2;
+constexpr std::int64_t kAttentionHeads = 128;  // of a tile: what stays in L2 with a page
 
 std::int64_t blocks_of(std::int64_t width) {
   return (width + kernels::kActivationCols - 1) / kernels::kActivationCols;
@@ -27,15 +28,6 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
       limits_(limits),
       work_([this](int worker) { walk(worker); }),
       cursors_(plan_.ops.size() * static_cast<std::size_t>(pool->size())) {
-  const auto take = [this]<class T>(AlignedBuffer<T>& buffer, std::int64_t rows,
-                                    std::int64_t width) {
-    buffer = AlignedBuffer<T>(static_cast<std::size_t>(rows * width));
-    buffer_bytes_ += static_cast<std::uint64_t>(rows * width) * sizeof(T);
-  };
-  const auto take_input = [&](InputRoom& room, std::int64_t rows, std::int64_t width) {
-    take(room.floats, rows, width);
-    take(room.blocks, rows, blocks_of(width));
-  };
   for (int i = 0; i < kBufferCount; ++i) {
     take(buffers_[i], limits_.rows_max, plan_.widths[static_cast<std::size_t>(i)]);
   }
@@ -49,15 +41,46 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
   take_input(inputs_.emplace_back(), limits_.rows_max, plan_.input_width);
   take_input(head_input_, limits_.logit_rows_max, table_->hidden);
   take(logits_, limits_.logit_rows_max, table_->vocab);
-  std::int64_t group_max = 0;
+  reserve_attention();
+  logit_rows_.reserve(static_cast<std::size_t>(limits_.logit_rows_max));
+}
+
+// One tiling serves all layers, so that it is made for the largest groups.
+void Executor::reserve_attention() {
+  std::int64_t group_max = 1, kv_heads_max = 0, head_dim_max = 0, part_floats = 0;
   for (const Op& op : plan_.ops) {
     const auto* attend = std::get_if<AttendOp>(&op);
-    if (attend) group_max = std::max(group_max, attend->heads / attend->kv_heads);
+    if (!attend) continue;
+    group_max = std::max(group_max, attend->heads / attend->kv_heads);
+    kv_heads_max = std::max(kv_heads_max, attend->kv_heads);
+    head_dim_max = std::max(head_dim_max, attend->head_dim);
+    part_floats =
+        std::max(part_floats, kernels::attention_state_floats(attend->heads, attend->head_dim));
   }
+  const std::int64_t tile_rows = std::clamp<std::int64_t>(
+      kAttentionHeads / group_max, 1,
+      std::min<std::int64_t>(kernels::kAttentionRows, plan_.kv.page_tokens));
+  tiling_ = AttentionTiling(limits_.rows_max, plan_.kv.page_tokens, tile_rows);
+  const std::int64_t heads = tile_rows * group_max;
   for (int worker = 0; worker < pool_->size(); ++worker) {
-    take(scratch_.emplace_back(), group_max, plan_.kv.page_tokens + 2);
+    take(scratch_.emplace_back(), 1,
+         kernels::attention_state_floats(heads, head_dim_max) +
+             kernels::attention_scratch_floats(heads, head_dim_max, plan_.kv.page_tokens));
   }
-  logit_rows_.reserve(static_cast<std::size_t>(limits_.logit_rows_max));
+  take(parts_, kAttentionParts, part_floats);
+  parts_done_ = std::vector<std::atomic<std::int32_t>>(
+      static_cast<std::size_t>(kAttentionParts / 2 * kv_heads_max));
+}
+
+template <class T>
+void Executor::take(AlignedBuffer<T>& buffer, std::int64_t rows, std::int64_t width) {
+  buffer = AlignedBuffer<T>(static_cast<std::size_t>(rows * width));
+  buffer_bytes_ += static_cast<std::uint64_t>(rows * width) * sizeof(T);
+}
+
+void Executor::take_input(InputRoom& room, std::int64_t rows, std::int64_t width) {
+  take(room.floats, rows, width);
+  take(room.blocks, rows, blocks_of(width));
 }
 
 bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up) {
@@ -71,6 +94,8 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
     wants_logits_ |= output == RowOutput::logits;
   }
   assert(std::ssize(logit_rows_) <= limits_.logit_rows_max);
+  tiling_.cut(rows);
+  for (std::atomic<std::int32_t>& done : parts_done_) done.store(0, std::memory_order_relaxed);
   for (Cursor& cursor : cursors_) cursor.next.store(0, std::memory_order_relaxed);
   give_up_ = give_up;
   given_up_at_.store(plan_.ops.size(), std::memory_order_relaxed);
@@ -148,7 +173,9 @@ std::int64_t Executor::items(const Op& op) const {
     for (const LinearPart& part : linear->parts) count += items_of(part.linear.weight);
     return count;
   }
-  if (const auto* attend = std::get_if<AttendOp>(&op)) return rows * attend->kv_heads;
+  if (const auto* attend = std::get_if<AttendOp>(&op)) {
+    return std::ssize(tiling_.pieces()) * attend->kv_heads;
+  }
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
     return wants_logits_ ? items_of(head->head.weight) : 0;
@@ -294,26 +321,61 @@ void Executor::compute(const StoreKvOp& op, std::int64_t row, int /*worker*/) {
   }
 }
 
+// One piece of the tiling for one KV head.
 void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
-  const std::int64_t row = item / op.kv_heads;
+  const AttentionPiece& piece = tiling_.pieces()[static_cast<std::size_t>(item / op.kv_heads)];
+  const AttentionTile& tile = tiling_.tiles()[static_cast<std::size_t>(piece.tile)];
+  const bool spread = tile.spread >= 0;
   const std::int64_t kv_head = item % op.kv_heads;
-  const BatchRow& input = rows_[static_cast<std::size_t>(row)];
+  const std::int64_t group = op.heads / op.kv_heads;
+  const std::int64_t state_floats = kernels::attention_state_floats(tile.rows * group, op.head_dim);
+  float* scratch = scratch_[static_cast<std::size_t>(worker)].data();
+  float* states = spread ? parts_of(op, tile, kv_head) : scratch;
+  const BatchRow& row = rows_[static_cast<std::size_t>(tile.row)];
   const KvLayer& layer = plan_.kv.layers[static_cast<std::size_t>(op.kv_layer)];
   const std::int64_t strip = plan_.kv.strip_bytes(layer);
-  const std::int64_t group = op.heads / op.kv_heads;
-  const std::int64_t first = kv_head * group * op.head_dim;
+  const std::int64_t begin = piece.split * kernels::kAttentionSplit;
+  const std::int64_t end = row.position + tile.rows;
   kernels_.attention[static_cast<std::size_t>(plan_.kv.format)](
-      {.q = row_of(Buffer::q, row) + first,
-       .out = row_of(Buffer::attended, row) + first,
-       .pages = input.pages,
+      {.q = row_of(Buffer::q, tile.row) + kv_head * group * op.head_dim,
+       .q_stride = width(Buffer::q),
+       .pages = row.pages,
        .k_offset = layer.k_offset + kv_head * strip,
        .v_offset = layer.v_offset + kv_head * strip,
        .page_tokens = plan_.kv.page_tokens,
-       .tokens = input.position + 1,
+       .position = row.position,
+       .rows = tile.rows,
+       .begin = begin,
+       .end = spread ? std::min(end, begin + kernels::kAttentionSplit) : end,
        .group = group,
        .head_dim = op.head_dim,
        .scale = op.scale,
-       .scratch = scratch_[static_cast<std::size_t>(worker)].data()});
+       .state = states + piece.split * state_floats,
+       .scratch = scratch + state_floats});
+  if (spread && !was_last_part(op, tile, kv_head)) return;
+  kernels_.attention_merge(
+      {.states = states,
+       .count = spread ? tile.splits : 1,
+       .rows = tile.rows,
+       .group = group,
+       .head_dim = op.head_dim,
+       .out = row_of(Buffer::attended, tile.row) + kv_head * group * op.head_dim,
+       .out_stride = width(Buffer::attended)});
+}
+
+// The states of a spread tile for one KV head: [splits, attention_state_floats()].
+float* Executor::parts_of(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head) {
+  const std::int64_t group = op.heads / op.kv_heads;
+  return parts_.data() + tile.part * kernels::attention_state_floats(op.heads, op.head_dim) +
+         kv_head * tile.splits * kernels::attention_state_floats(tile.rows * group, op.head_dim);
+}
+
+// A piece of a spread tile is done.  True for the last one: it sees what the others wrote.
+bool Executor::was_last_part(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head) {
+  auto& done = parts_done_[static_cast<std::size_t>(tile.spread * op.kv_heads + kv_head)];
+  if (done.fetch_add(1, std::memory_order_acq_rel) + 1 < tile.splits) return false;
+  done.store(0, std::memory_order_relaxed);  // for the next layer, behind a barrier
+  return true;
 }
 
 void Executor::compute(const HeadNormOp& op, std::int64_t i, int /*worker*/) {

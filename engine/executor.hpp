@@ -15,28 +15,13 @@
 #include <vector>
 
 #include "engine/aligned_buffer.hpp"
+#include "engine/attention_tiling.hpp"
+#include "engine/batch.hpp"
 #include "engine/plan.hpp"
-#include "engine/tokenizer/vocabulary.hpp"
 #include "engine/worker_pool.hpp"
 #include "kernels/kernels.hpp"
 
 namespace hearth {
-
-// What a row gives beyond its keys and values.
-enum class RowOutput : std::uint8_t {
-  none,
-  hidden,  // the last layer's, normed
-  logits,
-};
-
-// One row of a batch.  Rows of one sequence stand in rising order of position; the rows before a
-// position are in its pages already or earlier in the same batch.
-struct BatchRow {
-  TokenId token;            // inside the vocabulary
-  std::int32_t position;    // >= 0
-  std::byte* const* pages;  // payloads of the sequence's pages, position included
-  RowOutput output;
-};
 
 class Executor {
  public:
@@ -82,6 +67,10 @@ class Executor {
     std::atomic<std::int64_t> next;
   };
 
+  template <class T>
+  void take(AlignedBuffer<T>& buffer, std::int64_t rows, std::int64_t width);
+  void take_input(InputRoom& room, std::int64_t rows, std::int64_t width);
+  void reserve_attention();
   void walk(int worker);
   std::int64_t items(const Op& op) const;
   std::optional<std::int64_t> take_item(std::size_t op, std::int64_t count, int worker);
@@ -94,6 +83,8 @@ class Executor {
   void compute_gated(const LinearOp& op, const Input& input, std::int64_t item);
   void compute(const StoreKvOp& op, std::int64_t row, int worker);
   void compute(const AttendOp& op, std::int64_t item, int worker);
+  float* parts_of(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
+  bool was_last_part(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
   void compute(const HeadNormOp& op, std::int64_t i, int worker);
   void compute(const HeadOp& op, std::int64_t item, int worker);
   void normalize(const RmsNorm& norm, const float* from, float* to) const;
@@ -118,13 +109,16 @@ class Executor {
   std::vector<AlignedBuffer<float>> cos_, sin_;  // per rope: [rows_max, pairs]
   InputRoom head_input_;                         // [logit_rows_max, hidden]
   AlignedBuffer<float> logits_;                  // [logit_rows_max, vocab]
-  std::vector<AlignedBuffer<float>> scratch_;    // per worker, for attention
-  std::vector<std::int64_t> logit_rows_;         // rows of the batch with an output
-  bool wants_logits_ = false;                    // one of them is logits
-  std::vector<Cursor> cursors_;                  // [ops, workers]
-  std::span<const BatchRow> rows_;               // of the current batch
-  const std::atomic<bool>* give_up_ = nullptr;   // the caller's, for the current batch
-  std::atomic<std::size_t> given_up_at_{0};      // op; the number of ops: not given up
+  AttentionTiling tiling_;                       // of the current batch
+  std::vector<AlignedBuffer<float>> scratch_;    // per worker: a tile's state, then scratch
+  AlignedBuffer<float> parts_;                   // [kAttentionParts, floats of a row's states]
+  std::vector<std::atomic<std::int32_t>> parts_done_;  // per spread tile and KV head
+  std::vector<std::int64_t> logit_rows_;               // rows of the batch with an output
+  bool wants_logits_ = false;                          // one of them is logits
+  std::vector<Cursor> cursors_;                        // [ops, workers]
+  std::span<const BatchRow> rows_;                     // of the current batch
+  const std::atomic<bool>* give_up_ = nullptr;         // the caller's, for the current batch
+  std::atomic<std::size_t> given_up_at_{0};            // op; the number of ops: not given up
   std::uint64_t rows_forwarded_ = 0;
   std::uint64_t buffer_bytes_ = 0;
 };

@@ -93,7 +93,7 @@ struct KvGeometry {
 
   // Bytes of one head's strip: [page_tokens, head_dim].
   std::int64_t strip_bytes(const KvLayer& layer) const {
-    return page_tokens * layer.head_dim * kernels::kv_element_bytes(format);
+    return page_tokens * kernels::kv_bytes(format, layer.head_dim);
   }
 };
 

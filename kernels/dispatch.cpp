@@ -80,34 +80,50 @@ constexpr Entry<RopeFn> kRope[] = {
 
 constexpr Entry<KvStoreFn, KvFormat> kKvStore[] = {
 #if defined(HEARTH_HAVE_AVX512)
-    {"kv_store_f32_avx512", KvFormat::f32, kAvx512, kv_store_f32_avx512},
-    {"kv_store_f16_avx512", KvFormat::f16, kAvx512, kv_store_f16_avx512},
-    {"kv_store_bf16_avx512", KvFormat::bf16, kAvx512, kv_store_bf16_avx512},
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"kv_store_" #format "_avx512", KvFormat::format, kAvx512, kv_store_##format##_avx512},
+    HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
 #if defined(HEARTH_HAVE_AVX2)
-    {"kv_store_f32_avx2", KvFormat::f32, kAvx2, kv_store_f32_avx2},
-    {"kv_store_f16_avx2", KvFormat::f16, kAvx2, kv_store_f16_avx2},
-    {"kv_store_bf16_avx2", KvFormat::bf16, kAvx2, kv_store_bf16_avx2},
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"kv_store_" #format "_avx2", KvFormat::format, kAvx2, kv_store_##format##_avx2},
+        HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
-    {"kv_store_f32_ref", KvFormat::f32, kNothing, kv_store_f32_ref},
-    {"kv_store_f16_ref", KvFormat::f16, kNothing, kv_store_f16_ref},
-    {"kv_store_bf16_ref", KvFormat::bf16, kNothing, kv_store_bf16_ref},
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"kv_store_" #format "_ref", KvFormat::format, kNothing, kv_store_##format##_ref},
+            HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 };
 
 constexpr Entry<AttentionFn, KvFormat> kAttention[] = {
 #if defined(HEARTH_HAVE_AVX512)
-    {"attention_f32_avx512", KvFormat::f32, kAvx512, attention_f32_avx512},
-    {"attention_f16_avx512", KvFormat::f16, kAvx512, attention_f16_avx512},
-    {"attention_bf16_avx512", KvFormat::bf16, kAvx512, attention_bf16_avx512},
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"attention_" #format "_avx512", KvFormat::format, kAvx512, attention_##format##_avx512},
+    HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
 #if defined(HEARTH_HAVE_AVX2)
-    {"attention_f32_avx2", KvFormat::f32, kAvx2, attention_f32_avx2},
-    {"attention_f16_avx2", KvFormat::f16, kAvx2, attention_f16_avx2},
-    {"attention_bf16_avx2", KvFormat::bf16, kAvx2, attention_bf16_avx2},
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"attention_" #format "_avx2", KvFormat::format, kAvx2, attention_##format##_avx2},
+        HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
 #endif
-    {"attention_f32_ref", KvFormat::f32, kNothing, attention_f32_ref},
-    {"attention_f16_ref", KvFormat::f16, kNothing, attention_f16_ref},
-    {"attention_bf16_ref", KvFormat::bf16, kNothing, attention_bf16_ref},
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"attention_" #format "_ref", KvFormat::format, kNothing, attention_##format##_ref},
+            HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+};
+
+constexpr Entry<AttentionMergeFn> kAttentionMerge[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"attention_merge_avx512", 0, kAvx512, attention_merge_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"attention_merge_avx2", 0, kAvx2, attention_merge_avx2},
+#endif
+    {"attention_merge_ref", 0, kNothing, attention_merge_ref},
 };
 
 constexpr Entry<SwigluFn> kSwiglu[] = {
@@ -178,6 +194,7 @@ static_assert(always_has_one(kRmsNorm, 1));
 static_assert(always_has_one(kRope, 1));
 static_assert(always_has_one(kKvStore, kKvFormatCount));
 static_assert(always_has_one(kAttention, kKvFormatCount));
+static_assert(always_has_one(kAttentionMerge, 1));
 static_assert(always_has_one(kSwiglu, 1));
 static_assert(always_has_one(kScan, 1));
 static_assert(always_has_one(kReadProbe, 1));
@@ -228,6 +245,9 @@ Table<Entry<KvStoreFn, KvFormat>> kv_store_table() {
 Table<Entry<AttentionFn, KvFormat>> attention_table() {
   return whole(kAttention);
 }
+Table<Entry<AttentionMergeFn>> attention_merge_table() {
+  return whole(kAttentionMerge);
+}
 Table<Entry<SwigluFn>> swiglu_table() {
   return whole(kSwiglu);
 }
@@ -253,6 +273,7 @@ KernelSet select_kernels(std::uint32_t features) {
   set.quantize_activations = best(kQuantizeActivations, 0, features);
   set.rms_norm = best(kRmsNorm, 0, features);
   set.rope = best(kRope, 0, features);
+  set.attention_merge = best(kAttentionMerge, 0, features);
   set.swiglu = best(kSwiglu, 0, features);
   set.scan = best(kScan, 0, features);
   set.read_probe = best(kReadProbe, 0, features);

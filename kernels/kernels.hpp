@@ -54,9 +54,33 @@ inline constexpr WeightFormatInfo kWeightFormats[] = {
 };
 inline constexpr int kWeightFormatCount = sizeof(kWeightFormats) / sizeof(kWeightFormats[0]);
 
-// How keys and values are stored in a page.
-enum class KvFormat : std::uint8_t { f32, f16, bf16 };
-inline constexpr int kKvFormatCount = 3;
+// How keys and values are stored in a page: X(enumerator, struct in the tiers, elements per block,
+// bytes per block).  Blocks lie along head_dim; the layouts are in quant.h.
+#define HEARTH_KV_FORMATS(X) \
+  X(f32, F32, 1, 4)          \
+  X(f16, F16, 1, 2)          \
+  X(bf16, Bf16, 1, 2)        \
+  X(q8_0, Q8_0, 32, 34)      \
+  X(q4_0, Q4_0, 32, 18)
+
+// The numbers are in the headers of segments: append only.
+enum class KvFormat : std::uint8_t {
+#define HEARTH_ENUMERATOR_(format, type, elements, bytes) format,
+  HEARTH_KV_FORMATS(HEARTH_ENUMERATOR_)
+#undef HEARTH_ENUMERATOR_
+};
+
+struct KvFormatInfo {
+  const char* name;  // "q8_0"
+  int block_elements;
+  int block_bytes;
+};
+inline constexpr KvFormatInfo kKvFormats[] = {
+#define HEARTH_INFO_(format, type, elements, bytes) {#format, elements, bytes},
+    HEARTH_KV_FORMATS(HEARTH_INFO_)
+#undef HEARTH_INFO_
+};
+inline constexpr int kKvFormatCount = sizeof(kKvFormats) / sizeof(kKvFormats[0]);
 
 // Weights per block and bytes per block of a format.
 struct BlockShape {
@@ -67,8 +91,13 @@ constexpr BlockShape block_shape(WeightFormat format) {
   const WeightFormatInfo& info = kWeightFormats[static_cast<int>(format)];
   return {info.block_weights, info.block_bytes};
 }
-constexpr int kv_element_bytes(KvFormat format) {
-  return format == KvFormat::f32 ? 4 : 2;
+constexpr const KvFormatInfo& kv_format_info(KvFormat format) {
+  return kKvFormats[static_cast<int>(format)];
+}
+// Bytes of count elements, a whole number of blocks.
+constexpr std::int64_t kv_bytes(KvFormat format, std::int64_t count) {
+  const KvFormatInfo& info = kv_format_info(format);
+  return count / info.block_elements * info.block_bytes;
 }
 
 // A row of activations in 256 columns: x[k] = scale * q[k], and the sums that zero points and mins
@@ -181,33 +210,75 @@ struct RopeArgs {
 };
 using RopeFn = void (*)(const RopeArgs&);
 
-// kv_store: out[i] = x[i] in the op's KV format, rounded to nearest even; f16 saturates at +-65504.
+// kv_store: out[i] = x[i] in the op's KV format.
+//   f16, bf16: rounded to nearest even; f16 saturates at +-65504
+//   q8_0: d = max |x| / 127 of the block, q = x / d rounded to nearest
+//   q4_0: d = m / -8 where m is the block's x of the largest magnitude, the positive one of
+//         equals; q = x / d rounded to nearest, at most 7; 8 is added
+// The scale is d as stored, in f16.  A block of q8_0 or q4_0 with a NaN or an infinity has no
+// meaning.
 struct KvStoreArgs {
-  const float* x;  // [count]
-  void* out;       // [count] elements of the format, any alignment
-  std::int64_t count;
+  const float* x;      // [count]
+  void* out;           // [count] elements of the format, any alignment
+  std::int64_t count;  // whole blocks
 };
 using KvStoreFn = void (*)(const KvStoreArgs&);
 
-// attention: one token's query heads that share one KV head, over the pages of its sequence.
-//   s[g, j] = scale * q[g] . k[j];  out[g] = sum_j softmax_j(s[g, :]) * v[j],   j in [0, tokens)
+// attention: some rows of one sequence at consecutive positions, each with the query heads that
+// share one KV head, over positions [begin, end) as far as the row sees them, that is up to its
+// own:
+//   s[r, g, j] = scale * q[r, g] . k[j];   state[r, g] = sum_j exp(s[r, g, j] - max_j s) * v[j]
+// with that max and sum_j exp(s - max) for attention_merge.
 //
-// Pages are taken in order, each with one update of a running maximum and sum (the online softmax
-// of Milakov and Gimelshein, 2018), so that the result depends on the position alone.
+// The order of operations of a row depends on its position alone, not on the rows beside it:
+// positions are taken in splits of kAttentionSplit, each from nothing, their states folded in
+// order; within a split the pages in order, each with one update of the running maximum and sum
+// (the online softmax of Milakov and Gimelshein, 2018).  Nor does it depend on how positions are
+// cut into calls, as long as only the first takes more than one split.  What a row does not see
+// has no influence, not even when it is a NaN.
+inline constexpr std::int64_t kAttentionSplit = 512;  // positions
+inline constexpr std::int64_t kAttentionRows = 32;    // of a call, at most
 struct AttentionArgs {
-  const float* q;                 // [group, head_dim]
-  float* out;                     // [group, head_dim]
-  const std::byte* const* pages;  // [ceil(tokens / page_tokens)] payloads
+  const float* q;                 // [rows, q_stride]: of each row [group, head_dim]
+  std::int64_t q_stride;          // floats, >= group * head_dim
+  const std::byte* const* pages;  // payloads of the sequence's pages from position 0 on
   std::int64_t k_offset;          // bytes from a payload to K of this layer and head:
   std::int64_t v_offset;          //   [page_tokens, head_dim] in the op's KV format; V likewise
-  std::int64_t page_tokens;       // tokens per page, 8 .. 256
-  std::int64_t tokens;            // visible positions, >= 1
+  std::int64_t page_tokens;       // positions per page, a power of two, 8 .. 256
+  std::int64_t position;          // of the first row
+  std::int64_t rows;              // all at positions of one page
+  std::int64_t begin;             // a multiple of kAttentionSplit, <= position
+  std::int64_t end;               // position + rows, or a multiple of kAttentionSplit before
   std::int64_t group;             // query heads per KV head
-  std::int64_t head_dim;          // any
+  std::int64_t head_dim;          // any; whole blocks of the op's format
   float scale;
-  float* scratch;  // [group * (page_tokens + 2)]
+  float* state;    // [attention_state_floats(rows * group, head_dim)], written whole
+  float* scratch;  // [attention_scratch_floats(rows * group, head_dim, page_tokens)]
 };
 using AttentionFn = void (*)(const AttentionArgs&);
+
+// A state is [heads, head_dim] sums, then [heads] maxima, then [heads] sums of weights.
+constexpr std::int64_t attention_state_floats(std::int64_t heads, std::int64_t head_dim) {
+  return heads * (head_dim + 2);
+}
+constexpr std::int64_t attention_scratch_floats(std::int64_t heads, std::int64_t head_dim,
+                                                std::int64_t page_tokens) {
+  return heads * (head_dim + page_tokens + 1) + page_tokens * head_dim +
+         attention_state_floats(heads, head_dim);
+}
+
+// attention_merge: what several attention calls for the same rows found, folded in the order of
+// their positions, to out[r, g] = sum_j softmax_j(s[r, g, :]) * v[j].
+struct AttentionMergeArgs {
+  float* states;       // [count, attention_state_floats(rows * group, head_dim)]; changed
+  std::int64_t count;  // >= 1
+  std::int64_t rows;
+  std::int64_t group;
+  std::int64_t head_dim;
+  float* out;               // [rows, out_stride]: of each row [group, head_dim]
+  std::int64_t out_stride;  // floats, >= group * head_dim
+};
+using AttentionMergeFn = void (*)(const AttentionMergeArgs&);
 
 // swiglu: gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
 struct SwigluArgs {
@@ -284,6 +355,7 @@ Table<Entry<RmsNormFn>> rms_norm_table();
 Table<Entry<RopeFn>> rope_table();
 Table<Entry<KvStoreFn, KvFormat>> kv_store_table();
 Table<Entry<AttentionFn, KvFormat>> attention_table();
+Table<Entry<AttentionMergeFn>> attention_merge_table();
 Table<Entry<SwigluFn>> swiglu_table();
 Table<Entry<ScanFn>> scan_table();
 Table<Entry<ReadProbeFn>> read_probe_table();
@@ -297,6 +369,7 @@ struct KernelSet {
   RopeFn rope;
   KvStoreFn kv_store[kKvFormatCount];
   AttentionFn attention[kKvFormatCount];
+  AttentionMergeFn attention_merge;
   SwigluFn swiglu;
   ScanFn scan;
   ReadProbeFn read_probe;

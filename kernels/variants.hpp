@@ -7,16 +7,15 @@
 #define HEARTH_DECLARE_WEIGHT_KERNELS(format, tier) \
   void linear_##format##_##tier(const LinearArgs&);
 
+#define HEARTH_DECLARE_KV_KERNELS(format, tier)        \
+  void kv_store_##format##_##tier(const KvStoreArgs&); \
+  void attention_##format##_##tier(const AttentionArgs&);
+
 #define HEARTH_DECLARE_KERNELS(tier)                                \
   void quantize_activations_##tier(const QuantizeActivationsArgs&); \
   void rms_norm_##tier(const RmsNormArgs&);                         \
   void rope_##tier(const RopeArgs&);                                \
-  void kv_store_f32_##tier(const KvStoreArgs&);                     \
-  void kv_store_f16_##tier(const KvStoreArgs&);                     \
-  void kv_store_bf16_##tier(const KvStoreArgs&);                    \
-  void attention_f32_##tier(const AttentionArgs&);                  \
-  void attention_f16_##tier(const AttentionArgs&);                  \
-  void attention_bf16_##tier(const AttentionArgs&);                 \
+  void attention_merge_##tier(const AttentionMergeArgs&);           \
   void swiglu_##tier(const SwigluArgs&);                            \
   void scan_##tier(const ScanArgs&);
 
@@ -46,6 +45,14 @@ HEARTH_DECLARE_KERNELS(avx512_emulated)  // in tests only
   HEARTH_DECLARE_WEIGHT_KERNELS(format, avx512)                     \
   HEARTH_DECLARE_WEIGHT_KERNELS(format, avx512_emulated)
 HEARTH_WEIGHT_FORMATS(HEARTH_DECLARE_)
+#undef HEARTH_DECLARE_
+
+#define HEARTH_DECLARE_(format, type, elements, bytes) \
+  HEARTH_DECLARE_KV_KERNELS(format, ref)               \
+  HEARTH_DECLARE_KV_KERNELS(format, avx2)              \
+  HEARTH_DECLARE_KV_KERNELS(format, avx512)            \
+  HEARTH_DECLARE_KV_KERNELS(format, avx512_emulated)
+HEARTH_KV_FORMATS(HEARTH_DECLARE_)
 #undef HEARTH_DECLARE_
 
 }  // namespace hearth::kernels

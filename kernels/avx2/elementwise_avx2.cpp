@@ -1,5 +1,4 @@
-// rms_norm, rope, kv_store, swiglu and scan for AVX2: see simd/elementwise.hpp,
-// simd/scan.hpp.
+// rms_norm, rope, swiglu and scan for AVX2: see simd/elementwise.hpp, simd/scan.hpp.
 #include "kernels/avx2/lanes.hpp"
 
 #include "kernels/simd/elementwise.hpp"
@@ -13,15 +12,6 @@ void rms_norm_avx2(const RmsNormArgs& args) {
 }
 void rope_avx2(const RopeArgs& args) {
   rope(args);
-}
-void kv_store_f32_avx2(const KvStoreArgs& args) {
-  kv_store_f32(args);
-}
-void kv_store_f16_avx2(const KvStoreArgs& args) {
-  kv_store_f16(args);
-}
-void kv_store_bf16_avx2(const KvStoreArgs& args) {
-  kv_store_bf16(args);
 }
 void swiglu_avx2(const SwigluArgs& args) {
   swiglu(args);

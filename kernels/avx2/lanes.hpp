@@ -212,6 +212,11 @@ inline Lanes load_twice(const float* p, int n) {
   return _mm256_permutevar8x32_ps(load(p, n), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
 }
 
+// a, from a register: the compiler would read a number with several uses from memory every time.
+inline Lanes in_register(Lanes a) {
+  asm("" : "+x"(a));
+  return a;
+}
 inline void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
 }

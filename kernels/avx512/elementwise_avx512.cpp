@@ -1,5 +1,4 @@
-// rms_norm, rope, kv_store, swiglu and scan for AVX-512: see simd/elementwise.hpp,
-// simd/scan.hpp.
+// rms_norm, rope, swiglu and scan for AVX-512: see simd/elementwise.hpp, simd/scan.hpp.
 #include "kernels/avx512/lanes.hpp"
 
 #include "kernels/simd/elementwise.hpp"
@@ -13,15 +12,6 @@ void HEARTH_AVX512(rms_norm)(const RmsNormArgs& args) {
 }
 void HEARTH_AVX512(rope)(const RopeArgs& args) {
   rope(args);
-}
-void HEARTH_AVX512(kv_store_f32)(const KvStoreArgs& args) {
-  kv_store_f32(args);
-}
-void HEARTH_AVX512(kv_store_f16)(const KvStoreArgs& args) {
-  kv_store_f16(args);
-}
-void HEARTH_AVX512(kv_store_bf16)(const KvStoreArgs& args) {
-  kv_store_bf16(args);
 }
 void HEARTH_AVX512(swiglu)(const SwigluArgs& args) {
   swiglu(args);

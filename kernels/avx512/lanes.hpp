@@ -207,6 +207,13 @@ inline Lanes load_twice(const float* p, int n) {
   return _mm512_permutexvar_ps(twice, load(p, n));
 }
 
+// a, from a register: the compiler would read a number with several uses from memory every time.
+inline Lanes in_register(Lanes a) {
+#if !defined(HEARTH_EMULATE_AVX512)
+  asm("" : "+v"(a));
+#endif
+  return a;
+}
 inline void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
 }

@@ -143,53 +143,81 @@ void linear(WeightFormat format, const LinearArgs& args) {
   }
 }
 
+// A query head's state in the arrays of attention_state_floats().
+struct HeadState {
+  float* out;  // [head_dim]
+  float& max;
+  float& sum;
+};
+HeadState head_state(float* state, std::int64_t heads, std::int64_t head_dim, std::int64_t head) {
+  float* maxima = state + heads * head_dim;
+  return {state + head * head_dim, maxima[head], maxima[heads + head]};
+}
+
 // One page of one head: a step of the online softmax.
 template <class Format>
-void attend_page(const AttentionArgs& args, const unsigned char* payload, std::int64_t tokens,
-                 std::int64_t head) {
+void attend_page(const AttentionArgs& args, const float* q, const unsigned char* payload,
+                 std::int64_t tokens, const HeadState& state) {
   const std::int64_t row_bytes = bytes_of<Format>(args.head_dim);
-  float* scores = args.scratch + head * (args.page_tokens + 2);
-  float& max = scores[args.page_tokens];
-  float& sum = scores[args.page_tokens + 1];
-  float* out = args.out + head * args.head_dim;
-
-  const float old_max = max;
+  float* scores = args.scratch;
+  float* values = scores + args.page_tokens;
+  const float old_max = state.max;
   for (std::int64_t j = 0; j < tokens; ++j) {
     const unsigned char* key = payload + args.k_offset + j * row_bytes;
-    scores[j] = args.scale * dot<Format>(key, args.q + head * args.head_dim, args.head_dim);
-    max = std::fmax(max, scores[j]);
+    scores[j] = args.scale * dot<Format>(key, q, args.head_dim);
+    state.max = std::fmax(state.max, scores[j]);
   }
-  const float factor = std::exp(old_max - max);
-  sum *= factor;
-  for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] *= factor;
+  const float factor = std::exp(old_max - state.max);
+  state.sum *= factor;
+  for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] *= factor;
   for (std::int64_t j = 0; j < tokens; ++j) {
-    const unsigned char* values = payload + args.v_offset + j * row_bytes;
-    const float weight = std::exp(scores[j] - max);
-    sum += weight;
-    for (std::int64_t k = 0; k < args.head_dim; ++k) {
-      float value;
-      Format::widen(values + bytes_of<Format>(k), &value);
-      out[k] += weight * value;
-    }
+    widen_row<Format>(payload + args.v_offset + j * row_bytes, args.head_dim, values);
+    const float weight = std::exp(scores[j] - state.max);
+    state.sum += weight;
+    for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] += weight * values[k];
   }
+}
+
+// One split of one head, which sees positions up to end.
+template <class Format>
+void attend_split(const AttentionArgs& args, const float* q, std::int64_t begin, std::int64_t end,
+                  const HeadState& state) {
+  state.max = -std::numeric_limits<float>::infinity();
+  state.sum = 0.0f;
+  for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] = 0.0f;
+  for (std::int64_t token = begin; token < end; token += args.page_tokens) {
+    const auto* payload =
+        reinterpret_cast<const unsigned char*>(args.pages[token / args.page_tokens]);
+    attend_page<Format>(args, q, payload, std::min(args.page_tokens, end - token), state);
+  }
+}
+
+// to = to and from together, by the greater maximum.
+void fold(const HeadState& to, const HeadState& from, std::int64_t head_dim) {
+  const float max = std::fmax(to.max, from.max);
+  const float keep = std::exp(to.max - max);
+  const float take = std::exp(from.max - max);
+  for (std::int64_t k = 0; k < head_dim; ++k) to.out[k] = to.out[k] * keep + from.out[k] * take;
+  to.sum = to.sum * keep + from.sum * take;
+  to.max = max;
 }
 
 template <class Format>
 void attention(const AttentionArgs& args) {
-  for (std::int64_t head = 0; head < args.group; ++head) {
-    float* out = args.out + head * args.head_dim;
-    float* state = args.scratch + head * (args.page_tokens + 2) + args.page_tokens;
-    state[0] = -std::numeric_limits<float>::infinity();
-    state[1] = 0.0f;
-    for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] = 0.0f;
-
-    for (std::int64_t token = 0; token < args.tokens; token += args.page_tokens) {
-      const std::int64_t rest = args.tokens - token;
-      const auto* payload =
-          reinterpret_cast<const unsigned char*>(args.pages[token / args.page_tokens]);
-      attend_page<Format>(args, payload, rest < args.page_tokens ? rest : args.page_tokens, head);
+  const std::int64_t heads = args.rows * args.group;
+  float* part = args.scratch + args.page_tokens + args.head_dim;
+  for (std::int64_t head = 0; head < heads; ++head) {
+    const std::int64_t row = head / args.group;
+    const float* q = args.q + row * args.q_stride + head % args.group * args.head_dim;
+    const std::int64_t end = std::min(args.end, args.position + row + 1);
+    const HeadState state = head_state(args.state, heads, args.head_dim, head);
+    const HeadState other = head_state(part, 1, args.head_dim, 0);
+    for (std::int64_t begin = args.begin; begin < end; begin += kAttentionSplit) {
+      const bool first = begin == args.begin;
+      attend_split<Format>(args, q, begin, std::min(begin + kAttentionSplit, end),
+                           first ? state : other);
+      if (!first) fold(state, other, args.head_dim);
     }
-    for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] /= state[1];
   }
 }
 
@@ -199,6 +227,49 @@ void store_halves(const KvStoreArgs& args, Half half_from_float) {
   for (std::int64_t i = 0; i < args.count; ++i) {
     const std::uint16_t half = half_from_float(args.x[i]);
     std::memcpy(out + i * sizeof(half), &half, sizeof(half));
+  }
+}
+
+// d = scale, in f16; q[i] = x[i] / d, rounded to nearest and clamped.
+template <class Block>
+void scale_block(const float* x, float scale, float lowest, float highest, Block& block,
+                 int (&q)[kQuantBlock]) {
+  block.d = f16_from_float(scale);
+  const float stored = float_from_f16(block.d);
+  const float inverse = stored == 0.0f ? 0.0f : 1.0f / stored;
+  for (int i = 0; i < kQuantBlock; ++i) {
+    q[i] = static_cast<int>(std::nearbyint(std::fmax(lowest, std::fmin(x[i] * inverse, highest))));
+  }
+}
+
+void quantize(const float* x, BlockQ8_0& block) {
+  float magnitude = 0.0f;
+  for (int i = 0; i < kQuantBlock; ++i) magnitude = std::fmax(magnitude, std::fabs(x[i]));
+  int q[kQuantBlock];
+  scale_block(x, magnitude / 127.0f, -127.0f, 127.0f, block, q);
+  for (int i = 0; i < kQuantBlock; ++i) block.q[i] = static_cast<std::int8_t>(q[i]);
+}
+
+void quantize(const float* x, BlockQ4_0& block) {
+  float max = 0.0f, min = 0.0f;
+  for (int i = 0; i < kQuantBlock; ++i) {
+    max = std::fmax(max, x[i]);
+    min = std::fmin(min, x[i]);
+  }
+  int q[kQuantBlock];
+  scale_block(x, (max >= -min ? max : min) / -8.0f, -8.0f, 7.0f, block, q);
+  for (int i = 0; i < kQuantBlock / 2; ++i) {
+    block.q[i] = static_cast<std::uint8_t>((q[i] + 8) | (q[i + kQuantBlock / 2] + 8) << 4);
+  }
+}
+
+template <class Block>
+void store_blocks(const KvStoreArgs& args) {
+  auto* out = static_cast<std::byte*>(args.out);
+  for (std::int64_t i = 0; i < args.count; i += kQuantBlock, out += sizeof(Block)) {
+    Block block;
+    quantize(args.x + i, block);
+    std::memcpy(out, &block, sizeof(block));
   }
 }
 
@@ -270,14 +341,31 @@ void kv_store_bf16_ref(const KvStoreArgs& args) {
   store_halves(args, bf16_from_float);
 }
 
-void attention_f32_ref(const AttentionArgs& args) {
-  attention<F32>(args);
+void kv_store_q8_0_ref(const KvStoreArgs& args) {
+  store_blocks<BlockQ8_0>(args);
 }
-void attention_f16_ref(const AttentionArgs& args) {
-  attention<F16>(args);
+void kv_store_q4_0_ref(const KvStoreArgs& args) {
+  store_blocks<BlockQ4_0>(args);
 }
-void attention_bf16_ref(const AttentionArgs& args) {
-  attention<Bf16>(args);
+
+#define HEARTH_DEFINE_(format, type, elements, bytes)        \
+  void attention_##format##_ref(const AttentionArgs& args) { \
+    attention<type>(args);                                   \
+  }
+HEARTH_KV_FORMATS(HEARTH_DEFINE_)
+#undef HEARTH_DEFINE_
+
+void attention_merge_ref(const AttentionMergeArgs& args) {
+  const std::int64_t heads = args.rows * args.group;
+  for (std::int64_t head = 0; head < heads; ++head) {
+    const HeadState state = head_state(args.states, heads, args.head_dim, head);
+    for (std::int64_t i = 1; i < args.count; ++i) {
+      float* other = args.states + i * attention_state_floats(heads, args.head_dim);
+      fold(state, head_state(other, heads, args.head_dim, head), args.head_dim);
+    }
+    float* out = args.out + head / args.group * args.out_stride + head % args.group * args.head_dim;
+    for (std::int64_t k = 0; k < args.head_dim; ++k) out[k] = state.out[k] / state.sum;
+  }
 }
 
 void swiglu_ref(const SwigluArgs& args) {

@@ -1,174 +1,280 @@
-// attention for the vector tiers: one token's query heads over the pages of its sequence.
+// attention and attention_merge for the vector tiers: see kernels.hpp.
 //
-// A page's scores are a tile of dot products (dot_tile.hpp), keys by queries; its values are added
-// up in columns of lanes, in ascending tokens.  Every head goes through the same operations
-// whatever the size of its group, and each key and value loaded serves up to kGroupTile heads.
+// A call's query heads (those of all its rows, "heads" below) are laid out one after another in the
+// scratch, and every page is taken for all of them at once: scores, weights, values
+// (attention_tile.hpp).  Where many heads share a page, its keys and then its values are widened to
+// floats first, into scratch that stays in the first-level cache; widening is exact, so that it
+// changes no result.
 //
 // Source: M. Milakov and N. Gimelshein, "Online normalizer calculation for softmax", 2018: a new
-// maximum rescales what was summed so far.
+// maximum rescales what was summed so far.  T. Dao et al., "Flash-Decoding", 2023: splits.
 #pragma once
 
 #include "kernels/kernels.hpp"
-#include "kernels/simd/dot_tile.hpp"
+#include "kernels/simd/attention_tile.hpp"
 #include "kernels/simd/exp.hpp"
 
 namespace hearth::kernels {
 namespace {
 
-constexpr int kGroupTile = 4;
+// So many heads read the page's format itself: widening it once for all of them is faster beyond
+// (Zen 3).
+template <class Format>
+constexpr std::int64_t kDirectHeads = kBlocked<Format> ? kHeadTile : 2 * kHeadTile;
 
-// Lanes of a value's columns that one pass over a page's tokens adds up.
-constexpr int value_vectors(int heads) {
-  return heads <= 2 ? 4 : 2;
+// A call's scratch, and its constants.
+struct Tile {
+  std::int64_t heads;  // rows * group
+  float* q;            // [heads, head_dim]
+  float* scores;       // [heads, page_tokens], then the weights
+  float* factors;      // [heads]
+  float* wide;         // [page_tokens, head_dim]
+  float* part;         // [attention_state_floats]: of the splits after the first
+};
+
+inline Tile tile_of(const AttentionArgs& args) {
+  Tile tile;
+  tile.heads = args.rows * args.group;
+  tile.q = args.scratch;
+  tile.wide = tile.q + tile.heads * args.head_dim;
+  tile.part = tile.wide + args.page_tokens * args.head_dim;
+  tile.scores = tile.part + attention_state_floats(tile.heads, args.head_dim);
+  tile.factors = tile.scores + tile.heads * args.page_tokens;
+  return tile;
+}
+
+// What attention_state_floats() counts.
+struct State {
+  float* out;  // [heads, head_dim]
+  float* max;  // [heads]
+  float* sum;  // [heads]
+};
+inline State state_at(float* at, std::int64_t heads, std::int64_t head_dim) {
+  return {at, at + heads * head_dim, at + heads * head_dim + heads};
 }
 
 // One page of the sequence, seen by one KV head.
 struct Page {
-  const unsigned char* keys;    // [tokens, head_dim]
-  const unsigned char* values;  // [tokens, head_dim]
-  std::int64_t tokens;          // visible, 1 .. page_tokens
+  Strip keys, values;
+  std::int64_t visible;  // tokens of it that the first row sees, 1 .. page_tokens
+  bool own;              // of the rows themselves: each row sees one token more than the one before
 };
 
-// The scratch of one head: page_tokens scores, then what the online softmax carries on.
-struct HeadState {
-  float* scores;  // [page_tokens], then the weights
-  float* max;     // of all scores so far
-  float* sum;     // of exp(score - max) so far
+// Heads that see as many tokens of a page, and those tokens.
+struct Sight {
+  std::int64_t head_begin, head_end;
+  std::int64_t tokens;
 };
 
-inline HeadState head_state(const AttentionArgs& args, std::int64_t head) {
-  float* scores = args.scratch + head * (args.page_tokens + 2);
-  return {scores, scores + args.page_tokens, scores + args.page_tokens + 1};
-}
-
-// scores[j] = q . k[j] of kHeads heads.
-template <class Format, int kHeads>
-void score_page(const AttentionArgs& args, const Page& page, std::int64_t head) {
-  constexpr int kRows = tile_rows(kHeads);
-  const std::int64_t row_bytes = bytes_of<Format>(args.head_dim);
-  const float* q[kHeads];
-  for (int h = 0; h < kHeads; ++h) q[h] = args.q + (head + h) * args.head_dim;
-  for (std::int64_t token = 0; token < page.tokens; token += kRows) {
-    const std::int64_t rest = page.tokens - token;
-    const unsigned char* rows[kRows];
-    for (int r = 0; r < kRows; ++r) {
-      rows[r] = page.keys + (r < rest ? token + r : page.tokens - 1) * row_bytes;
-    }
-    float dots[kRows * kHeads];
-    dot_tile<Format, kRows, kHeads>(rows, q, args.head_dim, dots);
-    for (int r = 0; r < kRows && r < rest; ++r) {
-      for (int h = 0; h < kHeads; ++h) {
-        head_state(args, head + h).scores[token + r] = dots[r * kHeads + h];
-      }
-    }
+// body(Sight) for all heads at once, or for each row in its own page.
+template <class Body>
+inline void for_each_sight(const AttentionArgs& args, const Page& page, Body body) {
+  if (!page.own) return body(Sight{0, args.rows * args.group, page.visible});
+  for (std::int64_t row = 0; row < args.rows; ++row) {
+    body(Sight{row * args.group, (row + 1) * args.group, page.visible + row});
   }
 }
+inline std::int64_t tokens_of(const AttentionArgs& args, const Page& page) {
+  return page.own ? page.visible + args.rows - 1 : page.visible;
+}
 
-// Scores to weights exp(scale * score - max), added to the sum; returns the factor that brings what
-// was summed before to the new maximum.
-inline float weigh_page(const HeadState& state, std::int64_t tokens, float scale) {
+// Scores to scaled ones; the largest so far, and what that takes from the one before.
+[[gnu::noinline]] void raise_max(const AttentionArgs& args, const Tile& tile, const State& state,
+                                 const Sight& sight) {
   constexpr float kInfinity = __builtin_inff();
-  Lanes top = broadcast(*state.max);
-  for (std::int64_t j = 0; j < tokens; j += kLanes) {
-    const int n = lanes_left(j, tokens);
-    const Lanes scaled = mul(load(state.scores + j, n, -kInfinity), broadcast(scale));
-    store(state.scores + j, scaled, n);
-    top = max(scaled, top);
+  for (std::int64_t head = sight.head_begin; head < sight.head_end; ++head) {
+    float* scores = tile.scores + head * args.page_tokens;
+    Lanes top = broadcast(state.max[head]);
+    for (std::int64_t j = 0; j < sight.tokens; j += kLanes) {
+      const int n = lanes_left(j, sight.tokens);
+      const Lanes scaled = mul(load(scores + j, n, -kInfinity), broadcast(args.scale));
+      store(scores + j, scaled, n);
+      top = max(scaled, top);
+    }
+    const float old = state.max[head];
+    state.max[head] = max_of(top);
+    tile.factors[head] = old - state.max[head];
   }
-  const float page_max = max_of(top);
-  Lanes sum = zero();
-  for (std::int64_t j = 0; j < tokens; j += kLanes) {
-    const int n = lanes_left(j, tokens);
-    const Lanes weights = exp(sub(load(state.scores + j, n, -kInfinity), broadcast(page_max)));
-    store(state.scores + j, weights, n);
-    sum = add(sum, weights);
-  }
-  const float factor = first_of(exp(broadcast(*state.max - page_max)));
-  *state.sum = *state.sum * factor + sum_of(sum);
-  *state.max = page_max;
-  return factor;
 }
 
-// out = out * factor + weights . values, in kVectors vectors of columns from one column on; with
-// kVectors = 1 the vector may be a part, of n columns.
-template <class Format, int kHeads, int kVectors>
-inline void add_values(const AttentionArgs& args, const Page& page, std::int64_t head,
-                       std::int64_t column, int n, const float* factors) {
-  static_assert(!kBlocked<Format>);
+// Factors to exp(old maximum - new one).
+[[gnu::noinline]] void finish_factors(const Tile& tile) {
+  for (std::int64_t head = 0; head < tile.heads; head += kLanes) {
+    const int n = lanes_left(head, tile.heads);
+    store(tile.factors + head, exp(load(tile.factors + head, n)), n);
+  }
+}
+
+// Scores to weights exp(score - max), added to the sum.
+[[gnu::noinline]] void weigh(const AttentionArgs& args, const Tile& tile, const State& state,
+                             const Sight& sight) {
+  constexpr float kInfinity = __builtin_inff();
+  for (std::int64_t head = sight.head_begin; head < sight.head_end; ++head) {
+    float* scores = tile.scores + head * args.page_tokens;
+    const Lanes top = broadcast(state.max[head]);
+    Lanes sum = zero();
+    for (std::int64_t j = 0; j < sight.tokens; j += kLanes) {
+      const int n = lanes_left(j, sight.tokens);
+      const Lanes weights = exp(sub(load(scores + j, n, -kInfinity), top));
+      store(scores + j, weights, n);
+      sum = add(sum, weights);
+    }
+    state.sum[head] = state.sum[head] * tile.factors[head] + sum_of(sum);
+  }
+}
+
+template <class Format>
+[[gnu::noinline]] void widen_rows(const Strip& strip, std::int64_t tokens, std::int64_t head_dim,
+                                  float* wide) {
+  for (std::int64_t token = 0; token < tokens; ++token, wide += head_dim) {
+    strip.fetch_ahead(token * strip.row_bytes, (token + 1) * strip.row_bytes);
+    const unsigned char* row = strip.rows + token * strip.row_bytes;
+    std::int64_t k = 0;
+    for (; k + Format::kColumns <= head_dim; k += Format::kColumns) {
+      Lanes vectors[Format::kColumns / kLanes];
+      widen_step<Format>(row + bytes_of<Format>(k), vectors);
+#pragma GCC unroll 4
+      for (int v = 0; v < Format::kColumns / kLanes; ++v) store(wide + k + v * kLanes, vectors[v]);
+    }
+    if constexpr (!kBlocked<Format>) {
+      const int rest = static_cast<int>(head_dim - k);
+      if (rest > 0) store(wide + k, Format::widen(row + bytes_of<Format>(k), rest), rest);
+    }
+  }
+}
+inline Strip wide_strip(const AttentionArgs& args, const Tile& tile) {
+  return {reinterpret_cast<const unsigned char*>(tile.wide), bytes_of<F32>(args.head_dim), nullptr};
+}
+
+// Whether the tiles read the page's format itself.
+template <class Format>
+inline bool reads_directly(const Tile& tile) {
+  return Format::kBytes == F32::kBytes || tile.heads <= kDirectHeads<Format>;
+}
+
+template <class Format>
+void score_strip(const AttentionArgs& args, const Tile& tile, Strip keys, std::int64_t tokens) {
+  in_head_tiles(0, tile.heads, [&](auto heads, std::int64_t head) {
+    score_heads<Format, heads.value>(keys, tokens, tile.q + head * args.head_dim, args.head_dim,
+                                     tile.scores + head * args.page_tokens, args.page_tokens);
+    keys.ahead = nullptr;  // asked for
+  });
+}
+
+template <class Format>
+void score_page(const AttentionArgs& args, const Tile& tile, const Page& page) {
+  const std::int64_t tokens = tokens_of(args, page);
+  if (reads_directly<Format>(tile)) {
+    return score_strip<Format>(args, tile, page.keys, tokens);
+  }
+  widen_rows<Format>(page.keys, tokens, args.head_dim, tile.wide);
+  score_strip<F32>(args, tile, wide_strip(args, tile), tokens);
+}
+
+// What a row does not see must not take part, not even with a weight of zero: a NaN would.
+template <class Format>
+void add_strip(const AttentionArgs& args, const Tile& tile, const State& state, const Page& page,
+               Strip values) {
+  for_each_sight(args, page, [&](const Sight& sight) {
+    in_head_tiles(sight.head_begin, sight.head_end, [&](auto heads, std::int64_t head) {
+      const Weighted to = {tile.scores + head * args.page_tokens, args.page_tokens,
+                           tile.factors + head, state.out + head * args.head_dim, args.head_dim};
+      value_columns<Format, heads.value, tile_vectors(heads.value)>(values, sight.tokens, to, 0);
+      values.ahead = nullptr;  // asked for
+    });
+  });
+}
+
+template <class Format>
+void add_values(const AttentionArgs& args, const Tile& tile, const State& state, const Page& page) {
+  if (reads_directly<Format>(tile)) {
+    return add_strip<Format>(args, tile, state, page, page.values);
+  }
+  widen_rows<Format>(page.values, tokens_of(args, page), args.head_dim, tile.wide);
+  add_strip<F32>(args, tile, state, page, wide_strip(args, tile));
+}
+
+// The pages of one split, from nothing.
+template <class Format>
+void attend_split(const AttentionArgs& args, const Tile& tile, const State& state,
+                  std::int64_t begin, std::int64_t end) {
+  for (std::int64_t i = 0; i < tile.heads * args.head_dim; ++i) state.out[i] = 0.0f;
+  for (std::int64_t head = 0; head < tile.heads; ++head) {
+    state.max[head] = -__builtin_inff();
+    state.sum[head] = 0.0f;
+  }
   const std::int64_t row_bytes = bytes_of<Format>(args.head_dim);
-  const unsigned char* values = page.values + bytes_of<Format>(column);
-  float* out = args.out + head * args.head_dim + column;
-  const float* weights[kHeads];
-  Lanes acc[kHeads][kVectors];
-  for (int h = 0; h < kHeads; ++h) {
-    weights[h] = head_state(args, head + h).scores;
-    for (int v = 0; v < kVectors; ++v) {
-      const float* old = out + h * args.head_dim + v * kLanes;
-      acc[h][v] = mul(kVectors > 1 ? load(old) : load(old, n), broadcast(factors[h]));
-    }
-  }
-  for (std::int64_t j = 0; j < page.tokens; ++j, values += row_bytes) {
-    Lanes value[kVectors];
-    for (int v = 0; v < kVectors; ++v) {
-      const unsigned char* at = values + v * Format::kBytes;
-      value[v] = kVectors > 1 ? Format::widen(at) : Format::widen(at, n);
-    }
-    for (int h = 0; h < kHeads; ++h) {
-      for (int v = 0; v < kVectors; ++v) {
-        acc[h][v] = fma(broadcast(weights[h][j]), value[v], acc[h][v]);
-      }
-    }
-  }
-  for (int h = 0; h < kHeads; ++h) {
-    for (int v = 0; v < kVectors; ++v) {
-      float* to = out + h * args.head_dim + v * kLanes;
-      kVectors > 1 ? store(to, acc[h][v]) : store(to, acc[h][v], n);
-    }
+  const auto strip = [&](std::int64_t page, std::int64_t offset) {
+    return reinterpret_cast<const unsigned char*>(args.pages[page]) + offset;
+  };
+  const std::int64_t own = args.position / args.page_tokens;
+  const std::int64_t last = (end - 1) / args.page_tokens;
+  for (std::int64_t i = begin / args.page_tokens; i <= last; ++i) {
+    const unsigned char* keys = strip(i, args.k_offset);
+    const unsigned char* values = strip(i, args.v_offset);
+    const unsigned char* next = i < last ? strip(i + 1, args.k_offset) : nullptr;
+    const Page page = {{keys, row_bytes, values},
+                       {values, row_bytes, next},
+                       i == own ? args.position % args.page_tokens + 1 : args.page_tokens,
+                       i == own};
+    score_page<Format>(args, tile, page);
+    for_each_sight(args, page, [&](const Sight& s) { raise_max(args, tile, state, s); });
+    finish_factors(tile);
+    for_each_sight(args, page, [&](const Sight& s) { weigh(args, tile, state, s); });
+    add_values<Format>(args, tile, state, page);
   }
 }
 
-// One page for heads [head, head + kHeads), then the rest of the group in tiles that fit.
-template <class Format, int kHeads>
-void attend_page(const AttentionArgs& args, const Page& page, std::int64_t head) {
-  constexpr int kVectors = value_vectors(kHeads);
-  for (; head + kHeads <= args.group; head += kHeads) {
-    score_page<Format, kHeads>(args, page, head);
-    float factors[kHeads];
-    for (int h = 0; h < kHeads; ++h) {
-      factors[h] = weigh_page(head_state(args, head + h), page.tokens, args.scale);
+// to = to and from together, each head's by the greater maximum.
+inline void fold(const State& to, const State& from, std::int64_t heads, std::int64_t head_dim) {
+  for (std::int64_t head = 0; head < heads; ++head) {
+    const float top = first_of(max(broadcast(to.max[head]), broadcast(from.max[head])));
+    const Lanes keep = exp(broadcast(to.max[head] - top));
+    const Lanes take = exp(broadcast(from.max[head] - top));
+    float* out = to.out + head * head_dim;
+    const float* more = from.out + head * head_dim;
+    for (std::int64_t k = 0; k < head_dim; k += kLanes) {
+      const int n = lanes_left(k, head_dim);
+      store(out + k, fma(load(more + k, n), take, mul(load(out + k, n), keep)), n);
     }
-    std::int64_t column = 0;
-    for (; column + kVectors * kLanes <= args.head_dim; column += kVectors * kLanes) {
-      add_values<Format, kHeads, kVectors>(args, page, head, column, kLanes, factors);
-    }
-    for (; column < args.head_dim; column += kLanes) {
-      const int n = lanes_left(column, args.head_dim);
-      add_values<Format, kHeads, 1>(args, page, head, column, n, factors);
-    }
+    to.sum[head] = to.sum[head] * first_of(keep) + from.sum[head] * first_of(take);
+    to.max[head] = top;
   }
-  if constexpr (kHeads > 1) attend_page<Format, kHeads - 1>(args, page, head);
 }
 
 template <class Format>
 void attention(const AttentionArgs& args) {
-  for (std::int64_t i = 0; i < args.group * args.head_dim; ++i) args.out[i] = 0.0f;
-  for (std::int64_t head = 0; head < args.group; ++head) {
-    *head_state(args, head).max = -__builtin_inff();
-    *head_state(args, head).sum = 0.0f;
+  const Tile tile = tile_of(args);
+  const std::int64_t row_floats = args.group * args.head_dim;
+  for (std::int64_t row = 0; row < args.rows; ++row) {
+    for (std::int64_t k = 0; k < row_floats; k += kLanes) {
+      const int n = lanes_left(k, row_floats);
+      store(tile.q + row * row_floats + k, load(args.q + row * args.q_stride + k, n), n);
+    }
   }
-  for (std::int64_t token = 0; token < args.tokens; token += args.page_tokens) {
-    const auto* payload =
-        reinterpret_cast<const unsigned char*>(args.pages[token / args.page_tokens]);
-    const Page page{payload + args.k_offset, payload + args.v_offset,
-                    smaller(args.page_tokens, args.tokens - token)};
-    attend_page<Format, kGroupTile>(args, page, 0);
+  const State state = state_at(args.state, tile.heads, args.head_dim);
+  const State part = state_at(tile.part, tile.heads, args.head_dim);
+  for (std::int64_t begin = args.begin; begin < args.end; begin += kAttentionSplit) {
+    const std::int64_t end = smaller(begin + kAttentionSplit, args.end);
+    attend_split<Format>(args, tile, begin == args.begin ? state : part, begin, end);
+    if (begin != args.begin) fold(state, part, tile.heads, args.head_dim);
   }
-  for (std::int64_t head = 0; head < args.group; ++head) {
-    const Lanes sum = broadcast(*head_state(args, head).sum);
-    float* out = args.out + head * args.head_dim;
+}
+
+void attention_merge(const AttentionMergeArgs& args) {
+  const std::int64_t heads = args.rows * args.group;
+  const State state = state_at(args.states, heads, args.head_dim);
+  for (std::int64_t i = 1; i < args.count; ++i) {
+    float* other = args.states + i * attention_state_floats(heads, args.head_dim);
+    fold(state, state_at(other, heads, args.head_dim), heads, args.head_dim);
+  }
+  for (std::int64_t head = 0; head < heads; ++head) {
+    const Lanes sum = broadcast(state.sum[head]);
+    const float* from = state.out + head * args.head_dim;
+    float* out = args.out + head / args.group * args.out_stride + head % args.group * args.head_dim;
     for (std::int64_t k = 0; k < args.head_dim; k += kLanes) {
       const int n = lanes_left(k, args.head_dim);
-      store(out + k, div(load(out + k, n), sum), n);
+      store(out + k, div(load(from + k, n), sum), n);
     }
   }
 }

@@ -1,4 +1,4 @@
-// rms_norm, rope, kv_store and swiglu for the vector tiers.
+// rms_norm, rope and swiglu for the vector tiers.
 #pragma once
 
 #include "kernels/kernels.hpp"
@@ -59,30 +59,6 @@ void rope(const RopeArgs& args) {
     } else {
       rotate_halves(args, x);
     }
-  }
-}
-
-void kv_store_f32(const KvStoreArgs& args) {
-  auto* out = static_cast<unsigned char*>(args.out);
-  for (std::int64_t i = 0; i < args.count; i += kLanes) {
-    const int n = lanes_left(i, args.count);
-    store(out + 4 * i, load(args.x + i, n), n);
-  }
-}
-
-void kv_store_f16(const KvStoreArgs& args) {
-  auto* out = static_cast<unsigned char*>(args.out);
-  for (std::int64_t i = 0; i < args.count; i += kLanes) {
-    const int n = lanes_left(i, args.count);
-    store_halves(out + 2 * i, to_f16(load(args.x + i, n)), n);
-  }
-}
-
-void kv_store_bf16(const KvStoreArgs& args) {
-  auto* out = static_cast<unsigned char*>(args.out);
-  for (std::int64_t i = 0; i < args.count; i += kLanes) {
-    const int n = lanes_left(i, args.count);
-    store_halves(out + 2 * i, to_bf16(load(args.x + i, n)), n);
   }
 }
 

@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "engine/engine.hpp"
 #include "tests/engine/fixtures.hpp"
 #include "tests/engine/forward_testing.hpp"
 
@@ -85,6 +86,42 @@ TEST(forward, company_in_the_batch_changes_nothing) {
   }
 }
 
+// Long enough for splits, spread over workers and not: 90 times the last row leaves no room to
+// spread them all.  One worker or three, alone or among rows like it, the bits are the same.
+TEST(forward, a_row_after_many_splits_has_its_bits_in_any_batch) {
+  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
+  constexpr std::int32_t kTokens = 5 * kernels::kAttentionSplit + 77;
+  const auto token = [&](std::int32_t i) {
+    return static_cast<TokenId>((i * 7919 + i / 13) % static_cast<std::int32_t>(fixture.vocab()));
+  };
+  for (const std::uint32_t tier : runnable_tiers()) {
+    std::vector<float> expected;
+    for (const int workers : {1, 3}) {
+      WorkerPool pool(workers, nullptr);
+      ForwardModel model(fixture.path, tier, &pool);
+      ForwardModel::Pages pages = model.make_pages(kTokens / 32 + 1);
+      std::vector<BatchRow> rows;
+      for (std::int32_t i = 0; i < kTokens; ++i) {
+        rows.push_back({token(i), i, pages.payloads.data(),
+                        i == kTokens - 1 ? RowOutput::logits : RowOutput::none});
+        if (rows.size() < 96 && i < kTokens - 1) continue;
+        ASSERT_TRUE(model.executor().forward(rows));
+        if (i < kTokens - 1) rows.clear();
+      }
+      const auto in_tile = model.executor().logits(0);
+      if (expected.empty()) expected.assign(in_tile.begin(), in_tile.end());
+      ASSERT_TRUE(std::ranges::equal(in_tile, expected)) << workers << " workers, in a tile";
+      for (const std::size_t count : {1, 90}) {
+        ASSERT_TRUE(model.executor().forward(std::vector<BatchRow>(count, rows.back())));
+        for (std::size_t i = 0; i < count; ++i) {
+          const auto row = model.executor().logits(static_cast<std::int64_t>(i));
+          ASSERT_TRUE(std::ranges::equal(row, expected)) << workers << " workers, row " << i;
+        }
+      }
+    }
+  }
+}
+
 // Whenever another thread says so; what was given up can be computed again.
 TEST(forward, a_step_can_be_given_up_anywhere) {
   const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
@@ -133,6 +170,40 @@ TEST(forward, half_precision_kv_stays_close) {
     ForwardModel bf16(fixture.path, tier, &pool, kernels::KvFormat::bf16);
     EXPECT_LE(nmse(bf16.logits(fixture.tokens, {96}), fixture.logits), 1e-3);
   }
+}
+
+TEST(forward, quantised_kv_stays_close_and_keeps_its_bits_in_chunks) {
+  const std::string path = HEARTH_MODELS_DIR "/ember-f16.gguf";
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < 80; ++i) tokens.push_back(10 + i * 37 % 200);
+  WorkerPool pool(2, nullptr);
+  for (const std::uint32_t tier : runnable_tiers()) {
+    ForwardModel exact(path, tier, &pool, kernels::KvFormat::f32);
+    const std::vector<float> expected = exact.logits(tokens, {80});
+    for (const auto& [format, limit] :
+         {std::pair(kernels::KvFormat::q8_0, 1e-4), std::pair(kernels::KvFormat::q4_0, 3e-2)}) {
+      ForwardModel model(path, tier, &pool, format);
+      const std::vector<float> got = model.logits(tokens, {80});
+      EXPECT_LE(nmse(got, expected), limit) << kernels::kv_format_info(format).name;
+      EXPECT_EQ(got, model.logits(tokens, {3, 31, 1, 2, 17}));
+    }
+  }
+}
+
+TEST(forward, blocks_of_kv_must_fit_the_heads) {
+  LayerTable table;
+  FullAttention attention;
+  attention.head_dim = 80;
+  table.layers = {{{{{}, {attention}}}}};
+  const auto refused = choose_kv_format(kernels::KvFormat::q8_0, table);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::CONFIG);
+  for (const char* word : {"kv-type", "q8_0", "80", "f16"}) {
+    EXPECT_NE(refused.error().message.find(word), std::string::npos) << refused.error().message;
+  }
+  EXPECT_EQ(*choose_kv_format(kernels::KvFormat::f16, table), kernels::KvFormat::f16);
+  std::get<FullAttention>(table.layers[0].branches[0].mixers[0]).head_dim = 96;
+  EXPECT_EQ(*choose_kv_format(kernels::KvFormat::q4_0, table), kernels::KvFormat::q4_0);
 }
 
 TEST(forward, the_peers_llama_agrees) {

@@ -32,14 +32,14 @@ class ForwardModel {
                                    kernels::select_kernels(features), Executor::Limits{96, 96});
   }
 
-  // Pages for one sequence of up to 256 tokens.
+  // Pages of 32 tokens for one sequence.
   struct Pages {
     std::vector<std::vector<std::byte>> memory;
     std::vector<std::byte*> payloads;
   };
-  Pages make_pages() const {
+  Pages make_pages(std::size_t count = 8) const {
     Pages pages;
-    for (int i = 0; i < 8; ++i) {
+    for (std::size_t i = 0; i < count; ++i) {
       pages.memory.emplace_back(static_cast<std::size_t>(executor_->kv().page_bytes));
       pages.payloads.push_back(pages.memory.back().data());
     }

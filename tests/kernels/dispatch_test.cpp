@@ -32,6 +32,7 @@ TEST(dispatch, every_table_names_its_variants) {
   check_names(rope_table(), "rope_");
   check_names(kv_store_table(), "kv_store_");
   check_names(attention_table(), "attention_");
+  check_names(attention_merge_table(), "attention_merge_");
   check_names(swiglu_table(), "swiglu_");
   check_names(scan_table(), "scan_");
 }
@@ -44,6 +45,7 @@ TEST(dispatch, a_cpu_without_features_gets_the_portable_kernels) {
   EXPECT_EQ(set.quantize_activations, quantize_activations_ref);
   EXPECT_EQ(set.kv_store[static_cast<int>(KvFormat::f16)], kv_store_f16_ref);
   EXPECT_EQ(set.attention[static_cast<int>(KvFormat::bf16)], attention_bf16_ref);
+  EXPECT_EQ(set.attention_merge, attention_merge_ref);
   EXPECT_EQ(set.rms_norm, rms_norm_ref);
   EXPECT_EQ(set.rope, rope_ref);
   EXPECT_EQ(set.swiglu, swiglu_ref);
@@ -75,6 +77,7 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     check_best(rope_table(), &set.rope, 1, features);
     check_best(kv_store_table(), set.kv_store, kKvFormatCount, features);
     check_best(attention_table(), set.attention, kKvFormatCount, features);
+    check_best(attention_merge_table(), &set.attention_merge, 1, features);
     check_best(swiglu_table(), &set.swiglu, 1, features);
     check_best(scan_table(), &set.scan, 1, features);
     check_best(peak_probe_table(), set.peak_probe, kPeakKindCount, features);

@@ -112,25 +112,50 @@ void bench_linear(benchmark::State& state, Entry<LinearFn, WeightFormat> entry,
   set_rates(state, static_cast<double>(bytes), 2.0 * kWidth * kWidth * tokens);
 }
 
-void bench_attention(benchmark::State& state, Entry<AttentionFn, KvFormat> entry) {
-  constexpr std::int64_t kTokens = 4096, kPageTokens = 32, kHeadDim = 128, kGroup = 4;
-  const std::int64_t half_bytes = kPageTokens * kHeadDim * kv_element_bytes(entry.format);
-  const auto all_bytes = static_cast<std::size_t>(kTokens / kPageTokens * 2 * half_bytes);
-  std::vector<float> q(kGroup * kHeadDim, 0.01f);
-  std::vector<float> out(kGroup * kHeadDim);
-  std::vector<float> scratch(kGroup * (kPageTokens + 2));
-  std::vector<const std::byte*> pages(kTokens / kPageTokens);
+// rows tokens of a sequence, the last at position depth - 1, that share one KV head: one row is
+// decode, many are a tile of a prompt.  Other heads and layers lie between the strips of a page.
+struct AttentionShape {
+  std::int64_t depth, rows, group, head_dim;
+};
+
+void bench_attention(benchmark::State& state, Entry<AttentionFn, KvFormat> entry,
+                     AttentionShape shape) {
+  constexpr std::int64_t kPageTokens = 32, kStrips = 16;
+  const std::int64_t heads = shape.rows * shape.group;
+  const std::int64_t strip_bytes = kv_bytes(entry.format, kPageTokens * shape.head_dim);
+  const auto page_bytes = static_cast<std::size_t>(kStrips * strip_bytes);
+  const std::size_t slots = kBufferBytes / page_bytes;
+  std::vector<float> q(heads * shape.head_dim, 0.01f);
+  std::vector<float> result(attention_state_floats(heads, shape.head_dim));
+  std::vector<float> scratch(attention_scratch_floats(heads, shape.head_dim, kPageTokens));
+  std::vector<const std::byte*> pages(shape.depth / kPageTokens);
   std::size_t at = 0;
   for (auto _ : state) {
-    if (at + all_bytes > kBufferBytes) at = 0;
-    const auto* payload = reinterpret_cast<const std::byte*>(weight_buffer() + at);
-    for (std::size_t i = 0; i < pages.size(); ++i) pages[i] = payload + 2 * half_bytes * i;
-    entry.fn({q.data(), out.data(), pages.data(), 0, half_bytes, kPageTokens, kTokens, kGroup,
-              kHeadDim, 0.088f, scratch.data()});
-    at += all_bytes;
-    benchmark::DoNotOptimize(out.data());
+    for (const std::byte*& page : pages) {
+      const std::size_t slot = at % slots, strip = at / slots % (kStrips / 2);
+      page = reinterpret_cast<const std::byte*>(weight_buffer()) + slot * page_bytes +
+             strip * strip_bytes;
+      ++at;
+    }
+    entry.fn({.q = q.data(),
+              .q_stride = shape.group * shape.head_dim,
+              .pages = pages.data(),
+              .k_offset = 0,
+              .v_offset = kStrips / 2 * strip_bytes,
+              .page_tokens = kPageTokens,
+              .position = shape.depth - shape.rows,
+              .rows = shape.rows,
+              .begin = 0,
+              .end = shape.depth,
+              .group = shape.group,
+              .head_dim = shape.head_dim,
+              .scale = 0.088f,
+              .state = result.data(),
+              .scratch = scratch.data()});
+    benchmark::DoNotOptimize(result.data());
   }
-  set_rates(state, static_cast<double>(all_bytes), 4.0 * kTokens * kHeadDim * kGroup);
+  set_rates(state, static_cast<double>(2 * kv_bytes(entry.format, shape.depth * shape.head_dim)),
+            4.0 * static_cast<double>(shape.depth * shape.head_dim * heads));
 }
 
 void bench_rms_norm(benchmark::State& state, Entry<RmsNormFn> entry) {
@@ -186,7 +211,18 @@ void add_all() {
       add(entry, bench_linear, "/tokens:" + std::to_string(tokens), tokens);
     }
   }
-  for (const auto& entry : attention_table()) add(entry, bench_attention, "/tokens:4096/group:4");
+  for (const auto& entry : attention_table()) {
+    for (const AttentionShape shape :
+         {AttentionShape{4096, 1, 1, 128}, AttentionShape{4096, 1, 4, 128},
+          AttentionShape{4096, 1, 8, 128}, AttentionShape{4096, 1, 7, 64},
+          AttentionShape{4096, 32, 2, 128}, AttentionShape{4096, 32, 4, 128},
+          AttentionShape{4096, 32, 7, 64}}) {
+      add(entry, bench_attention,
+          "/rows:" + std::to_string(shape.rows) + "/group:" + std::to_string(shape.group) +
+              "/dim:" + std::to_string(shape.head_dim),
+          shape);
+    }
+  }
   for (const auto& entry : rms_norm_table()) add(entry, bench_rms_norm, "/cols:4096");
   for (const auto& entry : swiglu_table()) add(entry, bench_swiglu, "/count:4096");
   for (const auto& entry : scan_table()) {

@@ -1,10 +1,13 @@
 // Goal: every variant of kv_store rounds each float to the nearest number of its format, ties to
-// the even one, and writes nothing else.
+// the even one, and writes nothing else; a block format has the scale that its documentation says
+// and the numbers nearest on that scale.
 //
 // Method: the format's own numbers, in order; the floats at, just below and just above the middle
-// between two neighbours, which is where a rounding error shows.
+// between two neighbours, which is where a rounding error shows.  Blocks of random floats of many
+// magnitudes, read here byte by byte.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 #include <vector>
 
@@ -17,7 +20,10 @@ namespace {
 
 class kv_store : public testing::TestWithParam<Entry<KvStoreFn, KvFormat>> {
  protected:
-  bool is_half() const { return GetParam().format != KvFormat::f32; }
+  bool is_half() const {
+    return GetParam().format == KvFormat::f16 || GetParam().format == KvFormat::bf16;
+  }
+  bool is_blocked() const { return kv_format_info(GetParam().format).block_elements > 1; }
   double value(std::uint16_t bits) const {
     return GetParam().format == KvFormat::f16 ? f16_value(bits) : bf16_value(bits);
   }
@@ -69,6 +75,7 @@ TEST_P(kv_store, of_bf16_overflows_to_infinity) {
 }
 
 TEST_P(kv_store, keeps_nans) {
+  if (is_blocked()) return;
   for (std::uint32_t bits : {0x7fc00000u, 0x7f800001u, 0xffffffffu, 0xff800100u, 0x7fffffffu}) {
     // Among numbers, so that no variant can treat a whole vector alike.
     std::vector<float> x(19, 1.0f);
@@ -86,8 +93,9 @@ TEST_P(kv_store, keeps_nans) {
 }
 
 TEST_P(kv_store, writes_count_elements_at_any_alignment) {
+  if (is_blocked()) return;
   Random random(20260805);
-  const auto element = static_cast<std::size_t>(kv_element_bytes(GetParam().format));
+  const auto element = static_cast<std::size_t>(kv_bytes(GetParam().format, 1));
   for (std::size_t count = 0; count <= 70; ++count) {
     for (std::size_t shift : {0, 1, 2, 3}) {
       // Whole quarters: exact in every format.
@@ -110,6 +118,81 @@ TEST_P(kv_store, writes_count_elements_at_any_alignment) {
         ASSERT_EQ(got, x[i]) << "count " << count << ", element " << i;
       }
       for (std::size_t i = 0; i < shift; ++i) ASSERT_EQ(out.data()[count * element + i], 0);
+    }
+  }
+}
+
+// A stored block: its scale and its numbers.
+struct Block {
+  double scale;
+  int numbers[32];
+};
+Block read_block(KvFormat format, const unsigned char* bytes) {
+  Block block;
+  block.scale = f16_value(static_cast<std::uint16_t>(bytes[0] + 256 * bytes[1]));
+  for (int i = 0; i < 32; ++i) {
+    if (format == KvFormat::q8_0) {
+      block.numbers[i] = bytes[2 + i] < 128 ? bytes[2 + i] : bytes[2 + i] - 256;
+    } else {
+      block.numbers[i] = (i < 16 ? bytes[2 + i] % 16 : bytes[2 + i - 16] / 16) - 8;
+    }
+  }
+  return block;
+}
+
+// What the scale should be before it is rounded to binary16.
+double ideal_scale(KvFormat format, const float* x) {
+  double extreme = 0;
+  for (int i = 0; i < 32; ++i) {
+    const bool larger = std::abs(x[i]) > std::abs(extreme);
+    if (larger || (std::abs(x[i]) == std::abs(extreme) && x[i] > 0)) extreme = x[i];
+  }
+  return format == KvFormat::q8_0 ? std::abs(extreme) / 127 : extreme / -8;
+}
+
+TEST_P(kv_store, of_blocks_has_the_nearest_numbers_on_the_documented_scale) {
+  if (!is_blocked()) return;
+  const KvFormat format = GetParam().format;
+  const int lowest = format == KvFormat::q8_0 ? -127 : -8;
+  const int highest = format == KvFormat::q8_0 ? 127 : 7;
+  const auto block_bytes = static_cast<std::size_t>(kv_bytes(format, 32));
+  Random random(20260901);
+  for (int round = 0; round < 2000; ++round) {
+    const auto blocks = static_cast<std::size_t>(1 + round % 4);
+    GuardedBuffer<float> x(32 * blocks);
+    const float size = std::ldexp(1.0f, static_cast<int>(random_below(random, 24)) - 12);
+    for (float& number : x) number = size * random_float(random);
+    if (round % 5 == 0) x[7] = -(x[20] = 2 * size);  // a tie of both signs
+    GuardedBuffer<unsigned char> out(blocks * block_bytes);
+    GetParam().fn({x.data(), out.data(), static_cast<std::int64_t>(x.size())});
+    EXPECT_TRUE(out.guards_intact());
+    for (std::size_t b = 0; b < blocks; ++b) {
+      const Block block = read_block(format, out.data() + b * block_bytes);
+      const double ideal = ideal_scale(format, x.data() + 32 * b);
+      // Half a unit in the last place of a binary16, of which there are 11 bits.
+      ASSERT_LE(std::abs(block.scale - ideal), std::abs(ideal) * (0x1p-11 + 1e-6) + 0x1p-25);
+      for (std::size_t i = 0; i < 32; ++i) {
+        const double exact = x[32 * b + i] / block.scale;
+        const double limited = std::clamp<double>(exact, lowest, highest);
+        ASSERT_LE(std::abs(block.numbers[i] - limited), 0.5 + 1e-4) << "element " << i;
+      }
+    }
+  }
+}
+
+TEST_P(kv_store, of_blocks_without_a_number_is_zero_and_harmless) {
+  if (!is_blocked()) return;
+  const auto block_bytes = static_cast<std::size_t>(kv_bytes(GetParam().format, 32));
+  for (const float number : {0.0f, -0.0f, 1e-30f, INFINITY, -INFINITY, NAN, 3e38f}) {
+    GuardedBuffer<float> x(32);
+    for (float& value : x) value = number;
+    GuardedBuffer<unsigned char> out(block_bytes);
+    GetParam().fn({x.data(), out.data(), 32});
+    EXPECT_TRUE(out.guards_intact());
+    const Block block = read_block(GetParam().format, out.data());
+    EXPECT_TRUE(std::isfinite(block.scale)) << number;
+    if (std::abs(number) < 1) {
+      for (int n : block.numbers) EXPECT_EQ(n * block.scale, 0) << number;
     }
   }
 }

@@ -169,7 +169,9 @@ inline Stored random_kv(KvFormat format, std::int64_t count, Random& random) {
 }
 static_assert(static_cast<int>(KvFormat::f32) == static_cast<int>(WeightFormat::f32) &&
               static_cast<int>(KvFormat::f16) == static_cast<int>(WeightFormat::f16) &&
-              static_cast<int>(KvFormat::bf16) == static_cast<int>(WeightFormat::bf16));
+              static_cast<int>(KvFormat::bf16) == static_cast<int>(WeightFormat::bf16) &&
+              static_cast<int>(KvFormat::q8_0) == static_cast<int>(WeightFormat::q8_0) &&
+              static_cast<int>(KvFormat::q4_0) == static_cast<int>(WeightFormat::q4_0));
 
 // The normalised mean square error of many outputs: the energy of the errors over that of the
 // outputs.  For sums, the energy of an output is that of its terms, sum(term^2): what the output's

@@ -47,21 +47,28 @@ inline auto quantize_activations_variants() {
 }
 
 inline auto kv_store_variants() {
-  using enum KvFormat;
-  return variants_under_test(
-      kv_store_table(),
-      {{"kv_store_f32_avx512_emulated", f32, 0, kv_store_f32_avx512_emulated},
-       {"kv_store_f16_avx512_emulated", f16, 0, kv_store_f16_avx512_emulated},
-       {"kv_store_bf16_avx512_emulated", bf16, 0, kv_store_bf16_avx512_emulated}});
+  return variants_under_test(kv_store_table(), {
+#define HEARTH_EMULATED_(format, type, elements, bytes)         \
+  {"kv_store_" #format "_avx512_emulated", KvFormat::format, 0, \
+   kv_store_##format##_avx512_emulated},
+                                                   HEARTH_KV_FORMATS(HEARTH_EMULATED_)
+#undef HEARTH_EMULATED_
+                                               });
 }
 
 inline auto attention_variants() {
-  using enum KvFormat;
-  return variants_under_test(
-      attention_table(),
-      {{"attention_f32_avx512_emulated", f32, 0, attention_f32_avx512_emulated},
-       {"attention_f16_avx512_emulated", f16, 0, attention_f16_avx512_emulated},
-       {"attention_bf16_avx512_emulated", bf16, 0, attention_bf16_avx512_emulated}});
+  return variants_under_test(attention_table(), {
+#define HEARTH_EMULATED_(format, type, elements, bytes)          \
+  {"attention_" #format "_avx512_emulated", KvFormat::format, 0, \
+   attention_##format##_avx512_emulated},
+                                                    HEARTH_KV_FORMATS(HEARTH_EMULATED_)
+#undef HEARTH_EMULATED_
+                                                });
+}
+
+inline auto attention_merge_variants() {
+  return variants_under_test(attention_merge_table(), {{"attention_merge_avx512_emulated", 0, 0,
+                                                        attention_merge_avx512_emulated}});
 }
 
 inline auto rms_norm_variants() {

@@ -1,0 +1,27 @@
+// The rows of one forward step.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "engine/tokenizer/vocabulary.hpp"
+
+namespace hearth {
+
+// What a row gives beyond its keys and values.
+enum class RowOutput : std::uint8_t {
+  none,
+  hidden,  // the last layer's, normed
+  logits,
+};
+
+// One row of a batch.  Rows of one sequence stand in rising order of position; the rows before a
+// position are in its pages already or earlier in the same batch.
+struct BatchRow {
+  TokenId token;            // inside the vocabulary
+  std::int32_t position;    // >= 0
+  std::byte* const* pages;  // payloads of the sequence's pages, position included
+  RowOutput output;
+};
+
+}  // namespace hearth
