@@ -38,6 +38,13 @@ inline Floats load_floats(const float* p) {
 inline void store_floats(float* p, Floats a) {
   _mm512_storeu_ps(p, a.all);
 }
+inline void settle(Floats& a) {
+#if !defined(HEARTH_EMULATE_AVX512)
+  asm volatile("" : "+v"(a.all));
+#else
+  (void)a;
+#endif
+}
 inline Floats add(Floats a, Floats b) {
   return {_mm512_add_ps(a.all, b.all)};
 }

@@ -20,9 +20,12 @@
 //                1 bit:  [16][4], at bit g column 4 g + c
 //                2 bits: [2][16][4], at bit 2 g column 16 i + 4 g + c
 //
-// and F32 and F16 are [n][16], BF16 is [(n + 1) / 2][16][2], zero beyond an odd n.  A word of four
-// columns is what VPDPBUSD, VPMADDUBSW and the B operand of TDPBSSD take, a word of two what
-// TDPBF16PS takes.  Nothing is lost: a row can be read back (read_row.hpp).
+// The columns of F32, F16 and BF16 panels are cut into four chains of c = 2 ceil(n / 8), the last
+// ones fewer; in memory two columns of each chain take turns, zeros where a chain has no more:
+//   F32, F16: [c / 2][4][2][16]      BF16: [c / 2][4][16][2]
+//
+// A word of four columns is what VPDPBUSD, VPMADDUBSW and the B operand of TDPBSSD take, a word of
+// two what TDPBF16PS takes.  Nothing is lost: a row can be read back (panel_row()).
 //
 // Bytes per weight are those of the file, but for scales of 6 bits that become 8: 3 % for Q4_K.
 //
@@ -80,6 +83,12 @@ constexpr PanelSpec panel_spec(WeightFormat format) {
   return {};
 }
 
+// Floats: in how many chains a panel's columns are summed, and columns of a chain.
+constexpr int kFloatChains = 4;
+constexpr std::int64_t chain_length(std::int64_t cols) {
+  return (cols + 2 * kFloatChains - 1) / (2 * kFloatChains) * 2;
+}
+
 // Bytes of 32 columns of a plane of so many bits, and of both planes.
 constexpr std::int64_t plane_bytes(int bits) {
   return kStepCols * kGroupRows * bits / 8;
@@ -98,7 +107,7 @@ constexpr PanelFields panel_fields(WeightFormat format, std::int64_t cols) {
   const PanelSpec spec = panel_spec(format);
   PanelFields at;
   if (spec.scaling == Scaling::none) {
-    at.bytes = (cols + 1) / 2 * 2 * kGroupRows * (spec.low_bits / 8);
+    at.bytes = kFloatChains * chain_length(cols) * kGroupRows * (spec.low_bits / 8);
     return at;
   }
   std::int64_t end = 0;

@@ -124,17 +124,19 @@ void widen(WeightFormat format, const RowBlock& block, std::int64_t cols, float*
   }
 }
 
-// Floats: elements of a group's rows side by side, of BF16 in pairs of columns.
-std::int64_t float_at(WeightFormat format, std::int64_t col, int row) {
-  if (format == WeightFormat::bf16) return (col / 2 * kGroupRows + row) * 2 + col % 2;
-  return col * kGroupRows + row;
+// The element of a column of a panel of floats.
+std::int64_t float_at(WeightFormat format, std::int64_t cols, std::int64_t col, int row) {
+  const std::int64_t length = chain_length(cols);
+  const std::int64_t pair = col % length / 2 * kFloatChains + col / length;
+  if (format == WeightFormat::bf16) return (pair * kGroupRows + row) * 2 + col % 2;
+  return (2 * pair + col % 2) * kGroupRows + row;
 }
 
 void write_floats(WeightFormat format, const unsigned char* from, std::int64_t cols, int row,
                   unsigned char* panel) {
   const std::int64_t bytes = block_shape(format).bytes;
   for (std::int64_t k = 0; k < cols; ++k) {
-    unsigned char* to = panel + float_at(format, k, row) * bytes;
+    unsigned char* to = panel + float_at(format, cols, k, row) * bytes;
     bytes == 4 ? put_word(to, word_at(from + 4 * k)) : put_half(to, half_at(from + 2 * k));
   }
 }
@@ -158,7 +160,7 @@ void pack_group(const PackGroupArgs& args) {
   const auto* rows = static_cast<const unsigned char*>(args.rows);
   const bool floats = panel_spec(args.format).scaling == Scaling::none;
   const std::int64_t row_bytes = bytes_of(args.format, args.cols);
-  if (args.row_count < kGroupRows || (floats && args.cols % 2 != 0)) {
+  if (args.row_count < kGroupRows || (floats && args.cols % (2 * kFloatChains) != 0)) {
     std::memset(panel, 0, static_cast<std::size_t>(group_bytes(args.format, args.cols)));
   }
   RowBlock block;
@@ -207,7 +209,7 @@ void panel_row(const PanelRowArgs& args) {
     if (panel_spec(args.format).scaling == Scaling::none) {
       const std::int64_t bytes = block_shape(args.format).bytes;
       for (std::int64_t k = 0; k < cols; ++k) {
-        out[k] = float_of(args.format, panel + float_at(args.format, k, row) * bytes);
+        out[k] = float_of(args.format, panel + float_at(args.format, cols, k, row) * bytes);
       }
     } else {
       read_row(args.format, panel, cols, row, block);

@@ -1,7 +1,5 @@
-// Panels as the vector kernels see them: steps of 32 columns, unpacked to bytes, and their scales.
-//
-// PackedPanel unpacks as it goes: for a few rows of activations.  UnpackedPanel has been unpacked
-// into the first-level cache, for many.  Both answer the same questions.
+// Panels as the vector kernels see them: steps of 32 columns, unpacked to bytes in registers, and
+// their scales.
 #pragma once
 
 #include "kernels/panels/layout.hpp"
@@ -26,7 +24,7 @@ struct PanelTraits {
 // A step as it lies in a panel.  group<g>(): columns 4 g .. 4 g + 3 of every row, as add_dots()
 // takes them.
 template <WeightFormat kFormat>
-struct PackedStep {
+struct PanelStep {
   using Traits = PanelTraits<kFormat>;
   const unsigned char* low;
   const unsigned char* high;
@@ -57,34 +55,18 @@ struct PackedStep {
   }
 };
 
-// The same, unpacked.
-struct UnpackedStep {
-  Bytes w[8];
-
-  template <int g>
-  const Bytes& group() const {
-    return w[g];
-  }
-};
-
-template <class Packed, int g = 0>
-inline void unpack(const Packed& packed, UnpackedStep& out) {
-  out.w[g] = packed.template group<g>();
-  if constexpr (g < 7) unpack<Packed, g + 1>(packed, out);
-}
-
 template <WeightFormat kFormat>
-class PackedPanel {
+class Panel {
  public:
   using Traits = PanelTraits<kFormat>;
   static constexpr PanelSpec kSpec = Traits::kSpec;
   static constexpr WeightFormat kWeightFormat = kFormat;
 
-  // ahead: prefetch so many bytes before they are needed; 0: the panel is read more than once.
-  PackedPanel(const unsigned char* panel, std::int64_t cols, int ahead)
+  // ahead: prefetch so many bytes before they are needed; 0: the panel is in the cache already.
+  Panel(const unsigned char* panel, std::int64_t cols, int ahead)
       : panel_(panel), at_(panel_fields(kFormat, cols)), ahead_(ahead) {}
 
-  PackedStep<kFormat> step(int s) const {
+  PanelStep<kFormat> step(int s) const {
     const unsigned char* low = panel_ + at_.steps + s * Traits::kStepBytes;
     if (ahead_ != 0) {
 #pragma GCC unroll 8
@@ -122,48 +104,6 @@ class PackedPanel {
   const unsigned char* panel_;
   PanelFields at_;
   int ahead_;
-};
-
-template <WeightFormat kFormat>
-class UnpackedPanel {
- public:
-  using Traits = PanelTraits<kFormat>;
-  static constexpr PanelSpec kSpec = Traits::kSpec;
-  static constexpr WeightFormat kWeightFormat = kFormat;
-
-  void unpack(const PackedPanel<kFormat>& panel, int steps) {
-    for (int s = 0; s < steps; ++s) {
-      hearth::kernels::unpack(panel.step(s), steps_[s]);
-      if constexpr (kSpec.scaling == Scaling::by_block) {
-        scale_[s] = panel.scale(s);
-        if constexpr (kSpec.mins) min_[s] = panel.min(s);
-      }
-    }
-    if constexpr (kSpec.scaling == Scaling::by_super) {
-      for (int p = 0; p < kPairs; ++p) {
-        scale_pairs_[p] = panel.scale_pairs(p);
-        if constexpr (kSpec.mins) min_pairs_[p] = panel.min_pairs(p);
-      }
-      scale_[0] = panel.d();
-      if constexpr (kSpec.mins) min_[0] = panel.dmin();
-    }
-  }
-
-  const UnpackedStep& step(int s) const { return steps_[s]; }
-  Floats scale(int s) const { return scale_[s]; }
-  Floats min(int s) const { return min_[s]; }
-  Floats d() const { return scale_[0]; }
-  Floats dmin() const { return min_[0]; }
-  Pairs scale_pairs(int p) const { return scale_pairs_[p]; }
-  Pairs min_pairs(int p) const { return min_pairs_[p]; }
-
- private:
-  static constexpr int kPairs = kStepsMax * kSpec.subs / 2;
-  UnpackedStep steps_[kStepsMax];
-  Floats scale_[kStepsMax];
-  Floats min_[kStepsMax];
-  Pairs scale_pairs_[kPairs];
-  Pairs min_pairs_[kPairs];
 };
 
 }  // namespace
