@@ -48,6 +48,32 @@ constexpr Entry<LinearFn, WeightFormat> kLinear[] = {
 #undef HEARTH_ENTRY_
 };
 
+// Tiers without matrix units treat rows of prompts as all others.
+constexpr Entry<LinearFn, WeightFormat> kLinearPrompt[] = {
+#if defined(HEARTH_HAVE_AMX)
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"linear_prompt_" #format "_amx", WeightFormat::format, kAmx, linear_prompt_##format##_amx},
+    HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+#endif
+#if defined(HEARTH_HAVE_AVX512)
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"linear_" #format "_avx512", WeightFormat::format, kAvx512, linear_##format##_avx512},
+        HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"linear_" #format "_avx2", WeightFormat::format, kAvx2, linear_##format##_avx2},
+            HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+#endif
+#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
+  {"linear_" #format "_ref", WeightFormat::format, kNothing, linear_##format##_ref},
+                HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+};
+
 constexpr Entry<QuantizeActivationsFn> kQuantizeActivations[] = {
 #if defined(HEARTH_HAVE_AVX512)
     {"quantize_activations_avx512", 0, kAvx512, quantize_activations_avx512},
@@ -56,6 +82,16 @@ constexpr Entry<QuantizeActivationsFn> kQuantizeActivations[] = {
     {"quantize_activations_avx2", 0, kAvx2, quantize_activations_avx2},
 #endif
     {"quantize_activations_ref", 0, kNothing, quantize_activations_ref},
+};
+
+constexpr Entry<SplitActivationsFn> kSplitActivations[] = {
+#if defined(HEARTH_HAVE_AVX512)
+    {"split_activations_avx512", 0, kAvx512, split_activations_avx512},
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+    {"split_activations_avx2", 0, kAvx2, split_activations_avx2},
+#endif
+    {"split_activations_ref", 0, kNothing, split_activations_ref},
 };
 
 constexpr Entry<RmsNormFn> kRmsNorm[] = {
@@ -189,7 +225,9 @@ constexpr bool always_has_one(const Entry<Fn, Format> (&table)[n], int count) {
   return true;
 }
 static_assert(always_has_one(kLinear, kWeightFormatCount));
+static_assert(always_has_one(kLinearPrompt, kWeightFormatCount));
 static_assert(always_has_one(kQuantizeActivations, 1));
+static_assert(always_has_one(kSplitActivations, 1));
 static_assert(always_has_one(kRmsNorm, 1));
 static_assert(always_has_one(kRope, 1));
 static_assert(always_has_one(kKvStore, kKvFormatCount));
@@ -230,8 +268,14 @@ Table<Tier> tiers() {
 Table<Entry<LinearFn, WeightFormat>> linear_table() {
   return whole(kLinear);
 }
+Table<Entry<LinearFn, WeightFormat>> linear_prompt_table() {
+  return whole(kLinearPrompt);
+}
 Table<Entry<QuantizeActivationsFn>> quantize_activations_table() {
   return whole(kQuantizeActivations);
+}
+Table<Entry<SplitActivationsFn>> split_activations_table() {
+  return whole(kSplitActivations);
 }
 Table<Entry<RmsNormFn>> rms_norm_table() {
   return whole(kRmsNorm);
@@ -265,12 +309,16 @@ KernelSet select_kernels(std::uint32_t features) {
   KernelSet set{};
   for (int format = 0; format < kWeightFormatCount; ++format) {
     set.linear[format] = best(kLinear, format, features);
+    set.linear_prompt[format] = best(kLinearPrompt, format, features);
   }
   for (int format = 0; format < kKvFormatCount; ++format) {
     set.kv_store[format] = best(kKvStore, format, features);
     set.attention[format] = best(kAttention, format, features);
   }
   set.quantize_activations = best(kQuantizeActivations, 0, features);
+  const int bf16 = static_cast<int>(WeightFormat::bf16);
+  set.prompt_takes_splits = set.linear_prompt[bf16] != set.linear[bf16];
+  set.split_activations = best(kSplitActivations, 0, features);
   set.rms_norm = best(kRmsNorm, 0, features);
   set.rope = best(kRope, 0, features);
   set.attention_merge = best(kAttentionMerge, 0, features);

@@ -121,6 +121,25 @@ struct QuantizeActivationsArgs {
 };
 using QuantizeActivationsFn = void (*)(const QuantizeActivationsArgs&);
 
+// A row of activations in 256 columns as sums of two bf16, to 16 bits: x[k] = high[k] + low[k].
+// Columns beyond the row's end are 0.
+struct alignas(64) SplitBlock {
+  std::uint16_t high[kActivationCols];
+  std::uint16_t low[kActivationCols];
+};
+static_assert(sizeof(SplitBlock) == 1024);
+
+// split_activations: high is the bf16 nearest to x[k], low the one nearest to x[k] - high, ties to
+// even.  Of a NaN or an infinity high is no finite number; nor is it, and low is a NaN or an
+// infinity, where x[k] rounds to infinity: from 2^128 - 2^119 on.
+struct SplitActivationsArgs {
+  const float* x;  // [cols]
+  std::int64_t cols;
+  SplitBlock* out;            // ceil(cols / 256) blocks
+  std::int64_t block_stride;  // from a block to the next
+};
+using SplitActivationsFn = void (*)(const SplitActivationsArgs&);
+
 // Matrices are packed into panels, row groups of 16 rows (kernels/panels/layout.hpp).
 inline constexpr int kRowGroup = 16;
 // Bytes of a matrix in panels; a multiple of 64.
@@ -162,17 +181,29 @@ struct LinearArgs {
   std::int64_t cols;         // a multiple of the format's block
   std::int64_t group_begin;  // row groups that this call computes
   std::int64_t group_end;
-  const float* x;                 // [tokens, x_stride]: F32, F16 and BF16
-  std::int64_t x_stride;          // floats, >= cols
-  const ActivationBlock* blocks;  // [ceil(cols / 256), block_stride]: all other formats
-  std::int64_t block_stride;      // >= tokens
-  float* y;                       // [tokens, y_stride]; the columns of the groups' rows are written
-  std::int64_t y_stride;          // floats, >= rows
-  std::int64_t tokens;            // >= 1
-  const float* bias;              // [rows] or null
-  bool accumulate;                // add to what y holds: the residual connection
+  const float* x;                      // [tokens, x_stride]: F32, F16 and BF16
+  std::int64_t x_stride;               // floats, >= cols
+  const ActivationBlock* blocks;       // [ceil(cols / 256), block_stride]: all other formats
+  const SplitBlock* splits = nullptr;  // the same for linear_prompt with F32, F16 and BF16
+  std::int64_t block_stride;           // >= tokens
+  float* y;               // [tokens, y_stride]; the columns of the groups' rows are written
+  std::int64_t y_stride;  // floats, >= rows
+  std::int64_t tokens;    // >= 1
+  const float* bias;      // [rows] or null
+  bool accumulate;        // add to what y holds: the residual connection
 };
 using LinearFn = void (*)(const LinearArgs&);
+
+// linear_prompt: the same product for rows of prompts, of which there are many.  Tiers without
+// matrix units have linear's kernels here.  For matrix units (amx):
+//
+// F32, F16 and BF16 are multiplied with splits, in bf16, and summed up in float: F32 and F16 as
+// low * high + high * high + high * low, of 16 bits of each factor; BF16 with high alone.
+//
+// All other formats are made int8 with one scale for every row of 256 columns (I8R; see
+// avx512/requantize.hpp), so that the sum of 256 products is exact and is scaled once:
+//   y += (x.scale * scale[row]) * sum     one rounded product, one fused multiply-add
+// The NMSE that this adds is 3e-5 to 8e-5, more than the activations' eight bits, 1.5e-5.
 
 // dequant_row: out[k] = row[k], exactly, of a row as it lies in a file.
 struct DequantRowArgs {
@@ -350,7 +381,9 @@ struct Table {
 
 // Every variant of every operation that was compiled in: what the tests go through.
 Table<Entry<LinearFn, WeightFormat>> linear_table();
+Table<Entry<LinearFn, WeightFormat>> linear_prompt_table();
 Table<Entry<QuantizeActivationsFn>> quantize_activations_table();
+Table<Entry<SplitActivationsFn>> split_activations_table();
 Table<Entry<RmsNormFn>> rms_norm_table();
 Table<Entry<RopeFn>> rope_table();
 Table<Entry<KvStoreFn, KvFormat>> kv_store_table();
@@ -364,7 +397,9 @@ Table<Entry<PeakProbeFn, PeakKind>> peak_probe_table();
 // The best variant of every operation for a set of features.
 struct KernelSet {
   LinearFn linear[kWeightFormatCount];
+  LinearFn linear_prompt[kWeightFormatCount];
   QuantizeActivationsFn quantize_activations;
+  SplitActivationsFn split_activations;
   RmsNormFn rms_norm;
   RopeFn rope;
   KvStoreFn kv_store[kKvFormatCount];
@@ -374,7 +409,8 @@ struct KernelSet {
   ScanFn scan;
   ReadProbeFn read_probe;
   PeakProbeFn peak_probe[kPeakKindCount];
-  const char* tier;  // the best of tiers() that features allows
+  bool prompt_takes_splits;  // linear_prompt with F32, F16 and BF16 reads splits instead of x
+  const char* tier;          // the best of tiers() that features allows
 };
 KernelSet select_kernels(std::uint32_t features);
 

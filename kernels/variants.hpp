@@ -13,6 +13,7 @@
 
 #define HEARTH_DECLARE_KERNELS(tier)                                \
   void quantize_activations_##tier(const QuantizeActivationsArgs&); \
+  void split_activations_##tier(const SplitActivationsArgs&);       \
   void rms_norm_##tier(const RmsNormArgs&);                         \
   void rope_##tier(const RopeArgs&);                                \
   void attention_merge_##tier(const AttentionMergeArgs&);           \
@@ -33,6 +34,12 @@ std::int64_t peak_probe_bf16_amx(std::int64_t rounds, float* out);
 std::int64_t peak_probe_int8_amx(std::int64_t rounds, float* out);
 std::int64_t peak_probe_bf16_amx_emulated(std::int64_t rounds, float* out);  // in tests only
 std::int64_t peak_probe_int8_amx_emulated(std::int64_t rounds, float* out);
+
+#define HEARTH_DECLARE_(format, type, name, number, weights, bytes) \
+  void linear_prompt_##format##_amx(const LinearArgs&);             \
+  void linear_prompt_##format##_amx_emulated(const LinearArgs&);
+HEARTH_WEIGHT_FORMATS(HEARTH_DECLARE_)
+#undef HEARTH_DECLARE_
 
 HEARTH_DECLARE_KERNELS(ref)
 HEARTH_DECLARE_KERNELS(avx2)

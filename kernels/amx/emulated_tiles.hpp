@@ -14,7 +14,7 @@ namespace {
 struct EmulatedTiles {
   TileConfig config;
   bool configured = false;
-  unsigned char data[kTileCount][kTileRows][kTileRowBytes] = {};
+  unsigned char data[kTileCount][kTileHeight][kTileRowBytes] = {};
 
   bool has(int tile) const { return configured && config.rows[tile] != 0; }
 };
@@ -29,7 +29,7 @@ inline void configure_tiles(const TileConfig& config) {
   for (const unsigned char byte : config.reserved) fault_unless(byte == 0);
   for (int tile = 0; tile < 16; ++tile) {
     const int rows = config.rows[tile], row_bytes = config.row_bytes[tile];
-    fault_unless(rows <= kTileRows && row_bytes <= kTileRowBytes);
+    fault_unless(rows <= kTileHeight && row_bytes <= kTileRowBytes);
     fault_unless((rows == 0) == (row_bytes == 0));
     fault_unless(tile < kTileCount || rows == 0);
   }
@@ -94,7 +94,7 @@ inline void set_sums(int c, int a, int b, Sum sum) {
 }
 
 template <int c, int a, int b>
-inline void add_product_of_int8() {
+[[gnu::noinline]] void add_product_of_int8() {
   set_sums<std::uint32_t>(c, a, b, [](std::uint32_t sum, int m, int n, int words) {
     for (int k = 0; k < 4 * words; ++k) {
       const int product =
@@ -120,7 +120,7 @@ inline float bf16_element(int tile, int row, int index) {
 // then both sums are added, and that to C.  All round to nearest even; denormals are zero, as
 // inputs and as results, whatever MXCSR says.
 template <int c, int a, int b>
-inline void add_product_of_bf16() {
+[[gnu::noinline]] void add_product_of_bf16() {
   set_sums<float>(c, a, b, [](float sum, int m, int n, int words) {
     float of_even = 0, of_odd = 0;
     for (int k = 0; k < words; ++k) {

@@ -26,22 +26,22 @@ inline void add_four_products_of_bf16() {
 // products went into one sum.
 template <class Sum, void (*add_four_products)()>
 std::int64_t peak(std::int64_t rounds, std::uint32_t ones, int per_word, float* out) {
-  alignas(64) std::uint32_t operand[kTileRows][kTileRowBytes / 4];
+  alignas(64) std::uint32_t operand[kTileHeight][kTileRowBytes / 4];
   for (auto& row : operand) {
     for (std::uint32_t& word : row) word = ones;
   }
   TileConfig config;
-  for (int tile = 0; tile < kTileCount; ++tile) config.set(tile, kTileRows, kTileRowBytes);
+  for (int tile = 0; tile < kTileCount; ++tile) config.set(tile, kTileHeight, kTileRowBytes);
   const Tiles tiles(config);
   load_tile<4>(operand, kTileRowBytes);
   load_tile<5>(operand, kTileRowBytes);
   load_tile<6>(operand, kTileRowBytes);
   load_tile<7>(operand, kTileRowBytes);
   for (std::int64_t i = 0; i < rounds; ++i) add_four_products();
-  alignas(64) Sum sums[kTileRows][kTileRowBytes / 4];
+  alignas(64) Sum sums[kTileHeight][kTileRowBytes / 4];
   store_tile<0>(sums, kTileRowBytes);
   *out = static_cast<float>(sums[0][0]);
-  return rounds * 4 * kTileRows * (kTileRowBytes / 4) * (kTileRowBytes / 4) * per_word * 2;
+  return rounds * 4 * kTileHeight * (kTileRowBytes / 4) * (kTileRowBytes / 4) * per_word * 2;
 }
 
 }  // namespace

@@ -28,16 +28,16 @@ namespace hearth::kernels {
 namespace {
 
 inline constexpr int kTileCount = 8;
-inline constexpr int kTileRows = 16;
+inline constexpr int kTileHeight = 16;
 inline constexpr int kTileRowBytes = 64;
 
 // The shapes of all tiles: the 64 bytes that LDTILECFG reads.
 struct alignas(64) TileConfig {
   std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;         // where an interrupted load goes on
-  std::uint8_t reserved[14] = {};     // zero
-  std::uint16_t row_bytes[16] = {};   // of tiles 0 .. 7, 4 .. 64; 0 with rows 0: not in use
-  std::uint8_t rows[kTileRows] = {};  // of tiles 0 .. 7, 1 .. 16
+  std::uint8_t start_row = 0;           // where an interrupted load goes on
+  std::uint8_t reserved[14] = {};       // zero
+  std::uint16_t row_bytes[16] = {};     // of tiles 0 .. 7, 4 .. 64; 0 with rows 0: not in use
+  std::uint8_t rows[kTileHeight] = {};  // of tiles 0 .. 7, 1 .. 16
 
   constexpr TileConfig& set(int tile, int tile_rows, int tile_row_bytes) {
     rows[tile] = static_cast<std::uint8_t>(tile_rows);

@@ -1,8 +1,10 @@
-// rms_norm, rope, swiglu and scan for AVX2: see simd/elementwise.hpp, simd/scan.hpp.
+// rms_norm, rope, swiglu, scan and split_activations
+// for AVX2: see simd/elementwise.hpp, simd/scan.hpp.
 #include "kernels/avx2/lanes.hpp"
 
 #include "kernels/simd/elementwise.hpp"
 #include "kernels/simd/scan.hpp"
+#include "kernels/simd/split_activations.hpp"
 #include "kernels/variants.hpp"
 
 namespace hearth::kernels {
@@ -18,6 +20,9 @@ void swiglu_avx2(const SwigluArgs& args) {
 }
 void scan_avx2(const ScanArgs& args) {
   scan(args);
+}
+void split_activations_avx2(const SplitActivationsArgs& args) {
+  split_activations(args);
 }
 
 }  // namespace hearth::kernels

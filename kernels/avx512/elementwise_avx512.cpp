@@ -1,8 +1,10 @@
-// rms_norm, rope, swiglu and scan for AVX-512: see simd/elementwise.hpp, simd/scan.hpp.
+// rms_norm, rope, swiglu, scan and split_activations for AVX-512: see simd/elementwise.hpp,
+// simd/scan.hpp.
 #include "kernels/avx512/lanes.hpp"
 
 #include "kernels/simd/elementwise.hpp"
 #include "kernels/simd/scan.hpp"
+#include "kernels/simd/split_activations.hpp"
 #include "kernels/variants.hpp"
 
 namespace hearth::kernels {
@@ -18,6 +20,9 @@ void HEARTH_AVX512(swiglu)(const SwigluArgs& args) {
 }
 void HEARTH_AVX512(scan)(const ScanArgs& args) {
   scan(args);
+}
+void HEARTH_AVX512(split_activations)(const SplitActivationsArgs& args) {
+  split_activations(args);
 }
 
 }  // namespace hearth::kernels

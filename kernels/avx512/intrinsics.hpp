@@ -11,6 +11,7 @@
 #include <immintrin.h>
 
 #define HEARTH_AVX512(kernel) kernel##_avx512
+#define HEARTH_LONG_WORD inline
 
 #else
 
@@ -29,6 +30,9 @@ namespace {
 
 // Never inlined: a kernel's thousand unrolled instructions would take the compiler minutes.
 #define HEARTH_EMULATED [[gnu::noinline, maybe_unused]] static
+
+// The same for functions of several intrinsics.
+#define HEARTH_LONG_WORD HEARTH_EMULATED
 
 // The lanes of a vector as an array, and back.
 template <class T, int count>

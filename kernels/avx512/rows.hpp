@@ -80,6 +80,9 @@ inline void floats_from_bf16_pairs(const unsigned char* p, Floats& first, Floats
 inline Ints splat_int(std::int32_t a) {
   return {_mm512_set1_epi32(a)};
 }
+inline Ints load_ints(const std::int32_t* p) {
+  return {_mm512_loadu_si512(p)};
+}
 inline Ints sub(Ints a, Ints b) {
   return {_mm512_sub_epi32(a.all, b.all)};
 }
@@ -178,6 +181,68 @@ inline int store_as_bytes(std::int8_t* p, Floats a) {
   const __m512i words = _mm512_cvtps_epi32(a.all);
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(words));
   return _mm512_reduce_add_epi32(words);
+}
+
+// The nearest numbers of bf16, ties to even; a NaN stays one.
+HEARTH_LONG_WORD Floats to_bf16(Floats a) {
+  const __m512i bits = _mm512_castps_si512(a.all);
+  const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i half = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+  const __m512 rounded = _mm512_castsi512_ps(_mm512_add_epi32(bits, half));
+  const __m512 quiet = _mm512_castsi512_ps(_mm512_or_si512(bits, _mm512_set1_epi32(0x400000)));
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(a.all, a.all, _CMP_UNORD_Q);
+  const __m512 chosen = _mm512_mask_mov_ps(rounded, is_nan, quiet);
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xffff0000u));
+  return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(chosen), upper))};
+}
+// Numbers of bf16 side by side.
+inline Bytes bf16_pairs(Floats first, Floats second) {
+  const __m512i lower = _mm512_srli_epi32(_mm512_castps_si512(first.all), 16);
+  return {_mm512_or_si512(lower, _mm512_castps_si512(second.all))};
+}
+inline Floats sub(Floats a, Floats b) {
+  return {_mm512_sub_ps(a.all, b.all)};
+}
+
+// What requantising takes besides (avx512/requantize.hpp).
+inline void store_bytes(void* p, Bytes a) {
+  _mm512_storeu_si512(p, a.all);
+}
+inline Ints add(Ints a, Ints b) {
+  return {_mm512_add_epi32(a.all, b.all)};
+}
+// a - (b << bits)
+template <unsigned bits>
+inline Ints sub_shifted(Ints a, Ints b) {
+  return {_mm512_sub_epi32(a.all, _mm512_slli_epi32(b.all, bits))};
+}
+// To nearest even; of a NaN any number.
+inline Ints round_to_ints(Floats a) {
+  return {_mm512_cvtps_epi32(a.all)};
+}
+// a / b where b is at least smallest, else 0.
+inline Floats inverse_or_zero(float a, Floats b, float smallest) {
+  const __mmask16 large = _mm512_cmp_ps_mask(b.all, _mm512_set1_ps(smallest), _CMP_GE_OQ);
+  const __m512 quotient = _mm512_div_ps(_mm512_set1_ps(a), b.all);
+  return {_mm512_mask_mov_ps(_mm512_setzero_ps(), large, quotient)};
+}
+// The lower 16 bits of each number twice.
+inline Bytes in_both_halves(Ints a) {
+  const __m512i lower = _mm512_and_si512(a.all, _mm512_set1_epi32(0xffff));
+  return {_mm512_or_si512(lower, _mm512_slli_epi32(a.all, 16))};
+}
+inline Bytes at_least_one(Bytes a) {  // unsigned
+  return {_mm512_max_epu8(a.all, _mm512_set1_epi8(1))};
+}
+// (slope * number + offset) >> 8 of each unsigned byte; slopes and offsets of 16 bits, for two
+// bytes each, and results within 16 bits.
+HEARTH_LONG_WORD Bytes upper_bytes_of_line(Bytes numbers, Bytes slope, Bytes offset) {
+  const __m512i lower = _mm512_set1_epi16(0xff);
+  const __m512i even = _mm512_mullo_epi16(_mm512_and_si512(numbers.all, lower), slope.all);
+  const __m512i odd = _mm512_mullo_epi16(_mm512_srli_epi16(numbers.all, 8), slope.all);
+  const __m512i even_line = _mm512_srli_epi16(_mm512_add_epi16(even, offset.all), 8);
+  const __m512i odd_line = _mm512_andnot_si512(lower, _mm512_add_epi16(odd, offset.all));
+  return {_mm512_or_si512(even_line, odd_line)};
 }
 
 inline void prefetch_line(const unsigned char* p) {

@@ -282,6 +282,17 @@ void store_blocks(const KvStoreArgs& args) {
 HEARTH_WEIGHT_FORMATS(HEARTH_DEFINE_)
 #undef HEARTH_DEFINE_
 
+void split_activations_ref(const SplitActivationsArgs& args) {
+  SplitBlock* out = args.out;
+  for (std::int64_t col = 0; col < args.cols; col += kActivationCols, out += args.block_stride) {
+    for (std::int64_t k = 0; k < kActivationCols; ++k) {
+      const float x = col + k < args.cols ? args.x[col + k] : 0.0f;
+      out->high[k] = bf16_from_float(x);
+      out->low[k] = bf16_from_float(x - float_from_bf16(out->high[k]));
+    }
+  }
+}
+
 void quantize_activations_ref(const QuantizeActivationsArgs& args) {
   constexpr float kSmallestMax = 1e-36f;  // below, the inverse of the scale is no number
   ActivationBlock* out = args.out;

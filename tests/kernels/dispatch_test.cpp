@@ -27,7 +27,9 @@ void check_names(const TableT& table, const std::string& op) {
 
 TEST(dispatch, every_table_names_its_variants) {
   check_names(linear_table(), "linear_");
+  check_names(linear_prompt_table(), "linear_");
   check_names(quantize_activations_table(), "quantize_activations_");
+  check_names(split_activations_table(), "split_activations_");
   check_names(rms_norm_table(), "rms_norm_");
   check_names(rope_table(), "rope_");
   check_names(kv_store_table(), "kv_store_");
@@ -72,6 +74,8 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     SCOPED_TRACE(features);
     const KernelSet set = select_kernels(features);
     check_best(linear_table(), set.linear, kWeightFormatCount, features);
+    check_best(linear_prompt_table(), set.linear_prompt, kWeightFormatCount, features);
+    check_best(split_activations_table(), &set.split_activations, 1, features);
     check_best(quantize_activations_table(), &set.quantize_activations, 1, features);
     check_best(rms_norm_table(), &set.rms_norm, 1, features);
     check_best(rope_table(), &set.rope, 1, features);
@@ -82,6 +86,19 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     check_best(scan_table(), &set.scan, 1, features);
     check_best(peak_probe_table(), set.peak_probe, kPeakKindCount, features);
   }
+}
+
+TEST(dispatch, tiers_without_matrix_units_treat_prompts_as_all_else) {
+  for (std::uint32_t features : {0u, std::uint32_t{kCpuAvx2}, kAvx512}) {
+    const KernelSet set = select_kernels(features);
+    for (int i = 0; i < kWeightFormatCount; ++i) EXPECT_EQ(set.linear_prompt[i], set.linear[i]);
+    EXPECT_FALSE(set.prompt_takes_splits);
+  }
+#if defined(__x86_64__)
+  const KernelSet set = select_kernels(kAmx);
+  for (int i = 0; i < kWeightFormatCount; ++i) EXPECT_NE(set.linear_prompt[i], set.linear[i]);
+  EXPECT_TRUE(set.prompt_takes_splits);
+#endif
 }
 
 TEST(dispatch, names_the_tier_that_the_features_allow) {

@@ -6,6 +6,7 @@
 
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "kernels/cpu_features.hpp"
@@ -40,10 +41,31 @@ inline auto linear_variants() {
                                              });
 }
 
+// Without those of linear, which other tiers use for prompts too.
+inline auto linear_prompt_variants() {
+  auto variants =
+      variants_under_test(linear_prompt_table(), {
+#define HEARTH_EMULATED_(format, type, name, number, weights, bytes)  \
+  {"linear_prompt_" #format "_amx_emulated", WeightFormat::format, 0, \
+   linear_prompt_##format##_amx_emulated},
+                                                     HEARTH_WEIGHT_FORMATS(HEARTH_EMULATED_)
+#undef HEARTH_EMULATED_
+                                                 });
+  std::erase_if(variants, [](const auto& entry) {
+    return !std::string_view(entry.name).starts_with("linear_prompt_");
+  });
+  return variants;
+}
+
 inline auto quantize_activations_variants() {
   return variants_under_test(
       quantize_activations_table(),
       {{"quantize_activations_avx512_emulated", 0, 0, quantize_activations_avx512_emulated}});
+}
+
+inline auto split_activations_variants() {
+  return variants_under_test(split_activations_table(), {{"split_activations_avx512_emulated", 0, 0,
+                                                          split_activations_avx512_emulated}});
 }
 
 inline auto kv_store_variants() {
