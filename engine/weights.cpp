@@ -177,7 +177,8 @@ void WeightLoader::run_packings() {
     const std::size_t i = next.fetch_add(1);
     if (i >= packings_.size()) return false;
     pack(packings_[i]);
-    done += packings_[i].bytes();
+    file_->release(packings_[i].source());  // one copy of a model in memory, not two
+    done += packings_[i].source().size();
     return true;
   };
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
