@@ -20,6 +20,7 @@ namespace {
 constexpr std::uint64_t kAlignment = 64;      // one cache line, one AVX-512 register
 constexpr std::uint64_t kTailBytes = 64;      // readable behind the last tensor
 constexpr std::int64_t kPackBytes = 1 << 20;  // at a time
+constexpr std::size_t kPackThreadsMax = 16;   // memory is not faster for more
 
 std::optional<kernels::WeightFormat> weight_format(std::uint32_t gguf_type) {
   for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
@@ -42,10 +43,11 @@ std::uint64_t memory_of(const GgufTensor& tensor) {
   std::uint64_t bytes = tensor.data.size();
   if (tensor.dim_count == 1) {
     bytes = std::max<std::uint64_t>(bytes, tensor.dims[0] * sizeof(float));
-  } else if (const auto format = weight_format(tensor.type)) {
-    // No product can overflow: every row of the tensor is in the file.
+  }
+  if (const auto format = weight_format(tensor.type)) {
+    // At most 16 times what is in the file, for a single row: no product can overflow.
     const auto rows = static_cast<std::int64_t>(tensor.dims[1] * tensor.dims[2] * tensor.dims[3]);
-    bytes = static_cast<std::uint64_t>(kernels::panel_bytes(*format, rows, cols));
+    bytes = std::max(bytes, static_cast<std::uint64_t>(kernels::panel_bytes(*format, rows, cols)));
   }
   return align_up<std::uint64_t>(bytes, kAlignment);
 }
@@ -83,7 +85,7 @@ Result<WeightLoader> WeightLoader::create(const GgufFile& file, Progress on_prog
   WeightLoader loader;
   loader.file_ = &file;
   loader.on_progress_ = std::move(on_progress);
-  std::uint64_t bytes = 0;  // sums of sizes inside the file and small vectors: cannot overflow
+  std::uint64_t bytes = 0;  // a small multiple of the file's size: cannot overflow
   for (const GgufTensor& tensor : file.tensors()) {
     bytes += memory_of(tensor);
     loader.total_bytes_ += tensor.data.size();
@@ -182,7 +184,7 @@ void WeightLoader::run_packings() {
     return true;
   };
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t threads = std::min<std::size_t>(cores, packings_.size());
+  const std::size_t threads = std::min<std::size_t>({cores, kPackThreadsMax, packings_.size()});
   std::vector<std::jthread> helpers;
   for (std::size_t i = 1; i < threads; ++i) {
     helpers.emplace_back([&] {
