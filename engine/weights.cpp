@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <optional>
 #include <thread>
 #include <vector>
 
 #include "cache/page_key.hpp"
 #include "common/checked.hpp"
+#include "files/tensor_memory.hpp"
 
 namespace hearth {
 namespace {
@@ -22,34 +22,12 @@ constexpr std::uint64_t kTailBytes = 64;      // readable behind the last tensor
 constexpr std::int64_t kPackBytes = 1 << 20;  // at a time
 constexpr std::size_t kPackThreadsMax = 16;   // memory is not faster for more
 
-std::optional<kernels::WeightFormat> weight_format(std::uint32_t gguf_type) {
-  for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
-    if (info.gguf_number == gguf_type) return info.format;
-  }
-  return std::nullopt;
-}
-
 std::string supported_formats() {
   std::string names;
   for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
     names += std::string(names.empty() ? "" : ", ") + info.name;
   }
   return names;
-}
-
-// Room for a tensor: vectors are widened to float, matrices packed.
-std::uint64_t memory_of(const GgufTensor& tensor) {
-  const auto cols = static_cast<std::int64_t>(tensor.dims[0]);
-  std::uint64_t bytes = tensor.data.size();
-  if (tensor.dim_count == 1) {
-    bytes = std::max<std::uint64_t>(bytes, tensor.dims[0] * sizeof(float));
-  }
-  if (const auto format = weight_format(tensor.type)) {
-    // At most 16 times what is in the file, for a single row: no product can overflow.
-    const auto rows = static_cast<std::int64_t>(tensor.dims[1] * tensor.dims[2] * tensor.dims[3]);
-    bytes = std::max(bytes, static_cast<std::uint64_t>(kernels::panel_bytes(*format, rows, cols)));
-  }
-  return align_up<std::uint64_t>(bytes, kAlignment);
 }
 
 }  // namespace
@@ -87,7 +65,7 @@ Result<WeightLoader> WeightLoader::create(const GgufFile& file, Progress on_prog
   loader.on_progress_ = std::move(on_progress);
   std::uint64_t bytes = 0;  // a small multiple of the file's size: cannot overflow
   for (const GgufTensor& tensor : file.tensors()) {
-    bytes += memory_of(tensor);
+    bytes += align_up<std::uint64_t>(tensor_memory(tensor), kAlignment);
     loader.total_bytes_ += tensor.data.size();
   }
   HEARTH_TRY(loader.weights_, Weights::allocate(bytes));
