@@ -105,7 +105,7 @@ std::uint64_t ServedModel::context_bytes() const {
 
 std::uint64_t ServedModel::memory_bytes() const {
   if (loaded_.weight_bytes != 0) return loaded_.weight_bytes + loaded_.buffer_bytes;
-  return facts().tensor_bytes;
+  return facts().memory_bytes;
 }
 
 bool ServedModel::reserve_cache() {

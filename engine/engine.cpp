@@ -209,6 +209,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
                writer_.send(Notice::loading, LoadingNotice{now / 100.0});
              }));
   HEARTH_TRY(loaded->table, architecture->build(loader, {options_.rope, options_.context}));
+  HEARTH_TRY(const kernels::KvFormat kv_format,
+             choose_kv_format(options_.kv_type, loaded->table));  // before all that takes long
   const cache::Digest fingerprint =
       model_fingerprint(remembered_hash(file, options_.fingerprint_dir), loaded->table.ropes);
   HEARTH_TRY(loaded->weights, loader.finish());
@@ -223,7 +225,6 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       options_.context != 0 ? options_.context : static_cast<std::uint32_t>(table.context_length);
   loaded->context = std::min(loaded->context, kPromptTokensMax);
 
-  HEARTH_TRY(const kernels::KvFormat kv_format, choose_kv_format(options_.kv_type, table));
   Plan plan = compile_plan(table, kv_format, options_.page_tokens);
   const KvGeometry kv = plan.kv;
   const cache::SegmentGeometry geometry = {

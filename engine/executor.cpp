@@ -168,9 +168,13 @@ Executor::InputRoom& Executor::input_room(int worker) {
 std::int64_t Executor::items(const Op& op) const {
   const std::int64_t rows = std::ssize(rows_);
   if (const auto* linear = std::get_if<LinearOp>(&op)) {
-    if (linear->gated) return items_of(linear->parts.front().linear.weight);
+    if (linear->gated) {
+      return items_of(linear->parts.front().linear.weight, groups_of_item(*linear));
+    }
     std::int64_t count = 0;
-    for (const LinearPart& part : linear->parts) count += items_of(part.linear.weight);
+    for (const LinearPart& part : linear->parts) {
+      count += items_of(part.linear.weight, groups_of_item(part.linear.weight));
+    }
     return count;
   }
   if (const auto* attend = std::get_if<AttendOp>(&op)) {
@@ -178,7 +182,8 @@ std::int64_t Executor::items(const Op& op) const {
   }
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
-    return wants_logits_ ? items_of(head->head.weight) : 0;
+    const Matrix& weight = head->head.weight;
+    return wants_logits_ ? items_of(weight, groups_of_item(weight)) : 0;
   }
   return rows;
 }
@@ -188,8 +193,13 @@ std::int64_t Executor::groups_of_item(const Matrix& matrix) const {
   return std::max<std::int64_t>(1, std::min(at_most, kItemBytes / matrix.group_bytes()));
 }
 
-std::int64_t Executor::items_of(const Matrix& matrix) const {
-  const std::int64_t groups = groups_of_item(matrix);
+// Both parts of a gated pair, whatever their formats: an item computes the same rows of both.
+std::int64_t Executor::groups_of_item(const LinearOp& gated) const {
+  return std::min(groups_of_item(gated.parts.front().linear.weight),
+                  groups_of_item(gated.parts.back().linear.weight));
+}
+
+std::int64_t Executor::items_of(const Matrix& matrix, std::int64_t groups) {
   return (matrix.groups() + groups - 1) / groups;
 }
 
@@ -233,11 +243,11 @@ void Executor::compute(const PrepareOp& op, std::int64_t row, int worker) {
       {from, width(op.from), room.blocks.data() + row, std::ssize(rows_)});
 }
 
-// One item's groups of a matrix times all rows of the input.
-void Executor::multiply(const Linear& linear, const Input& input, std::int64_t item, float* y,
-                        std::int64_t y_stride, bool accumulate) const {
+// The item-th so many groups of a matrix times all rows of the input.
+void Executor::multiply(const Linear& linear, const Input& input, std::int64_t item,
+                        std::int64_t groups, float* y, std::int64_t y_stride,
+                        bool accumulate) const {
   const Matrix& weight = linear.weight;
-  const std::int64_t groups = groups_of_item(weight);
   kernels_.linear[static_cast<std::size_t>(weight.format)](
       {.panels = weight.panels,
        .rows = weight.rows,
@@ -263,9 +273,11 @@ void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
                        .rows = std::ssize(rows_)};
   if (op.gated) return compute_gated(op, input, item);
   for (const LinearPart& part : op.parts) {
-    const std::int64_t count = items_of(part.linear.weight);
+    const std::int64_t groups = groups_of_item(part.linear.weight);
+    const std::int64_t count = items_of(part.linear.weight, groups);
     if (item < count) {
-      multiply(part.linear, input, item, row_of(part.out, 0), width(part.out), op.accumulate);
+      multiply(part.linear, input, item, groups, row_of(part.out, 0), width(part.out),
+               op.accumulate);
       return;
     }
     item -= count;
@@ -276,11 +288,12 @@ void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
 void Executor::compute_gated(const LinearOp& op, const Input& input, std::int64_t item) {
   const LinearPart& gate = op.parts.front();
   const LinearPart& up = op.parts.back();
+  const std::int64_t groups = groups_of_item(op);
   for (const LinearPart* part : {&gate, &up}) {
-    multiply(part->linear, input, item, row_of(part->out, 0), width(part->out),
+    multiply(part->linear, input, item, groups, row_of(part->out, 0), width(part->out),
              /*accumulate=*/false);
   }
-  const std::int64_t rows = groups_of_item(gate.linear.weight) * kernels::kRowGroup;
+  const std::int64_t rows = groups * kernels::kRowGroup;
   const std::int64_t begin = item * rows;
   const std::int64_t count = std::min(rows, gate.linear.weight.rows - begin);
   for (std::int64_t row = 0; row < input.rows; ++row) {
@@ -391,7 +404,8 @@ void Executor::compute(const HeadOp& op, std::int64_t item, int /*worker*/) {
                        .stride = table_->hidden,
                        .blocks = head_input_.blocks.data(),
                        .rows = std::ssize(logit_rows_)};
-  multiply(op.head, input, item, logits_.data(), table_->vocab, /*accumulate=*/false);
+  multiply(op.head, input, item, groups_of_item(op.head.weight), logits_.data(), table_->vocab,
+           /*accumulate=*/false);
 }
 
 }  // namespace hearth

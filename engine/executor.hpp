@@ -89,9 +89,10 @@ class Executor {
   void compute(const HeadOp& op, std::int64_t item, int worker);
   void normalize(const RmsNorm& norm, const float* from, float* to) const;
   std::int64_t groups_of_item(const Matrix& matrix) const;
-  std::int64_t items_of(const Matrix& matrix) const;
-  void multiply(const Linear& linear, const Input& input, std::int64_t item, float* y,
-                std::int64_t y_stride, bool accumulate) const;
+  std::int64_t groups_of_item(const LinearOp& gated) const;
+  static std::int64_t items_of(const Matrix& matrix, std::int64_t groups);
+  void multiply(const Linear& linear, const Input& input, std::int64_t item, std::int64_t groups,
+                float* y, std::int64_t y_stride, bool accumulate) const;
   float* row_of(Buffer buffer, std::int64_t row);
   std::int64_t width(Buffer buffer) const { return plan_.widths[static_cast<std::size_t>(buffer)]; }
 

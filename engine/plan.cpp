@@ -43,15 +43,15 @@ class PlanCompiler {
 
   // Matrices that take the same input, normed or as it is.
   void add_linear(Buffer from, const RmsNorm& norm, LinearOp linear) {
-    PrepareOp prepare = {from, norm, /*floats=*/false, /*blocks=*/false};
+    PrepareOp prepare = {from, norm, /*blocks=*/false};
     for (const LinearPart& part : linear.parts) {
       need(part.out, part.linear.weight.rows);
       plan_.input_width = std::max(plan_.input_width, part.linear.weight.cols);
-      (takes_blocks(part.linear) ? prepare.blocks : prepare.floats) = true;
+      prepare.blocks |= takes_blocks(part.linear);
     }
     linear.from = from;
     linear.normed = norm.weight != nullptr;
-    plan_.ops.push_back(prepare);
+    if (linear.normed || prepare.blocks) plan_.ops.push_back(prepare);
     plan_.ops.push_back(std::move(linear));
   }
 

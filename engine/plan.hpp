@@ -31,12 +31,12 @@ struct EmbedOp {
   Matrix table;
 };
 
-// input = norm(from), or from itself: what the matrices that follow are multiplied with, in floats
-// and in activation blocks, as their formats take it.
+// input = norm(from), or from itself: what the matrices that follow are multiplied with; as
+// activation blocks, too, where a format takes them.
 struct PrepareOp {
   Buffer from;
   RmsNorm norm;  // no weight: none
-  bool floats, blocks;
+  bool blocks;
 };
 
 // out = W input, or out += W input, for several matrices

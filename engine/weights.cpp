@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <optional>
 #include <thread>
 #include <vector>
 
 #include "cache/page_key.hpp"
 #include "common/checked.hpp"
+#include "files/tensor_memory.hpp"
 
 namespace hearth {
 namespace {
@@ -20,13 +20,7 @@ namespace {
 constexpr std::uint64_t kAlignment = 64;      // one cache line, one AVX-512 register
 constexpr std::uint64_t kTailBytes = 64;      // readable behind the last tensor
 constexpr std::int64_t kPackBytes = 1 << 20;  // at a time
-
-std::optional<kernels::WeightFormat> weight_format(std::uint32_t gguf_type) {
-  for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {
-    if (info.gguf_number == gguf_type) return info.format;
-  }
-  return std::nullopt;
-}
+constexpr std::size_t kPackThreadsMax = 16;   // memory is not faster for more
 
 std::string supported_formats() {
   std::string names;
@@ -34,20 +28,6 @@ std::string supported_formats() {
     names += std::string(names.empty() ? "" : ", ") + info.name;
   }
   return names;
-}
-
-// Room for a tensor: vectors are widened to float, matrices packed.
-std::uint64_t memory_of(const GgufTensor& tensor) {
-  const auto cols = static_cast<std::int64_t>(tensor.dims[0]);
-  std::uint64_t bytes = tensor.data.size();
-  if (tensor.dim_count == 1) {
-    bytes = std::max<std::uint64_t>(bytes, tensor.dims[0] * sizeof(float));
-  } else if (const auto format = weight_format(tensor.type)) {
-    // No product can overflow: every row of the tensor is in the file.
-    const auto rows = static_cast<std::int64_t>(tensor.dims[1] * tensor.dims[2] * tensor.dims[3]);
-    bytes = static_cast<std::uint64_t>(kernels::panel_bytes(*format, rows, cols));
-  }
-  return align_up<std::uint64_t>(bytes, kAlignment);
 }
 
 }  // namespace
@@ -83,9 +63,9 @@ Result<WeightLoader> WeightLoader::create(const GgufFile& file, Progress on_prog
   WeightLoader loader;
   loader.file_ = &file;
   loader.on_progress_ = std::move(on_progress);
-  std::uint64_t bytes = 0;  // sums of sizes inside the file and small vectors: cannot overflow
+  std::uint64_t bytes = 0;  // a small multiple of the file's size: cannot overflow
   for (const GgufTensor& tensor : file.tensors()) {
-    bytes += memory_of(tensor);
+    bytes += align_up<std::uint64_t>(tensor_memory(tensor), kAlignment);
     loader.total_bytes_ += tensor.data.size();
   }
   HEARTH_TRY(loader.weights_, Weights::allocate(bytes));
@@ -177,11 +157,12 @@ void WeightLoader::run_packings() {
     const std::size_t i = next.fetch_add(1);
     if (i >= packings_.size()) return false;
     pack(packings_[i]);
-    done += packings_[i].bytes();
+    file_->release(packings_[i].source());  // one copy of a model in memory, not two
+    done += packings_[i].source().size();
     return true;
   };
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());
-  const std::size_t threads = std::min<std::size_t>(cores, packings_.size());
+  const std::size_t threads = std::min<std::size_t>({cores, kPackThreadsMax, packings_.size()});
   std::vector<std::jthread> helpers;
   for (std::size_t i = 1; i < threads; ++i) {
     helpers.emplace_back([&] {

@@ -99,8 +99,9 @@ class WeightLoader {
     const std::byte* rows;  // of the matrix
     Matrix matrix;
     std::int64_t begin, end;
-    std::uint64_t bytes() const {
-      return static_cast<std::uint64_t>((end - begin) * matrix.row_bytes());
+    std::span<const std::byte> source() const {
+      return {rows + begin * matrix.row_bytes(),
+              static_cast<std::size_t>((end - begin) * matrix.row_bytes())};
     }
   };
   static void pack(const Packing& packing);

@@ -245,6 +245,14 @@ std::string GgufFile::identity() const {
   return all;
 }
 
+void GgufFile::release(std::span<const std::byte> bytes) const {
+  for (const MappedFile& file : files_) {
+    const std::span<const std::byte> all = file.bytes();
+    if (bytes.data() < all.data() || bytes.data() >= all.data() + all.size()) continue;
+    file.release(static_cast<std::size_t>(bytes.data() - all.data()), bytes.size());
+  }
+}
+
 bool GgufFile::vanished() const {
   for (const MappedFile& file : files_) {
     if (file.vanished()) return true;

@@ -90,6 +90,8 @@ class GgufFile {
   // What tells the model's files from all others: MappedFile::identity() of each, a line each.
   std::string identity() const;
 
+  // These bytes of the file, which lie within one part, are not needed any more: see MappedFile.
+  void release(std::span<const std::byte> bytes) const;
   // A part of the file vanished while it was read (see MappedFile).
   bool vanished() const;
 

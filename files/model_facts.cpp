@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include "files/tensor_memory.hpp"
+
 namespace hearth {
 namespace {
 
@@ -83,6 +85,7 @@ Result<ModelFacts> read_facts(const GgufFile& file) {
   for (const GgufTensor& tensor : file.tensors()) {
     facts.parameters += elements_of(tensor);
     facts.tensor_bytes += tensor.data.size();
+    facts.memory_bytes += tensor_memory(tensor);
   }
   HEARTH_TRY(const auto context, file.uint_value(facts.architecture + ".context_length"));
   facts.context_length = context.value_or(0);

@@ -19,6 +19,7 @@ struct ModelFacts {
   std::uint64_t parameters = 0;  // elements of all tensors
   std::uint64_t file_bytes = 0;
   std::uint64_t tensor_bytes = 0;
+  std::uint64_t memory_bytes = 0;    // of the tensors, when loaded
   std::uint64_t vocab = 0;           // tokens; 0: not said
   std::uint64_t context_length = 0;  // tokens the model was trained for; 0: not said
   std::uint64_t kv_values = 0;       // numbers that one token keeps in the KV cache; 0: not known

@@ -55,7 +55,7 @@ DOORS = {
 
 # Files compiled for one instruction set see no template of the standard library: the linker may
 # keep their copy of an inline function for everyone.
-ISA_DIRECTORIES = ("kernels/amx/", "kernels/avx2/", "kernels/avx512/", "kernels/portable/",
+ISA_DIRECTORIES = ("kernels/amx/", "kernels/avx2/", "kernels/avx512/", "kernels/panels/",
                    "kernels/simd/")
 ISA_ALLOWED = re.compile(
     r"^(kernels/|immintrin\.h$|simde/|float\.h$|math\.h$|stddef\.h$|stdint\.h$|string\.h$"

@@ -18,14 +18,6 @@ using Lanes = __m256;
 
 constexpr int kLanes = 8;
 
-// Tokens of a tile of outputs, and its rows: 12 accumulators, a weight and 3 activations fill the
-// 16 registers, and 8 chains of fused multiply-adds fill both units for their 4 cycles.
-constexpr int kTileTokens = 3;  // where there are many
-constexpr int kFewTokens = 4;   // up to so many are one tile
-constexpr int tile_rows(int tokens) {
-  return tokens == 1 ? 8 : tokens <= 3 ? 4 : 2;
-}
-
 inline Lanes zero() {
   return _mm256_setzero_ps();
 }

@@ -18,14 +18,6 @@ using Lanes = __m512;
 
 constexpr int kLanes = 16;
 
-// Tokens of a tile of outputs, and its rows: 24 accumulators, 6 activations and a weight fill 31 of
-// the 32 registers.
-constexpr int kTileTokens = 6;  // where there are many
-constexpr int kFewTokens = 6;   // up to so many are one tile
-constexpr int tile_rows(int tokens) {
-  return tokens == 1 ? 8 : 4;
-}
-
 inline Lanes zero() {
   return _mm512_setzero_ps();
 }

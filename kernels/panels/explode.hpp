@@ -6,15 +6,42 @@
 #include <cstring>
 
 #include "kernels/panels/row_block.hpp"
-#include "kernels/portable/formats.hpp"
+#include "kernels/quant.h"
 
 namespace hearth::kernels {
 namespace {
 
 template <class Block>
+inline Block read_block(const unsigned char* p) {
+  Block block;
+  std::memcpy(&block, p, sizeof(block));
+  return block;
+}
+inline std::uint32_t read_bits(const std::uint8_t (&bytes)[4]) {
+  std::uint32_t bits;
+  std::memcpy(&bits, bytes, sizeof(bits));
+  return bits;
+}
+
+// The scale of a sub-block of Q3_K, still with 32 added.
+inline int q3k_scale(const std::uint8_t (&scales)[12], int s) {
+  const int low = s < 8 ? scales[s] & 15 : scales[s - 8] >> 4;
+  return low | (scales[8 + s % 4] >> (s / 4 * 2) & 3) << 4;
+}
+
+struct ScaleAndMin {
+  int scale, min;
+};
+// Of a sub-block of Q4_K and Q5_K.
+inline ScaleAndMin q4k_scale(const std::uint8_t (&scales)[12], int s) {
+  if (s < 4) return {scales[s] & 63, scales[s + 4] & 63};
+  return {(scales[s + 4] & 15) | scales[s - 4] >> 6 << 4, scales[s + 4] >> 4 | scales[s] >> 6 << 4};
+}
+
+template <class Block>
 void explode_simple(const unsigned char* row, std::int64_t cols, RowBlock& out) {
   for (int b = 0; b < cols / kQuantBlock; ++b) {
-    const auto block = portable::read_block<Block>(row + b * static_cast<int>(sizeof(Block)));
+    const auto block = read_block<Block>(row + b * static_cast<int>(sizeof(Block)));
     std::uint8_t* q = out.q + b * kQuantBlock;
     if constexpr (sizeof(block.q) == kQuantBlock) {
       std::memcpy(q, block.q, kQuantBlock);
@@ -23,7 +50,7 @@ void explode_simple(const unsigned char* row, std::int64_t cols, RowBlock& out) 
       for (int i = 0; i < 16; ++i) q[16 + i] = block.q[i] >> 4;
     }
     if constexpr (requires { block.high; }) {
-      const std::uint32_t high = portable::read_bits(block.high);
+      const std::uint32_t high = read_bits(block.high);
       for (int i = 0; i < kQuantBlock; ++i) q[i] |= (high >> i & 1) << 4;
     }
     if constexpr (requires { block.m; }) out.min[b] = block.m;
@@ -47,7 +74,7 @@ inline void explode_pairs(const std::uint8_t (&packed)[64], std::uint8_t* q) {
 }
 
 inline void explode_q2k(const unsigned char* row, RowBlock& out) {
-  const auto block = portable::read_block<BlockQ2K>(row);
+  const auto block = read_block<BlockQ2K>(row);
   explode_pairs(block.q, out.q);
   for (int s = 0; s < 16; ++s) {
     out.small_scale[s] = static_cast<std::int8_t>(block.scales[s] & 15);
@@ -58,7 +85,7 @@ inline void explode_q2k(const unsigned char* row, RowBlock& out) {
 }
 
 inline void explode_q3k(const unsigned char* row, RowBlock& out) {
-  const auto block = portable::read_block<BlockQ3K>(row);
+  const auto block = read_block<BlockQ3K>(row);
   explode_pairs(block.q, out.q);
   for (int j = 0; j < 8; ++j) {
     for (int l = 0; l < 32; ++l) {
@@ -67,14 +94,14 @@ inline void explode_q3k(const unsigned char* row, RowBlock& out) {
     }
   }
   for (int s = 0; s < 16; ++s) {
-    out.small_scale[s] = static_cast<std::int8_t>(portable::q3k_scale(block.scales, s) - 32);
+    out.small_scale[s] = static_cast<std::int8_t>(q3k_scale(block.scales, s) - 32);
   }
   out.d = block.d;
 }
 
 template <class Block>
 void explode_q4k(const unsigned char* row, RowBlock& out) {
-  const auto block = portable::read_block<Block>(row);
+  const auto block = read_block<Block>(row);
   for (int g = 0; g < 4; ++g) {
     for (int l = 0; l < 32; ++l) out.q[64 * g + l] = block.q[32 * g + l] & 15;
     for (int l = 0; l < 32; ++l) out.q[64 * g + 32 + l] = block.q[32 * g + l] >> 4;
@@ -88,7 +115,7 @@ void explode_q4k(const unsigned char* row, RowBlock& out) {
     }
   }
   for (int s = 0; s < 8; ++s) {
-    const portable::ScaleAndMin small = portable::q4k_scale(block.scales, s);
+    const ScaleAndMin small = q4k_scale(block.scales, s);
     out.small_scale[s] = static_cast<std::int8_t>(small.scale);
     out.small_min[s] = static_cast<std::int8_t>(small.min);
   }
@@ -97,7 +124,7 @@ void explode_q4k(const unsigned char* row, RowBlock& out) {
 }
 
 inline void explode_q6k(const unsigned char* row, RowBlock& out) {
-  const auto block = portable::read_block<BlockQ6K>(row);
+  const auto block = read_block<BlockQ6K>(row);
   for (int h = 0; h < 2; ++h) {
     for (int j = 0; j < 4; ++j) {
       const std::uint8_t* low = block.low + 64 * h + 32 * (j % 2);
@@ -113,7 +140,7 @@ inline void explode_q6k(const unsigned char* row, RowBlock& out) {
 }
 
 inline void explode_iq4xs(const unsigned char* row, RowBlock& out) {
-  const auto block = portable::read_block<BlockIq4Xs>(row);
+  const auto block = read_block<BlockIq4Xs>(row);
   for (int s = 0; s < 8; ++s) {
     for (int l = 0; l < 16; ++l) out.q[32 * s + l] = block.q[16 * s + l] & 15;
     for (int l = 0; l < 16; ++l) out.q[32 * s + 16 + l] = block.q[16 * s + l] >> 4;

@@ -3,18 +3,6 @@
 #include "kernels/half.hpp"
 #include "kernels/kernels.hpp"
 
-namespace hearth::kernels {
-namespace {
-
-float f16_at(const unsigned char* p) {
-  std::uint16_t bits;
-  __builtin_memcpy(&bits, p, sizeof(bits));
-  return float_from_f16(bits);
-}
-
-}  // namespace
-}  // namespace hearth::kernels
-
 #include "kernels/panels/explode.hpp"
 #include "kernels/panels/planes.hpp"
 

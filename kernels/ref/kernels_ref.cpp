@@ -9,67 +9,14 @@
 #include <limits>
 
 #include "kernels/half.hpp"
+#include "kernels/quant.h"
 #include "kernels/variants.hpp"
-
-namespace hearth::kernels {
-namespace {
-
-float f16_at(const unsigned char* p) {
-  std::uint16_t bits;
-  std::memcpy(&bits, p, sizeof(bits));
-  return float_from_f16(bits);
-}
-
-}  // namespace
-}  // namespace hearth::kernels
-
-#include "kernels/portable/formats.hpp"
 
 namespace hearth::kernels {
 namespace {
 
 constexpr int kLanes = 8;
 constexpr std::int64_t kTokenTile = 16;  // that share a row of weights
-
-template <class T>
-T read(const void* p) {
-  T value;
-  std::memcpy(&value, p, sizeof(value));
-  return value;
-}
-
-// ---- Formats: widen kColumns columns, kBytes bytes at any alignment ---------------------------
-
-struct F32 {
-  static constexpr int kColumns = 1, kBytes = 4;
-  static void widen(const unsigned char* p, float* out) { *out = read<float>(p); }
-};
-
-struct F16 {
-  static constexpr int kColumns = 1, kBytes = 2;
-  static void widen(const unsigned char* p, float* out) { *out = f16_at(p); }
-};
-
-struct Bf16 {
-  static constexpr int kColumns = 1, kBytes = 2;
-  static void widen(const unsigned char* p, float* out) {
-    *out = float_from_bf16(read<std::uint16_t>(p));
-  }
-};
-
-using namespace portable;
-
-template <class Format>
-std::int64_t bytes_of(std::int64_t cols) {
-  return cols / Format::kColumns * Format::kBytes;
-}
-
-template <class Format>
-void widen_row(const unsigned char* row, std::int64_t cols, float* out) {
-  for (std::int64_t k = 0; k < cols; k += Format::kColumns) {
-    Format::widen(row + bytes_of<Format>(k), out + k);
-  }
-}
 
 struct PartialSums {
   float lane[kLanes] = {};
@@ -89,14 +36,14 @@ struct PartialSums {
 };
 
 // A stored row, widened in pieces that stay in the first-level cache, times x.
-template <class Format>
-float dot(const unsigned char* row, const float* x, std::int64_t cols) {
+float dot(WeightFormat format, const unsigned char* row, const float* x, std::int64_t cols) {
   constexpr std::int64_t kPiece = kSuperBlock;
+  const BlockShape block = block_shape(format);
   float widened[kPiece];
   PartialSums sums;
   for (std::int64_t k = 0; k < cols; k += kPiece) {
-    const std::int64_t count = cols - k < kPiece ? cols - k : kPiece;
-    widen_row<Format>(row + bytes_of<Format>(k), count, widened);
+    const std::int64_t count = std::min(kPiece, cols - k);
+    dequant_row({format, row + k / block.weights * block.bytes, count, widened});
     sums.add(widened, x + k, count);
   }
   return sums.total();
@@ -155,23 +102,23 @@ HeadState head_state(float* state, std::int64_t heads, std::int64_t head_dim, st
 }
 
 // One page of one head: a step of the online softmax.
-template <class Format>
-void attend_page(const AttentionArgs& args, const float* q, const unsigned char* payload,
-                 std::int64_t tokens, const HeadState& state) {
-  const std::int64_t row_bytes = bytes_of<Format>(args.head_dim);
+void attend_page(WeightFormat format, const AttentionArgs& args, const float* q,
+                 const unsigned char* payload, std::int64_t tokens, const HeadState& state) {
+  const BlockShape block = block_shape(format);
+  const std::int64_t row_bytes = args.head_dim / block.weights * block.bytes;
   float* scores = args.scratch;
   float* values = scores + args.page_tokens;
   const float old_max = state.max;
   for (std::int64_t j = 0; j < tokens; ++j) {
     const unsigned char* key = payload + args.k_offset + j * row_bytes;
-    scores[j] = args.scale * dot<Format>(key, q, args.head_dim);
+    scores[j] = args.scale * dot(format, key, q, args.head_dim);
     state.max = std::fmax(state.max, scores[j]);
   }
   const float factor = std::exp(old_max - state.max);
   state.sum *= factor;
   for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] *= factor;
   for (std::int64_t j = 0; j < tokens; ++j) {
-    widen_row<Format>(payload + args.v_offset + j * row_bytes, args.head_dim, values);
+    dequant_row({format, payload + args.v_offset + j * row_bytes, args.head_dim, values});
     const float weight = std::exp(scores[j] - state.max);
     state.sum += weight;
     for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] += weight * values[k];
@@ -179,16 +126,15 @@ void attend_page(const AttentionArgs& args, const float* q, const unsigned char*
 }
 
 // One split of one head, which sees positions up to end.
-template <class Format>
-void attend_split(const AttentionArgs& args, const float* q, std::int64_t begin, std::int64_t end,
-                  const HeadState& state) {
+void attend_split(WeightFormat format, const AttentionArgs& args, const float* q,
+                  std::int64_t begin, std::int64_t end, const HeadState& state) {
   state.max = -std::numeric_limits<float>::infinity();
   state.sum = 0.0f;
   for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] = 0.0f;
   for (std::int64_t token = begin; token < end; token += args.page_tokens) {
     const auto* payload =
         reinterpret_cast<const unsigned char*>(args.pages[token / args.page_tokens]);
-    attend_page<Format>(args, q, payload, std::min(args.page_tokens, end - token), state);
+    attend_page(format, args, q, payload, std::min(args.page_tokens, end - token), state);
   }
 }
 
@@ -202,8 +148,7 @@ void fold(const HeadState& to, const HeadState& from, std::int64_t head_dim) {
   to.max = max;
 }
 
-template <class Format>
-void attention(const AttentionArgs& args) {
+void attention(WeightFormat format, const AttentionArgs& args) {
   const std::int64_t heads = args.rows * args.group;
   float* part = args.scratch + args.page_tokens + args.head_dim;
   for (std::int64_t head = 0; head < heads; ++head) {
@@ -214,8 +159,8 @@ void attention(const AttentionArgs& args) {
     const HeadState other = head_state(part, 1, args.head_dim, 0);
     for (std::int64_t begin = args.begin; begin < end; begin += kAttentionSplit) {
       const bool first = begin == args.begin;
-      attend_split<Format>(args, q, begin, std::min(begin + kAttentionSplit, end),
-                           first ? state : other);
+      attend_split(format, args, q, begin, std::min(begin + kAttentionSplit, end),
+                   first ? state : other);
       if (!first) fold(state, other, args.head_dim);
     }
   }
@@ -361,7 +306,7 @@ void kv_store_q4_0_ref(const KvStoreArgs& args) {
 
 #define HEARTH_DEFINE_(format, type, elements, bytes)        \
   void attention_##format##_ref(const AttentionArgs& args) { \
-    attention<type>(args);                                   \
+    attention(WeightFormat::format, args);                   \
   }
 HEARTH_KV_FORMATS(HEARTH_DEFINE_)
 #undef HEARTH_DEFINE_

@@ -1,12 +1,9 @@
-// The storage formats of weights, keys and values, as the vector kernels read them.
+// The storage formats of keys and values, as the vector kernels read them.
 //
 // A tier's source includes its lanes.hpp, then this: everything here is compiled once per tier, in
 // an anonymous namespace.
 //
-// Formats without vector instructions of their own here are widened by portable/formats.hpp, a
-// block at a time into floats.
-//
-// Each other format says how to widen one step: kColumns columns, kBytes bytes at any alignment,
+// Each format says how to widen one step: kColumns columns, kBytes bytes at any alignment,
 // into kColumns / kLanes vectors of floats.  The product of a block's float16 scale (11 bits) and
 // an 8-bit weight fits the 24 bits of a float, so that widening is exact in every format.
 #pragma once
@@ -24,23 +21,6 @@ inline float f16_at(const unsigned char* p) {
   store(lanes, broadcast_f16(p));
   return lanes[0];
 }
-
-}  // namespace
-}  // namespace hearth::kernels
-
-#include "kernels/portable/formats.hpp"
-
-namespace hearth::kernels {
-namespace {
-
-using portable::Iq4Nl, portable::Iq4Xs, portable::Mxfp4;
-using portable::Q2K, portable::Q3K, portable::Q4K, portable::Q5K, portable::Q6K;
-using portable::Q4_1, portable::Q5_0, portable::Q5_1;
-
-template <class Format>
-concept Portable = requires(const unsigned char* p, float* out) {
-  Format::widen(p, out);
-};
 
 struct F32 {
   static constexpr int kColumns = kLanes;

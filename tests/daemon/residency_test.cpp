@@ -130,7 +130,7 @@ TEST(residency, all_models_are_loaded_at_the_start_as_far_as_memory_goes) {
   EXPECT_TRUE(eventually([&] { return daemon.log().find("a: ready") != std::string::npos; }));
   EXPECT_TRUE(eventually([&] { return daemon.log().find("b: ready") != std::string::npos; }));
   DaemonProcess small({"--model", "a" + file, "--model", "b" + file, "--kv-bytes", "64M",
-                       "--model-bytes", std::to_string(fs::file_size(kFile))});
+                       "--model-bytes", bytes_for(1)});
   EXPECT_TRUE(eventually([&] {
     return small.log().find("b: not loaded at the start") != std::string::npos;
   })) << small.log();

@@ -122,6 +122,39 @@ TEST(forward, a_row_after_many_splits_has_its_bits_in_any_batch) {
   }
 }
 
+GatedMlp& mlp_of(Layer& layer) {
+  return std::get<GatedMlp>(layer.branches.back().mixers.front());
+}
+
+// Files mix formats as they like: the two matrices of a gated pair, too.
+TEST(forward, gate_and_up_may_have_different_formats) {
+  WorkerPool one(1, nullptr), three(3, nullptr);
+  std::vector<TokenId> tokens(90);
+  for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * 37 % 2000);
+  const std::uint32_t features = kernels::cpu_features();
+  const std::string quantized = HEARTH_MODELS_DIR "/ember-q8_0.gguf";
+  ForwardModel half(HEARTH_MODELS_DIR "/ember-f16.gguf", features, &one);
+  const std::vector<float> plain = ForwardModel(quantized, features, &one).logits(tokens, {96});
+  for (const bool gate : {false, true}) {
+    const auto change = [&](LayerTable& table) {
+      for (std::size_t i = 0; i < table.layers.size(); ++i) {
+        LayerTable other = half.table();
+        const GatedMlp& from = mlp_of(other.layers[i]);
+        GatedMlp& to = mlp_of(table.layers[i]);
+        gate ? to.gate = from.gate : to.up = from.up;
+      }
+    };
+    using enum kernels::KvFormat;
+    ForwardModel alone(quantized, features, &one, f32, change);
+    ForwardModel together(quantized, features, &three, f32, change);
+    const std::vector<float> logits = alone.logits(tokens, {96});
+    EXPECT_LE(nmse(logits, plain), 1e-2);
+    EXPECT_EQ(alone.logits(tokens, {1}), logits);
+    EXPECT_EQ(together.logits(tokens, {96}), logits);
+    EXPECT_EQ(together.logits(tokens, {7}), logits);
+  }
+}
+
 // Whenever another thread says so; what was given up can be computed again.
 TEST(forward, a_step_can_be_given_up_anywhere) {
   const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");

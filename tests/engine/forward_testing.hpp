@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@ namespace hearth {
 class ForwardModel {
  public:
   ForwardModel(const std::string& path, std::uint32_t features, WorkerPool* pool,
-               kernels::KvFormat kv_format = kernels::KvFormat::f32) {
+               kernels::KvFormat kv_format = kernels::KvFormat::f32,
+               const std::function<void(LayerTable&)>& change = nullptr) {
     auto file = GgufFile::open(path);
     if (!file) throw std::runtime_error(file.error().message);
     auto architecture = find_architecture(*file);
@@ -26,6 +28,7 @@ class ForwardModel {
     auto table = (*architecture)->build(*loader, {});
     if (!table) throw std::runtime_error(table.error().message);
     table_ = std::make_unique<LayerTable>(*std::move(table));
+    if (change) change(*table_);
     weights_ = *loader->finish();
     executor_ =
         std::make_unique<Executor>(table_.get(), compile_plan(*table_, kv_format, 32), pool,
@@ -69,6 +72,7 @@ class ForwardModel {
   }
 
   Executor& executor() { return *executor_; }
+  const LayerTable& table() const { return *table_; }
 
  private:
   std::unique_ptr<LayerTable> table_;
