@@ -16,7 +16,7 @@ class PlanCompiler {
   }
 
   Plan compile() {
-    plan_.ops.push_back(EmbedOp{table_.embedding});
+    plan_.ops.emplace_back(EmbedOp{table_.embedding});
     need(Buffer::hidden, table_.hidden);
     plan_.input_width = table_.hidden;
     for (const Layer& layer : table_.layers) {
@@ -26,8 +26,8 @@ class PlanCompiler {
         std::visit([&](const auto& mixer) { add(branch.norm, mixer); }, branch.mixers.front());
       }
     }
-    plan_.ops.push_back(HeadNormOp{table_.final_norm, takes_blocks(table_.head)});
-    plan_.ops.push_back(HeadOp{table_.head});
+    plan_.ops.emplace_back(HeadNormOp{table_.final_norm, takes_blocks(table_.head)});
+    plan_.ops.emplace_back(HeadOp{table_.head});
     return std::move(plan_);
   }
 
@@ -51,8 +51,8 @@ class PlanCompiler {
     }
     linear.from = from;
     linear.normed = norm.weight != nullptr;
-    if (linear.normed || prepare.blocks) plan_.ops.push_back(prepare);
-    plan_.ops.push_back(std::move(linear));
+    if (linear.normed || prepare.blocks) plan_.ops.emplace_back(prepare);
+    plan_.ops.emplace_back(std::move(linear));
   }
 
   void add(const RmsNorm& norm, const FullAttention& attention) {
@@ -60,37 +60,20 @@ class PlanCompiler {
     need(Buffer::attended, attention.heads * attention.head_dim);
     add_linear(
         Buffer::hidden, norm,
-        {.from = {},
-         .normed = false,
-         .accumulate = false,
-         .gated = false,
-         .parts = {{attention.q, Buffer::q}, {attention.k, Buffer::k}, {attention.v, Buffer::v}}});
-    plan_.ops.push_back(StoreKvOp{attention.q_norm, attention.k_norm, attention.heads,
-                                  attention.kv_heads, attention.head_dim, attention.rope,
-                                  kv_layer});
-    plan_.ops.push_back(AttendOp{attention.heads, attention.kv_heads, attention.head_dim,
-                                 attention.scale, kv_layer});
+        {.parts = {{attention.q, Buffer::q}, {attention.k, Buffer::k}, {attention.v, Buffer::v}}});
+    plan_.ops.emplace_back(StoreKvOp{attention.q_norm, attention.k_norm, attention.heads,
+                                     attention.kv_heads, attention.head_dim, attention.rope,
+                                     kv_layer});
+    plan_.ops.emplace_back(AttendOp{attention.heads, attention.kv_heads, attention.head_dim,
+                                    attention.scale, kv_layer});
     add_linear(Buffer::attended, {},
-               {.from = {},
-                .normed = false,
-                .accumulate = true,
-                .gated = false,
-                .parts = {{attention.out, Buffer::hidden}}});
+               {.parts = {{attention.out, Buffer::hidden}}, .accumulate = true});
   }
 
   void add(const RmsNorm& norm, const GatedMlp& mlp) {
     add_linear(Buffer::hidden, norm,
-               {.from = {},
-                .normed = false,
-                .accumulate = false,
-                .gated = true,
-                .parts = {{mlp.gate, Buffer::gate}, {mlp.up, Buffer::up}}});
-    add_linear(Buffer::gate, {},
-               {.from = {},
-                .normed = false,
-                .accumulate = true,
-                .gated = false,
-                .parts = {{mlp.down, Buffer::hidden}}});
+               {.parts = {{mlp.gate, Buffer::gate}, {mlp.up, Buffer::up}}, .gated = true});
+    add_linear(Buffer::gate, {}, {.parts = {{mlp.down, Buffer::hidden}}, .accumulate = true});
   }
 
   int add_kv_layer(const FullAttention& attention) {

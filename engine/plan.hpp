@@ -45,11 +45,11 @@ struct LinearPart {
   Buffer out;
 };
 struct LinearOp {
-  Buffer from;  // of the preparation before it
-  bool normed;  // it had a norm: floats are prepared, too
-  bool accumulate;
-  bool gated;  // two parts of one shape: the first's out becomes silu(first) * second
   std::vector<LinearPart> parts;
+  bool accumulate = false;
+  bool gated = false;  // two parts of one shape: the first's out becomes silu(first) * second
+  Buffer from = Buffer::hidden;  // of the preparation before it
+  bool normed = false;           // it had a norm: floats are prepared, too
 };
 
 // Norms and rotation of q and k; k and v go to the row's page.
