@@ -13,7 +13,9 @@ std::int64_t tile_length(std::span<const BatchRow> rows, std::int64_t page_token
   std::int64_t length = 1;
   while (length < tile_rows && length < std::ssize(rows)) {
     const BatchRow& row = rows[static_cast<std::size_t>(length)];
-    if (row.pages != first.pages || row.position != first.position + length) break;
+    if (row.role != first.role || row.pages != first.pages ||
+        row.position != first.position + length)
+      break;
     if (row.position % page_tokens == 0) break;
     ++length;
   }

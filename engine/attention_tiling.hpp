@@ -1,7 +1,7 @@
 // How the attention of a batch is cut into pieces of work, the same for every layer and KV head.
 //
-// Adjacent rows of one sequence at consecutive positions of one page are a tile: they read the
-// pages before them once for all.  The positions that a tile sees are taken in splits of
+// Adjacent rows of one sequence and role at consecutive positions of one page are a tile: they read
+// the pages before them once for all.  The positions that a tile sees are taken in splits of
 // kAttentionSplit; a tile of several splits is spread, a piece for each split, so that few long
 // sequences keep many workers busy.  Spread pieces leave states that are merged when the last of
 // them is done; room for these is bounded, and a tile that finds none is one piece.

@@ -15,13 +15,18 @@ enum class RowOutput : std::uint8_t {
   logits,
 };
 
-// One row of a batch.  Rows of one sequence stand in rising order of position; the rows before a
-// position are in its pages already or earlier in the same batch.
+// Where a row comes from.  It chooses the row's arithmetic, whoever else is in the batch: kernels
+// for prompts may round otherwise than those for the rows that are generated one at a time.
+enum class RowRole : std::uint8_t { prompt, generated };
+
+// One row of a batch.  Generated rows come first.  Rows of one sequence stand in rising order of
+// position; the rows before a position are in its pages already or earlier in the same batch.
 struct BatchRow {
   TokenId token;            // inside the vocabulary
   std::int32_t position;    // >= 0
   std::byte* const* pages;  // payloads of the sequence's pages, position included
   RowOutput output;
+  RowRole role = RowRole::prompt;
 };
 
 }  // namespace hearth

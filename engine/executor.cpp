@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <ranges>
 
 namespace hearth {
 namespace {
@@ -81,11 +82,15 @@ void Executor::take(AlignedBuffer<T>& buffer, std::int64_t rows, std::int64_t wi
 void Executor::take_input(InputRoom& room, std::int64_t rows, std::int64_t width) {
   take(room.floats, rows, width);
   take(room.blocks, rows, blocks_of(width));
+  if (kernels_.prompt_takes_splits) take(room.splits, rows, blocks_of(width));
 }
 
 bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up) {
   assert(!rows.empty() && std::ssize(rows) <= limits_.rows_max);
   rows_ = rows;
+  const auto prompts = std::ranges::find(rows, RowRole::prompt, &BatchRow::role);
+  assert(std::ranges::count(prompts, rows.end(), RowRole::generated, &BatchRow::role) == 0);
+  generated_ = prompts - rows.begin();
   logit_rows_.clear();
   wants_logits_ = false;
   for (std::int64_t row = 0; row < std::ssize(rows); ++row) {
@@ -120,11 +125,12 @@ float* Executor::row_of(Buffer buffer, std::int64_t row) {
 }
 
 // Workers agree at a barrier whether they go on: the one who saw give_up names the operation, and
-// nobody can be beyond it.
+// nobody can be beyond it.  Where nobody has anything to do, nobody has to wait.
 void Executor::walk(int worker) {
   for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
     const Op& op = plan_.ops[i];
     const std::int64_t count = items(op);
+    if (count == 0) continue;
     if (std::holds_alternative<PrepareOp>(op) && is_private()) {
       for (std::int64_t item = 0; item < count; ++item) compute(op, item, worker);
       continue;
@@ -179,6 +185,11 @@ std::int64_t Executor::items(const Op& op) const {
   }
   if (const auto* attend = std::get_if<AttendOp>(&op)) {
     return std::ssize(tiling_.pieces()) * attend->kv_heads;
+  }
+  if (const auto* prepare = std::get_if<PrepareOp>(&op)) {
+    const bool idle =
+        prepare->norm.weight == nullptr && !prepare->blocks && !takes_splits(*prepare);
+    return idle ? 0 : rows;
   }
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
@@ -238,31 +249,51 @@ void Executor::compute(const PrepareOp& op, std::int64_t row, int worker) {
     normalize(op.norm, from, normed);
     from = normed;
   }
-  if (!op.blocks) return;
-  kernels_.quantize_activations(
-      {from, width(op.from), room.blocks.data() + row, std::ssize(rows_)});
+  if (op.blocks) {
+    kernels_.quantize_activations(
+        {from, width(op.from), room.blocks.data() + row, std::ssize(rows_)});
+  }
+  if (takes_splits(op) && row >= generated_) {
+    kernels_.split_activations({from, width(op.from), room.splits.data() + row, std::ssize(rows_)});
+  }
 }
 
-// The item-th so many groups of a matrix times all rows of the input.
+bool Executor::takes_splits(const PrepareOp& op) const {
+  return op.floats && kernels_.prompt_takes_splits && generated_ < std::ssize(rows_);
+}
+
+// The item-th so many groups of a matrix times all rows of the input, each by its role.
 void Executor::multiply(const Linear& linear, const Input& input, std::int64_t item,
-                        std::int64_t groups, float* y, std::int64_t y_stride,
-                        bool accumulate) const {
+                        std::int64_t groups, const Product& product) const {
   const Matrix& weight = linear.weight;
-  kernels_.linear[static_cast<std::size_t>(weight.format)](
-      {.panels = weight.panels,
-       .rows = weight.rows,
-       .cols = weight.cols,
-       .group_begin = item * groups,
-       .group_end = std::min((item + 1) * groups, weight.groups()),
-       .x = input.floats,
-       .x_stride = input.stride,
-       .blocks = input.blocks,
-       .block_stride = input.rows,
-       .y = y,
-       .y_stride = y_stride,
-       .tokens = input.rows,
-       .bias = linear.bias,
-       .accumulate = accumulate});
+  const auto format = static_cast<std::size_t>(weight.format);
+  const auto multiply_rows = [&](kernels::LinearFn kernel, std::int64_t begin, std::int64_t end) {
+    if (begin == end) return;
+    kernel({.panels = weight.panels,
+            .rows = weight.rows,
+            .cols = weight.cols,
+            .group_begin = item * groups,
+            .group_end = std::min((item + 1) * groups, weight.groups()),
+            .x = input.floats + begin * input.stride,
+            .x_stride = input.stride,
+            .blocks = input.blocks + begin,
+            .splits = input.splits + begin,
+            .block_stride = input.rows,
+            .y = product.y + begin * product.stride,
+            .y_stride = product.stride,
+            .tokens = end - begin,
+            .bias = linear.bias,
+            .accumulate = product.accumulate});
+  };
+  // Rows of both roles at once where they are computed alike: the weights are read once.
+  const kernels::LinearFn decode = kernels_.linear[format], prompt = kernels_.linear_prompt[format];
+  const std::int64_t prompts = decode == prompt ? input.rows : input.generated;
+  multiply_rows(decode, 0, prompts);
+  multiply_rows(prompt, prompts, input.rows);
+}
+
+Executor::Product Executor::product_of(const LinearOp& op, const LinearPart& part) {
+  return {row_of(part.out, 0), width(part.out), op.accumulate};
 }
 
 void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
@@ -270,16 +301,14 @@ void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
   const Input input = {.floats = op.normed ? room.floats.data() : row_of(op.from, 0),
                        .stride = width(op.from),
                        .blocks = room.blocks.data(),
-                       .rows = std::ssize(rows_)};
+                       .splits = room.splits.data(),
+                       .rows = std::ssize(rows_),
+                       .generated = generated_};
   if (op.gated) return compute_gated(op, input, item);
   for (const LinearPart& part : op.parts) {
     const std::int64_t groups = groups_of_item(part.linear.weight);
     const std::int64_t count = items_of(part.linear.weight, groups);
-    if (item < count) {
-      multiply(part.linear, input, item, groups, row_of(part.out, 0), width(part.out),
-               op.accumulate);
-      return;
-    }
+    if (item < count) return multiply(part.linear, input, item, groups, product_of(op, part));
     item -= count;
   }
 }
@@ -290,8 +319,7 @@ void Executor::compute_gated(const LinearOp& op, const Input& input, std::int64_
   const LinearPart& up = op.parts.back();
   const std::int64_t groups = groups_of_item(op);
   for (const LinearPart* part : {&gate, &up}) {
-    multiply(part->linear, input, item, groups, row_of(part->out, 0), width(part->out),
-             /*accumulate=*/false);
+    multiply(part->linear, input, item, groups, product_of(op, *part));
   }
   const std::int64_t rows = groups * kernels::kRowGroup;
   const std::int64_t begin = item * rows;
@@ -399,13 +427,17 @@ void Executor::compute(const HeadNormOp& op, std::int64_t i, int /*worker*/) {
       {normed, table_->hidden, head_input_.blocks.data() + i, std::ssize(logit_rows_)});
 }
 
+// Logits are computed alike for all rows: those of a prompt are few.
 void Executor::compute(const HeadOp& op, std::int64_t item, int /*worker*/) {
+  const std::int64_t rows = std::ssize(logit_rows_);
   const Input input = {.floats = head_input_.floats.data(),
                        .stride = table_->hidden,
                        .blocks = head_input_.blocks.data(),
-                       .rows = std::ssize(logit_rows_)};
-  multiply(op.head, input, item, groups_of_item(op.head.weight), logits_.data(), table_->vocab,
-           /*accumulate=*/false);
+                       .splits = nullptr,
+                       .rows = rows,
+                       .generated = rows};
+  multiply(op.head, input, item, groups_of_item(op.head.weight),
+           {logits_.data(), table_->vocab, /*accumulate=*/false});
 }
 
 }  // namespace hearth

@@ -50,16 +50,25 @@ class Executor {
   std::uint64_t buffer_bytes() const { return buffer_bytes_; }      // of activations
 
  private:
-  // What matrices are multiplied with, in floats or in activation blocks, and room for it.
+  // What matrices are multiplied with, in floats, activation blocks or splits, and room for it.
   struct Input {
     const float* floats;  // [rows, stride]
     std::int64_t stride;
     const kernels::ActivationBlock* blocks;  // [blocks of a row, rows]
+    const kernels::SplitBlock* splits;       // likewise, of the rows of prompts
     std::int64_t rows;
+    std::int64_t generated;  // so many rows come first, the others are of prompts
   };
   struct InputRoom {
     AlignedBuffer<float> floats;                     // [rows, input_width]
     AlignedBuffer<kernels::ActivationBlock> blocks;  // [blocks of the widest input, rows]
+    AlignedBuffer<kernels::SplitBlock> splits;       // likewise; empty where no kernel takes them
+  };
+  // Where a product goes: [rows, stride].
+  struct Product {
+    float* y;
+    std::int64_t stride;
+    bool accumulate;
   };
   // The next item that a worker takes of its share of an operation's items, and others when they
   // have done theirs.
@@ -76,6 +85,7 @@ class Executor {
   std::optional<std::int64_t> take_item(std::size_t op, std::int64_t count, int worker);
   bool is_private() const;
   InputRoom& input_room(int worker);
+  bool takes_splits(const PrepareOp& op) const;
   void compute(const Op& op, std::int64_t item, int worker);
   void compute(const EmbedOp& op, std::int64_t row, int worker);
   void compute(const PrepareOp& op, std::int64_t row, int worker);
@@ -92,7 +102,8 @@ class Executor {
   std::int64_t groups_of_item(const LinearOp& gated) const;
   static std::int64_t items_of(const Matrix& matrix, std::int64_t groups);
   void multiply(const Linear& linear, const Input& input, std::int64_t item, std::int64_t groups,
-                float* y, std::int64_t y_stride, bool accumulate) const;
+                const Product& product) const;
+  Product product_of(const LinearOp& op, const LinearPart& part);
   float* row_of(Buffer buffer, std::int64_t row);
   std::int64_t width(Buffer buffer) const { return plan_.widths[static_cast<std::size_t>(buffer)]; }
 
@@ -118,6 +129,7 @@ class Executor {
   bool wants_logits_ = false;                          // one of them is logits
   std::vector<Cursor> cursors_;                        // [ops, workers]
   std::span<const BatchRow> rows_;                     // of the current batch
+  std::int64_t generated_ = 0;                         // of these, the first ones
   const std::atomic<bool>* give_up_ = nullptr;         // the caller's, for the current batch
   std::atomic<std::size_t> given_up_at_{0};            // op; the number of ops: not given up
   std::uint64_t rows_forwarded_ = 0;

@@ -43,15 +43,15 @@ class PlanCompiler {
 
   // Matrices that take the same input, normed or as it is.
   void add_linear(Buffer from, const RmsNorm& norm, LinearOp linear) {
-    PrepareOp prepare = {from, norm, /*blocks=*/false};
+    PrepareOp prepare = {from, norm};
     for (const LinearPart& part : linear.parts) {
       need(part.out, part.linear.weight.rows);
       plan_.input_width = std::max(plan_.input_width, part.linear.weight.cols);
-      prepare.blocks |= takes_blocks(part.linear);
+      (takes_blocks(part.linear) ? prepare.blocks : prepare.floats) = true;
     }
     linear.from = from;
     linear.normed = norm.weight != nullptr;
-    if (linear.normed || prepare.blocks) plan_.ops.emplace_back(prepare);
+    plan_.ops.emplace_back(prepare);
     plan_.ops.emplace_back(std::move(linear));
   }
 

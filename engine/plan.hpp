@@ -31,12 +31,13 @@ struct EmbedOp {
   Matrix table;
 };
 
-// input = norm(from), or from itself: what the matrices that follow are multiplied with; as
-// activation blocks, too, where a format takes them.
+// input = norm(from), or from itself: what the matrices that follow are multiplied with, in the
+// forms that they take.
 struct PrepareOp {
   Buffer from;
-  RmsNorm norm;  // no weight: none
-  bool blocks;
+  RmsNorm norm;         // no weight: none
+  bool blocks = false;  // a matrix takes activation blocks
+  bool floats = false;  // a matrix takes floats, or splits of them
 };
 
 // out = W input, or out += W input, for several matrices

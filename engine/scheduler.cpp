@@ -152,9 +152,12 @@ void Scheduler::share_prompt_rows() {
   ++prefill_turn_;
 }
 
-// Give a sequence up to count rows, as far as credit, rows of logits and pages allow.
+// Give a sequence up to count rows of one role, as far as credit, rows of logits and pages allow.
 bool Scheduler::share_rows(Sequence& sequence, std::int64_t count) {
   count = std::min<std::int64_t>(count, sequence.pending());
+  if (sequence.role() == RowRole::prompt) {
+    count = std::min<std::int64_t>(count, sequence.prompt_count - sequence.computed());
+  }
   std::int64_t logit_rows = 0;
   if (sequence.evaluates()) {
     if (sequence.computed() < sequence.evaluated) {  // again, after a preemption
@@ -181,6 +184,8 @@ bool Scheduler::share_rows(Sequence& sequence, std::int64_t count) {
 }
 
 void Scheduler::build_rows() {
+  std::ranges::stable_partition(
+      shares_, [](const Share& share) { return share.sequence->role() == RowRole::generated; });
   rows_.clear();
   for (const Share& share : shares_) {
     const Sequence& sequence = *share.sequence;
@@ -190,7 +195,8 @@ void Scheduler::build_rows() {
       const std::uint32_t position = sequence.computed() + i;
       rows_.push_back({sequence.tokens[position], static_cast<std::int32_t>(position),
                        sequence.pages.payloads(),
-                       i + share.logit_rows < share.row_count ? RowOutput::none : output});
+                       i + share.logit_rows < share.row_count ? RowOutput::none : output,
+                       sequence.role()});
     }
   }
 }

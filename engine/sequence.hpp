@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cache/sequence_pages.hpp"
+#include "engine/batch.hpp"
 #include "engine/messages.hpp"
 #include "engine/sampler.hpp"
 #include "engine/stop_matcher.hpp"
@@ -44,6 +45,8 @@ struct Sequence {
     return static_cast<std::uint32_t>(tokens.size()) - prompt_count;
   }
   bool evaluates() const { return command.kind == RequestKind::evaluate; }
+  // Of the next row.  What was generated before a preemption is computed again as it was.
+  RowRole role() const { return computed() < prompt_count ? RowRole::prompt : RowRole::generated; }
   // All but the newest generated token is computed: the next row is a generated one.
   bool generates() const { return pending() == 1 && generated() > 0; }
   // Nothing can be computed before the client grants credit.

@@ -20,8 +20,12 @@ constexpr double kGate = 1e-6;  // NMSE for exact weights and float32 arithmetic
 // For weights of whole numbers, whose activations are rounded to 8 bits before every matrix.
 constexpr double kQuantizedGate = 3e-3;
 
-bool is_quantized(std::string_view fixture) {
-  return fixture.ends_with("_0");
+// For weights in bf16 whose activations are rounded to bf16 before every matrix.
+constexpr double kBf16Gate = 3e-4;
+
+double gate(std::string_view fixture, const kernels::KernelSet& kernels) {
+  if (fixture.ends_with("_0")) return kQuantizedGate;
+  return fixture.ends_with("bf16") && kernels.prompt_takes_splits ? kBf16Gate : kGate;
 }
 
 class Forward : public testing::TestWithParam<const char*> {
@@ -32,21 +36,20 @@ class Forward : public testing::TestWithParam<const char*> {
 TEST_P(Forward, logits_agree_with_transformers_in_every_tier) {
   const Fixture fixture = read_fixture(std::string(HEARTH_TEST_DATA "/models/") + GetParam());
   ASSERT_FALSE(fixture.logits.empty());
-  for (const std::uint32_t tier : runnable_tiers()) {
-    ForwardModel model(fixture.path, tier, &pool_);
+  for (const kernels::KernelSet& kernels : all_kernels()) {
+    ForwardModel model(fixture.path, kernels, &pool_);
     const std::vector<float> got = model.logits(fixture.tokens, {96});
     ASSERT_EQ(got.size(), fixture.logits.size());
     const double error = nmse(got, fixture.logits);
-    RecordProperty(kernels::select_kernels(tier).tier, std::to_string(error));
-    EXPECT_LE(error, is_quantized(GetParam()) ? kQuantizedGate : kGate)
-        << kernels::select_kernels(tier).tier;
+    RecordProperty(kernels.tier, std::to_string(error));
+    EXPECT_LE(error, gate(GetParam(), kernels)) << kernels.tier;
   }
 }
 
 TEST_P(Forward, uneven_chunks_and_single_tokens_give_the_same_bits) {
   const Fixture fixture = read_fixture(std::string(HEARTH_TEST_DATA "/models/") + GetParam());
-  for (const std::uint32_t tier : runnable_tiers()) {
-    ForwardModel model(fixture.path, tier, &pool_);
+  for (const kernels::KernelSet& kernels : all_kernels()) {
+    ForwardModel model(fixture.path, kernels, &pool_);
     const std::vector<float> whole = model.logits(fixture.tokens, {96});
     EXPECT_EQ(whole, model.logits(fixture.tokens, {1}));
     EXPECT_EQ(whole, model.logits(fixture.tokens, {3, 31, 1, 2, 17}));
@@ -64,8 +67,8 @@ INSTANTIATE_TEST_SUITE_P(fixtures, Forward, testing::ValuesIn(kFixtures), [](con
 TEST(forward, company_in_the_batch_changes_nothing) {
   const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
   WorkerPool pool(2, nullptr);
-  for (const std::uint32_t tier : runnable_tiers()) {
-    ForwardModel model(fixture.path, tier, &pool);
+  for (const kernels::KernelSet& kernels : all_kernels()) {
+    ForwardModel model(fixture.path, kernels, &pool);
     const std::vector<float> alone = model.logits(fixture.tokens, {1});
     ForwardModel::Pages mine = model.make_pages();
     ForwardModel::Pages other = model.make_pages();
@@ -86,6 +89,44 @@ TEST(forward, company_in_the_batch_changes_nothing) {
   }
 }
 
+// Rows of prompts and generated ones, each computed as its role asks, whoever else is there.
+TEST(forward, roles_choose_the_arithmetic) {
+  const std::string path = HEARTH_MODELS_DIR "/ember-q8_0.gguf";
+  std::vector<TokenId> tokens;
+  for (int i = 0; i < 40; ++i) tokens.push_back(10 + i * 37 % 200);
+  WorkerPool pool(2, nullptr);
+  ForwardModel model(path, emulated_amx_kernels(), &pool);
+  const std::vector<float> of_prompt = model.logits(tokens, {96});
+  const std::vector<float> generated = model.logits(tokens, {96}, RowRole::generated);
+  ASSERT_EQ(ForwardModel(path, best_kernels(), &pool).logits(tokens, {96}), generated);
+  ASSERT_NE(of_prompt, generated);
+  const auto vocab = static_cast<std::ptrdiff_t>(of_prompt.size() / tokens.size());
+  const auto expect_row = [&](std::int64_t row, const std::vector<float>& all, std::size_t token) {
+    EXPECT_TRUE(std::ranges::equal(model.executor().logits(row),
+                                   std::span(all).subspan(token * static_cast<std::size_t>(vocab),
+                                                          static_cast<std::size_t>(vocab))))
+        << "token " << token;
+  };
+  ForwardModel::Pages mine = model.make_pages(), other = model.make_pages();
+  for (std::size_t i = 0; i + 1 < tokens.size(); i += 2) {
+    const auto position = static_cast<std::int32_t>(i);
+    std::vector<BatchRow> rows;
+    for (const std::int32_t more : {0, 1}) {
+      rows.push_back({tokens[i + static_cast<std::size_t>(more)], position + more,
+                      mine.payloads.data(), RowOutput::logits, RowRole::generated});
+    }
+    for (const std::int32_t more : {0, 1}) {
+      rows.push_back({tokens[i + static_cast<std::size_t>(more)], position + more,
+                      other.payloads.data(), RowOutput::logits, RowRole::prompt});
+    }
+    ASSERT_TRUE(model.executor().forward(rows));
+    for (const std::size_t more : {0, 1}) {
+      expect_row(static_cast<std::int64_t>(more), generated, i + more);
+      expect_row(static_cast<std::int64_t>(2 + more), of_prompt, i + more);
+    }
+  }
+}
+
 // Long enough for splits, spread over workers and not: 90 times the last row leaves no room to
 // spread them all.  One worker or three, alone or among rows like it, the bits are the same.
 TEST(forward, a_row_after_many_splits_has_its_bits_in_any_batch) {
@@ -94,11 +135,11 @@ TEST(forward, a_row_after_many_splits_has_its_bits_in_any_batch) {
   const auto token = [&](std::int32_t i) {
     return static_cast<TokenId>((i * 7919 + i / 13) % static_cast<std::int32_t>(fixture.vocab()));
   };
-  for (const std::uint32_t tier : runnable_tiers()) {
+  for (const kernels::KernelSet& kernels : native_kernels()) {
     std::vector<float> expected;
     for (const int workers : {1, 3}) {
       WorkerPool pool(workers, nullptr);
-      ForwardModel model(fixture.path, tier, &pool);
+      ForwardModel model(fixture.path, kernels, &pool);
       ForwardModel::Pages pages = model.make_pages(kTokens / 32 + 1);
       std::vector<BatchRow> rows;
       for (std::int32_t i = 0; i < kTokens; ++i) {
@@ -129,12 +170,12 @@ GatedMlp& mlp_of(Layer& layer) {
 // Files mix formats as they like: the two matrices of a gated pair, too.
 TEST(forward, gate_and_up_may_have_different_formats) {
   WorkerPool one(1, nullptr), three(3, nullptr);
-  std::vector<TokenId> tokens(90);
+  std::vector<TokenId> tokens(20);
   for (std::size_t i = 0; i < tokens.size(); ++i) tokens[i] = static_cast<TokenId>(i * 37 % 2000);
-  const std::uint32_t features = kernels::cpu_features();
+  const kernels::KernelSet kernels = emulated_amx_kernels();
   const std::string quantized = HEARTH_MODELS_DIR "/ember-q8_0.gguf";
-  ForwardModel half(HEARTH_MODELS_DIR "/ember-f16.gguf", features, &one);
-  const std::vector<float> plain = ForwardModel(quantized, features, &one).logits(tokens, {96});
+  ForwardModel half(HEARTH_MODELS_DIR "/ember-f16.gguf", kernels, &one);
+  const std::vector<float> plain = ForwardModel(quantized, kernels, &one).logits(tokens, {96});
   for (const bool gate : {false, true}) {
     const auto change = [&](LayerTable& table) {
       for (std::size_t i = 0; i < table.layers.size(); ++i) {
@@ -145,8 +186,8 @@ TEST(forward, gate_and_up_may_have_different_formats) {
       }
     };
     using enum kernels::KvFormat;
-    ForwardModel alone(quantized, features, &one, f32, change);
-    ForwardModel together(quantized, features, &three, f32, change);
+    ForwardModel alone(quantized, kernels, &one, f32, change);
+    ForwardModel together(quantized, kernels, &three, f32, change);
     const std::vector<float> logits = alone.logits(tokens, {96});
     EXPECT_LE(nmse(logits, plain), 1e-2);
     EXPECT_EQ(alone.logits(tokens, {1}), logits);
@@ -159,7 +200,7 @@ TEST(forward, gate_and_up_may_have_different_formats) {
 TEST(forward, a_step_can_be_given_up_anywhere) {
   const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
   WorkerPool pool(3, nullptr);
-  ForwardModel model(fixture.path, kernels::cpu_features(), &pool);
+  ForwardModel model(fixture.path, best_kernels(), &pool);
   const std::vector<float> expected = model.logits(fixture.tokens, {96});
   ForwardModel::Pages pages = model.make_pages();
   std::vector<BatchRow> rows;
@@ -197,10 +238,10 @@ TEST(forward, a_step_can_be_given_up_anywhere) {
 TEST(forward, half_precision_kv_stays_close) {
   const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/llama");
   WorkerPool pool(1, nullptr);
-  for (const std::uint32_t tier : runnable_tiers()) {
-    ForwardModel f16(fixture.path, tier, &pool, kernels::KvFormat::f16);
+  for (const kernels::KernelSet& kernels : all_kernels()) {
+    ForwardModel f16(fixture.path, kernels, &pool, kernels::KvFormat::f16);
     EXPECT_LE(nmse(f16.logits(fixture.tokens, {96}), fixture.logits), 1e-5);
-    ForwardModel bf16(fixture.path, tier, &pool, kernels::KvFormat::bf16);
+    ForwardModel bf16(fixture.path, kernels, &pool, kernels::KvFormat::bf16);
     EXPECT_LE(nmse(bf16.logits(fixture.tokens, {96}), fixture.logits), 1e-3);
   }
 }
@@ -210,12 +251,12 @@ TEST(forward, quantised_kv_stays_close_and_keeps_its_bits_in_chunks) {
   std::vector<TokenId> tokens;
   for (int i = 0; i < 80; ++i) tokens.push_back(10 + i * 37 % 200);
   WorkerPool pool(2, nullptr);
-  for (const std::uint32_t tier : runnable_tiers()) {
-    ForwardModel exact(path, tier, &pool, kernels::KvFormat::f32);
+  for (const kernels::KernelSet& kernels : native_kernels()) {
+    ForwardModel exact(path, kernels, &pool, kernels::KvFormat::f32);
     const std::vector<float> expected = exact.logits(tokens, {80});
     for (const auto& [format, limit] :
          {std::pair(kernels::KvFormat::q8_0, 1e-4), std::pair(kernels::KvFormat::q4_0, 3e-2)}) {
-      ForwardModel model(path, tier, &pool, format);
+      ForwardModel model(path, kernels, &pool, format);
       const std::vector<float> got = model.logits(tokens, {80});
       EXPECT_LE(nmse(got, expected), limit) << kernels::kv_format_info(format).name;
       EXPECT_EQ(got, model.logits(tokens, {3, 31, 1, 2, 17}));
@@ -244,10 +285,10 @@ TEST(forward, the_peers_llama_agrees) {
   if (!std::ifstream(stem + ".gguf")) GTEST_SKIP() << stem << ".gguf is not here";
   const Fixture fixture = read_fixture(stem);
   WorkerPool pool(2, nullptr);
-  for (const std::uint32_t tier : runnable_tiers()) {
-    ForwardModel model(fixture.path, tier, &pool);
+  for (const kernels::KernelSet& kernels : all_kernels()) {
+    ForwardModel model(fixture.path, kernels, &pool);
     const double error = nmse(model.logits(fixture.tokens, {48}), fixture.logits);
-    RecordProperty(kernels::select_kernels(tier).tier, std::to_string(error));
+    RecordProperty(kernels.tier, std::to_string(error));
     EXPECT_LE(error, kGate);
   }
 }

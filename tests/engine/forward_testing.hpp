@@ -12,12 +12,13 @@
 #include "engine/layer_table.hpp"
 #include "files/gguf.hpp"
 #include "kernels/cpu_features.hpp"
+#include "kernels/variants.hpp"
 
 namespace hearth {
 
 class ForwardModel {
  public:
-  ForwardModel(const std::string& path, std::uint32_t features, WorkerPool* pool,
+  ForwardModel(const std::string& path, const kernels::KernelSet& kernels, WorkerPool* pool,
                kernels::KvFormat kv_format = kernels::KvFormat::f32,
                const std::function<void(LayerTable&)>& change = nullptr) {
     auto file = GgufFile::open(path);
@@ -30,9 +31,8 @@ class ForwardModel {
     table_ = std::make_unique<LayerTable>(*std::move(table));
     if (change) change(*table_);
     weights_ = *loader->finish();
-    executor_ =
-        std::make_unique<Executor>(table_.get(), compile_plan(*table_, kv_format, 32), pool,
-                                   kernels::select_kernels(features), Executor::Limits{96, 96});
+    executor_ = std::make_unique<Executor>(table_.get(), compile_plan(*table_, kv_format, 32), pool,
+                                           kernels, Executor::Limits{96, 96});
   }
 
   // Pages of 32 tokens for one sequence.
@@ -50,7 +50,8 @@ class ForwardModel {
   }
 
   // Logits of every token, computed in chunks of these sizes (the last one repeats).
-  std::vector<float> logits(const std::vector<TokenId>& tokens, const std::vector<int>& chunks) {
+  std::vector<float> logits(const std::vector<TokenId>& tokens, const std::vector<int>& chunks,
+                            RowRole role = RowRole::prompt) {
     Pages pages = make_pages();
     std::vector<float> all;
     std::size_t chunk = 0;
@@ -58,8 +59,8 @@ class ForwardModel {
       const auto size = static_cast<std::size_t>(chunks[std::min(chunk++, chunks.size() - 1)]);
       std::vector<BatchRow> rows;
       for (std::size_t i = begin; i < std::min(begin + size, tokens.size()); ++i) {
-        rows.push_back(
-            {tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(), RowOutput::logits});
+        rows.push_back({tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(),
+                        RowOutput::logits, role});
       }
       EXPECT_TRUE(executor_->forward(rows));
       for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -80,14 +81,40 @@ class ForwardModel {
   std::unique_ptr<Executor> executor_;
 };
 
-// The tiers that this CPU can run, weakest first.
-inline std::vector<std::uint32_t> runnable_tiers() {
+// The best kernels for this CPU.
+inline kernels::KernelSet best_kernels() {
   (void)kernels::enable_amx();
-  std::vector<std::uint32_t> tiers;
+  return kernels::select_kernels(kernels::cpu_features());
+}
+
+// Those of every tier that this CPU can run, weakest first.
+inline std::vector<kernels::KernelSet> native_kernels() {
+  (void)kernels::enable_amx();
+  std::vector<kernels::KernelSet> sets;
   for (const kernels::Tier& tier : kernels::tiers()) {
-    if ((tier.needs & kernels::cpu_features()) == tier.needs) tiers.push_back(tier.needs);
+    if ((tier.needs & kernels::cpu_features()) != tier.needs) continue;
+    sets.insert(sets.begin(), kernels::select_kernels(tier.needs));
   }
-  return {tiers.rbegin(), tiers.rend()};
+  return sets;
+}
+
+// What matrix units do with rows of prompts, emulated; the rest as this CPU does it.
+inline kernels::KernelSet emulated_amx_kernels() {
+  kernels::KernelSet set = best_kernels();
+  set.tier = "amx_emulated";
+  set.prompt_takes_splits = true;
+#define HEARTH_SET_(format, type, name, number, weights, bytes)                \
+  set.linear_prompt[static_cast<std::size_t>(kernels::WeightFormat::format)] = \
+      kernels::linear_prompt_##format##_amx_emulated;
+  HEARTH_WEIGHT_FORMATS(HEARTH_SET_)
+#undef HEARTH_SET_
+  return set;
+}
+
+inline std::vector<kernels::KernelSet> all_kernels() {
+  std::vector<kernels::KernelSet> sets = native_kernels();
+  sets.push_back(emulated_amx_kernels());
+  return sets;
 }
 
 }  // namespace hearth
