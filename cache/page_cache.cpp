@@ -7,10 +7,9 @@
 namespace hearth::cache {
 
 PageCache::PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret)
-    : segment_(std::move(segment)),
-      master_secret_(master_secret),
-      index_(segment_.get()),
-      pages_(segment_->slot_count()) {}
+    : segment_(std::move(segment)), master_secret_(master_secret), index_(segment_.get()) {
+  rebuild();
+}
 
 PageCache::Namespace& PageCache::find_namespace(NamespaceId id) {
   const auto [found, added] = namespaces_.try_emplace(id);
@@ -34,23 +33,49 @@ Digest PageCache::page_key(NamespaceId id, const Digest& parent,
 SlotId PageCache::find(NamespaceId id, SlotId parent, const Digest& key,
                        std::span<const std::int32_t> tokens) {
   const SlotId slot = index_.find(id, parent, key, tokens);
-  if (slot != kNoSlot) hold(slot);
+  if (slot == kNoSlot) return kNoSlot;
+  if (!is_intact(slot)) {
+    drop_tree(slot);
+    return kNoSlot;
+  }
+  hold(slot);
   return slot;
 }
 
 PrefixIndex::Partial PageCache::find_partial(NamespaceId id, SlotId parent,
-                                             std::span<const std::int32_t> tokens) const {
-  return index_.find_partial(id, parent, tokens);
+                                             std::span<const std::int32_t> tokens) {
+  for (;;) {
+    const PrefixIndex::Partial found = index_.find_partial(id, parent, tokens);
+    if (found.slot == kNoSlot || is_intact(found.slot)) return found;
+    drop_tree(found.slot);
+  }
+}
+
+bool PageCache::is_intact(SlotId slot) {
+  Page& page = pages_[slot];
+  if (!page.intact) page.intact = segment_->payload_intact(slot);
+  return page.intact;
+}
+
+// A page that nobody can have referred to since it was attached, and so nobody to what continues
+// it: all of these go, the deepest first.
+void PageCache::drop_tree(SlotId slot) {
+  for (SlotId at = slot;;) {
+    while (index_.has_children(at)) at = index_.first_child(/*id=*/0, at);
+    const SlotId next = at == slot ? kNoSlot : index_.parent(at);
+    lru_unlink(at);
+    drop(at);
+    ++damaged_;
+    if (next == kNoSlot) return;
+    at = next;
+  }
 }
 
 Result<SlotId> PageCache::take(NamespaceId id) {
   if (free_ == kNoSlot) {
     const std::uint32_t first = segment_->backed_slots();
     HEARTH_TRY(const std::uint32_t added, segment_->grow());
-    for (std::uint32_t i = added; i > 0; --i) {  // so that low slots are used first
-      pages_[first + i - 1].next = std::exchange(free_, first + i - 1);
-    }
-    free_count_ += added;
+    if (added > 0) add_slots(first);
   }
   if (free_ == kNoSlot && lru_first_ != kNoSlot) {
     const SlotId victim = lru_first_;
@@ -91,7 +116,7 @@ SlotId PageCache::commit(SlotId slot, SlotId parent, const PageIdentity& identit
     return same;
   }
   segment_->commit(slot, identity);
-  pages_[slot].committed = true;
+  pages_[slot].committed = pages_[slot].intact = true;
   index_.insert(identity.namespace_id, parent, slot);
   drop_shorter_siblings(slot, parent, identity);
   return slot;
@@ -140,12 +165,13 @@ void PageCache::lru_unlink(SlotId slot) {
 
 PageCacheStats PageCache::stats() const {
   PageCacheStats stats;
-  stats.pages_total = segment_->slot_count();
+  stats.pages_total = std::max(segment_->slots_max(), segment_->backed_slots());
   stats.pages_backed = segment_->backed_slots();
   stats.pages_cached = cached_count_;
   stats.pages_in_use = segment_->backed_slots() - cached_count_ - free_count_;
   stats.evictions = evictions_;
-  stats.page_bytes = segment_->object_stride();
+  stats.damaged = damaged_;
+  stats.page_bytes = segment_->slot_bytes();
   return stats;
 }
 

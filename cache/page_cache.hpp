@@ -24,16 +24,19 @@
 namespace hearth::cache {
 
 struct PageCacheStats {
-  std::uint64_t pages_total = 0;   // slots the segment may ever have
+  std::uint64_t pages_total = 0;   // that there may ever be
   std::uint64_t pages_backed = 0;  // slots with memory
   std::uint64_t pages_in_use = 0;  // referred to by a sequence
   std::uint64_t pages_cached = 0;  // kept for later, free to evict
   std::uint64_t evictions = 0;     // pages evicted since the start
-  std::uint64_t page_bytes = 0;    // of one object with its header
+  std::uint64_t damaged = 0;       // pages whose bytes were not what they had been, dropped
+  std::uint64_t page_bytes = 0;    // of one object with its header and record
 };
 
 class PageCache {
  public:
+  // With what the segment has kept: the index is rebuilt from its records.  A page is held to its
+  // checksum when it is used first.
   PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret);
 
   // The share of the budget of a cache that no sequence uses any more.
@@ -42,6 +45,8 @@ class PageCache {
   }
 
   const SegmentGeometry& geometry() const { return segment_->geometry(); }
+  std::uint64_t capacity_bytes() const { return segment_->capacity_bytes(); }
+  const Recovery& recovery() const { return segment_->recovery(); }
   std::uint32_t page_tokens() const { return segment_->page_tokens(); }
   std::byte* payload(SlotId slot) const { return segment_->payload(slot); }
   std::uint64_t payload_bytes() const { return segment_->payload_bytes(); }
@@ -57,7 +62,7 @@ class PageCache {
               std::span<const std::int32_t> tokens);
   // The best partial match below parent; no reference is taken: copy at once.
   PrefixIndex::Partial find_partial(NamespaceId id, SlotId parent,
-                                    std::span<const std::int32_t> tokens) const;
+                                    std::span<const std::int32_t> tokens);
 
   // A page to fill, with one reference; kNoSlot when every page is in use.  Error: IO from growing.
   Result<SlotId> take(NamespaceId id);
@@ -79,6 +84,7 @@ class PageCache {
   struct Page {
     std::uint32_t references = 0;
     bool committed = false;
+    bool intact = false;        // the payload was computed or checked by this daemon
     SlotId previous = kNoSlot;  // LRU list
     SlotId next = kNoSlot;      // LRU list or free list
   };
@@ -87,6 +93,11 @@ class PageCache {
     Digest root;
   };
   Namespace& find_namespace(NamespaceId id);
+  void rebuild();
+  SlotId parent_by_key(const std::unordered_map<std::uint64_t, SlotId>& full, SlotId slot);
+  void add_slots(std::uint32_t first);
+  bool is_intact(SlotId slot);
+  void drop_tree(SlotId slot);
   void drop(SlotId slot);      // out of index and segment, onto the free list
   void lru_push(SlotId slot);  // most recently used
   void lru_unlink(SlotId slot);
@@ -95,7 +106,7 @@ class PageCache {
   std::unique_ptr<Segment> segment_;
   const Digest master_secret_;
   PrefixIndex index_;
-  std::vector<Page> pages_;  // [slot_count]
+  std::vector<Page> pages_;  // [slots that have memory]
   std::unordered_map<NamespaceId, Namespace> namespaces_;
   SlotId free_ = kNoSlot;       // list by next
   SlotId lru_first_ = kNoSlot;  // evicted next
@@ -103,6 +114,7 @@ class PageCache {
   std::uint64_t cached_count_ = 0;  // pages on the LRU list
   std::uint64_t free_count_ = 0;    // pages on the free list
   std::uint64_t evictions_ = 0;
+  std::uint64_t damaged_ = 0;
 };
 
 }  // namespace hearth::cache

@@ -8,10 +8,22 @@
 
 namespace hearth::cache {
 
-PrefixIndex::PrefixIndex(const Segment* segment)
-    : segment_(segment),
-      nodes_(segment->slot_count()),
-      table_(std::bit_ceil<std::size_t>(2 * segment->slot_count()), kNoSlot) {}
+void PrefixIndex::add_slots(std::uint32_t count) {
+  nodes_.resize(count);
+  const std::size_t wanted = std::bit_ceil<std::size_t>(2 * std::size_t{count});
+  if (table_.size() >= wanted) return;
+  std::vector<SlotId> old(wanted, kNoSlot);
+  old.swap(table_);
+  for (const SlotId slot : old) {
+    if (slot != kNoSlot) enter(slot);
+  }
+}
+
+void PrefixIndex::enter(SlotId slot) {
+  std::size_t at = home(segment_->record(slot).key);
+  while (table_[at] != kNoSlot) at = (at + 1) & (table_.size() - 1);
+  table_[at] = slot;
+}
 
 // Keys are hashes: any eight bytes of one are as good as random.
 std::size_t PrefixIndex::home(const Digest& key) const {
@@ -22,6 +34,7 @@ std::size_t PrefixIndex::home(const Digest& key) const {
 
 SlotId PrefixIndex::find(NamespaceId id, SlotId parent, const Digest& key,
                          std::span<const std::int32_t> tokens) const {
+  if (table_.empty()) return kNoSlot;
   for (std::size_t at = home(key); table_[at] != kNoSlot; at = (at + 1) & (table_.size() - 1)) {
     const SlotId slot = table_[at];
     if (segment_->record(slot).key != key) continue;
@@ -64,10 +77,7 @@ void PrefixIndex::insert(NamespaceId id, SlotId parent, SlotId slot) {
   nodes_[slot] = Node{id, parent, kNoSlot, kNoSlot, first};
   if (first != kNoSlot) nodes_[first].previous_sibling = slot;
   first = slot;
-
-  std::size_t at = home(segment_->record(slot).key);
-  while (table_[at] != kNoSlot) at = (at + 1) & (table_.size() - 1);
-  table_[at] = slot;
+  enter(slot);
 }
 
 void PrefixIndex::remove(SlotId slot) {

@@ -1,8 +1,8 @@
 // Finds pages by what they hold: a tree of committed pages, per namespace, over token ids.
 //
-// THREAD: the engine.  Ordinary memory, sized once for all slots of a segment and rebuilt from its
-// records; a page's key and token ids stay in the segment.  A node is a page, its children are the
-// pages that continue it; only full pages have children.  The key routes, the token ids decide.
+// THREAD: the engine.  Ordinary memory, rebuilt from the segment's records; a page's key and token
+// ids stay in the segment.  A node is a page, its children are the pages that continue it; only
+// full pages have children.  The key routes, the token ids decide.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,10 @@ namespace hearth::cache {
 
 class PrefixIndex {
  public:
-  explicit PrefixIndex(const Segment* segment);
+  explicit PrefixIndex(const Segment* segment) : segment_(segment) {}
+
+  // Have room for slots [0, count).
+  void add_slots(std::uint32_t count);
 
   // The page that continues parent (kNoSlot: the begin of the namespace) with exactly these tokens.
   // kNoSlot when there is none.
@@ -52,9 +55,10 @@ class PrefixIndex {
   };
   SlotId& first_child_of(NamespaceId id, SlotId parent);
   std::size_t home(const Digest& key) const;
+  void enter(SlotId slot);
 
   const Segment* segment_;                               // outlives us
-  std::vector<Node> nodes_;                              // [slot_count]
+  std::vector<Node> nodes_;                              // [slots that have memory]
   std::unordered_map<NamespaceId, SlotId> first_pages_;  // first child of each namespace's root
   std::vector<SlotId> table_;                            // open addressing by key, a power of two
 };

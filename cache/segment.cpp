@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <xxhash.h>
 
 #include <algorithm>
-#include <atomic>
 #include <boost/interprocess/exceptions.hpp>
 #include <boost/interprocess/mapped_region.hpp>
 #include <cassert>
@@ -36,6 +36,23 @@ class DescriptorMapping {
   int fd_;
 };
 
+std::uint64_t physical_memory() {
+  return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+}  // namespace
+
+const char* cold_reason_name(ColdReason reason) {
+  switch (reason) {
+#define HEARTH_CASE_(reason, name) \
+  case ColdReason::reason: return name;
+    HEARTH_COLD_REASONS(HEARTH_CASE_)
+#undef HEARTH_CASE_
+  }
+  return "unknown";
+}
+
 std::uint32_t record_sum(const Record& record) {
   const auto* bytes = reinterpret_cast<const std::byte*>(&record);
   const std::size_t begin = offsetof(Record, generation);
@@ -49,57 +66,102 @@ std::uint64_t header_sum(ObjectHeader header, std::span<const std::int32_t> toke
   return XXH3_64bits_withSeed(tokens.data(), tokens.size_bytes(), seed);
 }
 
-void store_state(Record& record, SlotState state) {
-  std::atomic_ref<std::uint32_t>(record.state)
-      .store(static_cast<std::uint32_t>(state), std::memory_order_release);
-}
-
-}  // namespace
-
 struct Segment::Mapping {
-  bip::mapped_region region;
+  bip::mapped_region metadata;       // for reading
+  bip::mapped_region metadata_door;  // for writing
+  bip::mapped_region payloads;
 };
 
-Segment::Segment(const SegmentGeometry& geometry, BudgetShare share)
-    : geometry_(geometry), share_(std::move(share)) {}
+Segment::Segment(const SegmentGeometry& geometry, std::uint64_t capacity_bytes, BudgetShare share)
+    : geometry_(geometry), capacity_bytes_(capacity_bytes), share_(std::move(share)) {}
+
+Segment::~Segment() = default;
+
+std::uint64_t Segment::slot_bytes() const {
+  return sizeof(Record) + layout_.header_bytes + layout_.payload_stride;
+}
+
+// Nothing when sizes overflow.
+std::optional<Segment::Layout> Segment::layout_of(const SegmentGeometry& geometry,
+                                                  std::uint32_t slot_count) {
+  Layout layout = {};
+  layout.slot_count = slot_count;
+  const std::uint64_t slots = slot_count;
+  const std::uint64_t tokens_bytes = geometry.page_tokens * std::uint64_t{sizeof(std::int32_t)};
+  layout.header_bytes = align_up<std::uint64_t>(sizeof(ObjectHeader) + tokens_bytes, 64);
+  layout.headers_offset =
+      align_up<std::uint64_t>(kTableOffset + slots * sizeof(Record), kPartAlignment);
+  layout.data_offset =
+      align_up<std::uint64_t>(layout.headers_offset + slots * layout.header_bytes, kPartAlignment);
+  const auto stride = checked_align<std::uint64_t>(geometry.payload_bytes, kPartAlignment);
+  const auto payloads = stride ? checked_mul(*stride, slots) : std::nullopt;
+  const auto bytes = payloads ? checked_add(*payloads, layout.data_offset) : std::nullopt;
+  if (!bytes || *bytes > INT64_MAX) return std::nullopt;
+  layout.payload_stride = *stride;
+  layout.segment_bytes = *bytes;
+  return layout;
+}
+
+// The table has room for all the memory of this machine, so that a larger budget finds the segment
+// warm.  It is holes as far as there are no pages.
+Status Segment::plan(std::uint32_t& ret_slot_count) {
+  const auto one = layout_of(geometry_, 1);
+  if (!one) return Error{Code::INVALID, "a KV page of this model is too large to address"};
+  layout_ = *one;
+  const auto slots_in = [&](std::uint64_t bytes) {
+    return bytes < kFixedBytes ? 0 : std::min(kSlotCountMax, (bytes - kFixedBytes) / slot_bytes());
+  };
+  slots_max_ = static_cast<std::uint32_t>(slots_in(capacity_bytes_));
+  if (slots_max_ == 0) {
+    return Error{Code::INVALID, fmt::format("kv-bytes: {} bytes hold no page of {} bytes; raise it",
+                                            capacity_bytes_, slot_bytes())};
+  }
+  ret_slot_count = std::max(slots_max_, static_cast<std::uint32_t>(slots_in(physical_memory())));
+  if (!layout_of(geometry_, ret_slot_count)) ret_slot_count = slots_max_;
+  return {};
+}
 
 Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, const std::string& name,
                                                  const SegmentGeometry& geometry,
-                                                 BudgetShare share) {
-  std::unique_ptr<Segment> segment(new Segment(geometry, std::move(share)));
-  const std::uint64_t tokens_bytes = geometry.page_tokens * sizeof(std::int32_t);
-  segment->header_bytes_ = align_up<std::uint64_t>(sizeof(ObjectHeader) + tokens_bytes, 64);
-  const auto object = checked_add(segment->header_bytes_, geometry.payload_bytes);
-  const auto stride = object ? checked_align<std::uint64_t>(*object, kDataAlignment) : std::nullopt;
-  if (!stride) return Error{Code::INVALID, "a KV page of this model is too large to address"};
-  segment->object_stride_ = *stride;
-
-  // Superblocks and the rounding of the table count too: the last slot must have memory.
-  constexpr std::uint64_t kFixedBytes = kTableOffset + kDataAlignment;
-  const std::uint64_t slots =
-      geometry.capacity_bytes < kFixedBytes
-          ? 0
-          : (geometry.capacity_bytes - kFixedBytes) / (*stride + sizeof(Record));
-  if (slots == 0 || slots > kSlotCountMax) {
-    return Error{Code::INVALID,
-                 fmt::format("kv-bytes: {} bytes hold {} pages of {} bytes; 1 to {} are possible",
-                             geometry.capacity_bytes, slots, *stride, kSlotCountMax)};
-  }
-  segment->slot_count_ = static_cast<std::uint32_t>(slots);
-  segment->table_bytes_ =
-      align_up<std::uint64_t>(kTableOffset + slots * sizeof(Record), kDataAlignment);
-  segment->data_offset_ = segment->table_bytes_;
-  if (!segment->share_.take(segment->table_bytes_)) {
+                                                 std::uint64_t capacity_bytes, BudgetShare share) {
+  std::unique_ptr<Segment> segment(new Segment(geometry, capacity_bytes, std::move(share)));
+  std::uint32_t slot_count = 0;
+  HEARTH_CHECK(segment->plan(slot_count));
+  const auto layout = layout_of(geometry, slot_count);
+  if (!layout) return Error{Code::INVALID, "kv-bytes: so many KV pages are too many to address"};
+  segment->layout_ = *layout;
+  if (!segment->share_.take(kFixedBytes)) {
     return Error{Code::LIMIT,
                  "kv-bytes: nothing is left of the budget for this model's page table"};
   }
-  HEARTH_TRY(UniqueFd fd, store.create(name, segment->data_offset_ + slots * *stride));
+  HEARTH_TRY(UniqueFd fd, store.create(name, layout->segment_bytes));
   HEARTH_CHECK(segment->map(std::move(fd)));
-  segment->write_superblock();
+  if (const int failed = posix_fallocate(segment->fd_.get(), 0, kTableOffset)) {
+    return from_errno("take memory for a segment", failed);
+  }
+  segment->write_superblocks();
   return segment;
 }
 
-Segment::~Segment() = default;
+Result<std::unique_ptr<Segment>> Segment::open(const SegmentStore& store, const std::string& name,
+                                               const SegmentGeometry& geometry,
+                                               std::uint64_t capacity_bytes, BudgetShare share) {
+  ColdReason cold = ColdReason::absent;
+  Result<UniqueFd> fd = store.open_segment(name);
+  if (!fd) {
+    cold = ColdReason::unreadable;
+  } else if (*fd) {
+    std::unique_ptr<Segment> segment(new Segment(geometry, capacity_bytes, std::move(share)));
+    std::uint32_t wanted_slots = 0;
+    HEARTH_CHECK(segment->plan(wanted_slots));
+    cold = segment->attach(*std::move(fd));
+    if (cold == ColdReason::none) return segment;
+    share = dissolve(std::move(segment));
+  }
+  HEARTH_TRY(auto segment, create(store, name, geometry, capacity_bytes, std::move(share)));
+  segment->recovery_.cold = cold;
+  return segment;
+}
 
 BudgetShare Segment::dissolve(std::unique_ptr<Segment> segment) {
   BudgetShare share = std::move(segment->share_);
@@ -109,72 +171,97 @@ BudgetShare Segment::dissolve(std::unique_ptr<Segment> segment) {
 }
 
 Status Segment::map(UniqueFd fd) {
-  if (const int failed = posix_fallocate(fd.get(), 0, static_cast<off_t>(table_bytes_))) {
-    return from_errno("take memory for the page table", failed);
-  }
+  const auto part = [&](bip::mode_t mode, std::uint64_t begin, std::uint64_t end) {
+    bip::mapped_region region(DescriptorMapping(fd.get()), mode, static_cast<bip::offset_t>(begin),
+                              end - begin);
+    // Client data does not belong in core dumps.
+    madvise(region.get_address(), region.get_size(), MADV_DONTDUMP);
+    return region;
+  };
   try {
     mapping_ = std::make_unique<Mapping>();
-    mapping_->region = bip::mapped_region(DescriptorMapping(fd.get()), bip::read_write);
+    mapping_->metadata = part(bip::read_only, 0, layout_.data_offset);
+    mapping_->metadata_door = part(bip::read_write, 0, layout_.data_offset);
+    mapping_->payloads = part(bip::read_write, layout_.data_offset, layout_.segment_bytes);
   } catch (const bip::interprocess_exception& failure) {
     return Error{Code::STORAGE, fmt::format("map a segment: {}", failure.what())};
   }
-  base_ = static_cast<std::byte*>(mapping_->region.get_address());
-  // Client data does not belong in core dumps.
-  madvise(base_, mapping_->region.get_size(), MADV_DONTDUMP);
+  metadata_ = static_cast<const std::byte*>(mapping_->metadata.get_address());
+  records_ = reinterpret_cast<const Record*>(metadata_ + kTableOffset);
+  payloads_ = static_cast<std::byte*>(mapping_->payloads.get_address());
+  door_ = MetadataDoor(static_cast<std::byte*>(mapping_->metadata_door.get_address()),
+                       mapping_->metadata_door.get_size());
   fd_ = std::move(fd);
   return {};
 }
 
-// The older of the two blocks is overwritten: a crash in between leaves the other one valid.
+// Both blocks, one after the other: a crash in between leaves one valid, as damage to one does.
+void Segment::write_superblocks() {
+  write_superblock();
+  write_superblock();
+}
+
 void Segment::write_superblock() {
   SuperBlock block = {};
-  std::memcpy(block.magic, "HEARTHSG", sizeof(block.magic));
+  std::memcpy(block.magic, kSegmentMagic, sizeof(block.magic));
   block.version = kFormatVersion;
   block.kind = static_cast<std::uint32_t>(ObjectKind::kv_page);
   block.sequence = ++sequence_;
   block.fingerprint = geometry_.fingerprint;
   block.kv_format = geometry_.kv_format;
   block.page_tokens = geometry_.page_tokens;
-  block.slot_count = slot_count_;
-  block.header_bytes = header_bytes_;
+  block.slot_count = layout_.slot_count;
+  block.backed_slots = backed_slots_;
+  block.header_bytes = layout_.header_bytes;
   block.payload_bytes = geometry_.payload_bytes;
-  block.object_stride = object_stride_;
-  block.data_offset = data_offset_;
-  block.segment_bytes = data_offset_ + slot_count_ * object_stride_;
+  block.payload_stride = layout_.payload_stride;
+  block.headers_offset = layout_.headers_offset;
+  block.data_offset = layout_.data_offset;
+  block.segment_bytes = layout_.segment_bytes;
   block.checksum = XXH3_64bits(&block, offsetof(SuperBlock, checksum));
-  std::memcpy(base_ + (sequence_ % 2) * kSuperBlockBytes, &block, sizeof(block));
+  door_.write((sequence_ % 2) * kSuperBlockBytes, &block, sizeof(block));
+}
+
+std::array<Segment::Part, 3> Segment::parts() const {
+  return {{{kTableOffset, sizeof(Record), layout_.headers_offset},
+           {layout_.headers_offset, layout_.header_bytes, layout_.data_offset},
+           {layout_.data_offset, layout_.payload_stride, layout_.segment_bytes}}};
+}
+
+// Memory behind slots [begin, end) of every part.  With memory behind every page that is touched, a
+// full /dev/shm is an error here and never a SIGBUS.
+Status Segment::take_memory(std::uint32_t begin, std::uint32_t end) {
+  for (const Part& part : parts()) {
+    const auto offset = static_cast<off_t>(part.offset + begin * part.stride);
+    const auto bytes = static_cast<off_t>((end - begin) * part.stride);
+    if (const int failed = posix_fallocate(fd_.get(), offset, bytes)) {
+      return from_errno(fmt::format("take {} bytes of shared memory", bytes), failed);
+    }
+    crash_point();
+  }
+  return {};
 }
 
 Result<std::uint32_t> Segment::grow() {
-  const std::uint64_t wanted = std::max<std::uint64_t>(1, kGrowBytes / object_stride_);
-  std::uint64_t count = std::min<std::uint64_t>(wanted, slot_count_ - backed_slots_);
-  while (count > 0 && !share_.take(count * object_stride_)) count /= 2;
+  const std::uint64_t wanted = std::max<std::uint64_t>(1, kGrowBytes / slot_bytes());
+  std::uint64_t count =
+      std::min<std::uint64_t>(wanted, slots_max_ - std::min(slots_max_, backed_slots_));
+  while (count > 0 && !share_.take(count * slot_bytes())) count /= 2;
   if (count == 0) return 0u;
-  // With memory behind every page that is touched, a full /dev/shm is an error here and never a
-  // SIGBUS.
-  const std::uint64_t offset = data_offset_ + backed_slots_ * object_stride_;
-  if (const int failed = posix_fallocate(fd_.get(), static_cast<off_t>(offset),
-                                         static_cast<off_t>(count * object_stride_))) {
-    share_.put_back(count * object_stride_);
-    return from_errno(fmt::format("take {} bytes of shared memory", count * object_stride_),
-                      failed);
+  const auto end = backed_slots_ + static_cast<std::uint32_t>(count);
+  if (const Status taken = take_memory(backed_slots_, end); !taken) {
+    share_.put_back(count * slot_bytes());
+    return taken.error();
   }
-  backed_slots_ += static_cast<std::uint32_t>(count);
+  backed_slots_ = end;
+  write_superblocks();
   return static_cast<std::uint32_t>(count);
 }
 
-Record& Segment::mutable_record(SlotId slot) const {
-  assert(slot < slot_count_);
-  return *reinterpret_cast<Record*>(base_ + kTableOffset + slot * sizeof(Record));
-}
-
-const Record& Segment::record(SlotId slot) const {
-  return mutable_record(slot);
-}
-
-ObjectHeader& Segment::header(SlotId slot) const {
+const ObjectHeader& Segment::header(SlotId slot) const {
   assert(slot < backed_slots_);
-  return *reinterpret_cast<ObjectHeader*>(base_ + data_offset_ + slot * object_stride_);
+  return *reinterpret_cast<const ObjectHeader*>(metadata_ + layout_.headers_offset +
+                                                slot * layout_.header_bytes);
 }
 
 std::span<const std::int32_t> Segment::tokens(SlotId slot) const {
@@ -183,52 +270,66 @@ std::span<const std::int32_t> Segment::tokens(SlotId slot) const {
 }
 
 std::byte* Segment::payload(SlotId slot) const {
-  return reinterpret_cast<std::byte*>(&header(slot)) + header_bytes_;
+  assert(slot < backed_slots_);
+  return payloads_ + slot * layout_.payload_stride;
+}
+
+void Segment::set_state(SlotId slot, SlotState state) {
+  door_.publish(record_offset(slot) + offsetof(Record, state), static_cast<std::uint32_t>(state));
 }
 
 void Segment::begin_fill(SlotId slot, NamespaceId namespace_id) {
-  Record& record = mutable_record(slot);
-  assert(record.state == static_cast<std::uint32_t>(SlotState::free));
-  const bool foreign = record.generation != 0 && record.namespace_id != namespace_id;
-  if (foreign) std::memset(static_cast<void*>(&header(slot)), 0, object_stride_);
-  record.generation += 1;
-  record.namespace_id = namespace_id;
-  store_state(record, SlotState::filling);
+  const Record& old = record(slot);
+  assert(old.state == static_cast<std::uint32_t>(SlotState::free));
+  if (old.generation != 0 && old.namespace_id != namespace_id) {
+    crash_point();
+    std::memset(payload(slot), 0, layout_.payload_stride);
+    crash_point();
+  }
+  write_record(slot, offsetof(Record, generation), old.generation + 1);
+  write_record(slot, offsetof(Record, namespace_id), namespace_id);
+  set_state(slot, SlotState::filling);
 }
 
 void Segment::commit(SlotId slot, const PageIdentity& identity) {
-  Record& record = mutable_record(slot);
-  assert(record.state == static_cast<std::uint32_t>(SlotState::filling));
+  Record next = record(slot);
+  assert(next.state == static_cast<std::uint32_t>(SlotState::filling));
   assert(!identity.tokens.empty() && identity.tokens.size() <= geometry_.page_tokens);
 
   ObjectHeader object = {};
   object.magic = kObjectMagic;
   object.kind = static_cast<std::uint16_t>(ObjectKind::kv_page);
   object.token_count = static_cast<std::uint16_t>(identity.tokens.size());
-  object.generation = record.generation;
+  object.generation = next.generation;
   object.first_token = identity.first_token;
   object.namespace_id = identity.namespace_id;
   object.parent_key = identity.parent_key;
   object.checksum = header_sum(object, identity.tokens);
-  ObjectHeader& place = header(slot);
-  std::memcpy(static_cast<void*>(&place), &object, sizeof(object));
-  std::memcpy(static_cast<void*>(&place + 1), identity.tokens.data(), identity.tokens.size_bytes());
+  const std::size_t place = layout_.headers_offset + slot * layout_.header_bytes;
+  door_.write(place, &object, sizeof(object));
+  door_.write(place + sizeof(object), identity.tokens.data(), identity.tokens.size_bytes());
 
-  record.namespace_id = identity.namespace_id;
-  record.key = identity.key;
-  record.payload_sum = XXH3_64bits(payload(slot), geometry_.payload_bytes);
-  record.token_count = object.token_count;
-  record.kind = object.kind;
-  record.record_sum = record_sum(record);
-  store_state(record, SlotState::committed);
+  next.namespace_id = identity.namespace_id;
+  next.key = identity.key;
+  next.payload_sum = XXH3_64bits(payload(slot), geometry_.payload_bytes);
+  next.token_count = object.token_count;
+  next.kind = object.kind;
+  next.record_sum = record_sum(next);
+  door_.write(record_offset(slot), &next, sizeof(next));
+  set_state(slot, SlotState::committed);
 }
 
 void Segment::free_slot(SlotId slot) {
-  Record& record = mutable_record(slot);
-  assert(record.state == static_cast<std::uint32_t>(SlotState::filling) ||
-         record.state == static_cast<std::uint32_t>(SlotState::committed));
-  store_state(record, SlotState::dead);
-  store_state(record, SlotState::free);
+  assert(record(slot).state == static_cast<std::uint32_t>(SlotState::filling) ||
+         record(slot).state == static_cast<std::uint32_t>(SlotState::committed));
+  set_state(slot, SlotState::dead);
+  set_state(slot, SlotState::free);
+}
+
+void Segment::free_orphan(SlotId slot) {
+  reset(slot);
+  --recovery_.kept;
+  ++recovery_.orphaned;
 }
 
 bool Segment::payload_intact(SlotId slot) const {

@@ -1,21 +1,25 @@
 // One segment: a sparse file of memory, mapped through Boost.Interprocess, that holds objects of
-// one kind for one model.  segment_format.hpp has the bytes.
+// one kind for one model, and outlives the daemon.  segment_format.hpp has the bytes.
 //
-// THREAD: the engine that owns it.  This class is the one door for metadata: superblocks, records
-// and object headers are written here and nowhere else, in the order that a later attach relies on:
-//   begin_fill   FILLING, generation + 1 -> the caller writes the payload
+// THREAD: the engine that owns it.  Metadata is written here and nowhere else, through the door
+// (metadata_door.hpp), in the order that a later attach relies on:
+//   begin_fill   generation + 1, namespace -> FILLING -> the caller writes the payload
 //   commit       object header -> record fields -> record checksum -> COMMITTED (release)
 //   free_slot    DEAD (release) -> FREE
+//   grow         memory -> superblock
 // A crash between any two stores leaves a slot that is FREE, or that attach frees, or that is
 // whole.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
 #include "cache/memory_budget.hpp"
+#include "cache/metadata_door.hpp"
 #include "cache/page_key.hpp"
 #include "cache/segment_format.hpp"
 #include "cache/segment_store.hpp"
@@ -26,13 +30,12 @@ namespace hearth::cache {
 using SlotId = std::uint32_t;
 inline constexpr SlotId kNoSlot = 0xffffffffu;
 
-// What all objects of a segment have in common.
+// What all objects of a segment have in common: a segment of another geometry is cold.
 struct SegmentGeometry {
-  Digest fingerprint;            // of the model
-  std::uint32_t kv_format;       // kernels::KvFormat
-  std::uint32_t page_tokens;     // power of two, 8 .. 256
-  std::uint64_t payload_bytes;   // of one page
-  std::uint64_t capacity_bytes;  // how large the segment may ever grow
+  Digest fingerprint;           // of the model
+  std::uint32_t kv_format;      // kernels::KvFormat
+  std::uint32_t page_tokens;    // power of two, 8 .. 256
+  std::uint64_t payload_bytes;  // of one page
 
   bool operator==(const SegmentGeometry&) const = default;
 };
@@ -46,13 +49,46 @@ struct PageIdentity {
   std::span<const std::int32_t> tokens;  // 1 .. page_tokens
 };
 
+// Why nothing of an earlier daemon's segment could be used: X(enumerator, name).
+#define HEARTH_COLD_REASONS(X)                          \
+  X(none, "warm")                                       \
+  X(absent, "nothing was kept")                         \
+  X(unreadable, "its file cannot be read")              \
+  X(damaged, "its superblocks are damaged")             \
+  X(version, "it has the format of another version")    \
+  X(truncated, "its file is shorter than it should be") \
+  X(fingerprint, "it belongs to another model")         \
+  X(geometry, "its pages have another format")
+
+enum class ColdReason : std::uint8_t {
+#define HEARTH_ENUMERATOR_(reason, name) reason,
+  HEARTH_COLD_REASONS(HEARTH_ENUMERATOR_)
+#undef HEARTH_ENUMERATOR_
+};
+const char* cold_reason_name(ColdReason reason);
+
+// What an attach found: slots by what became of them.
+struct Recovery {
+  ColdReason cold = ColdReason::absent;
+  std::uint32_t kept = 0;         // COMMITTED, and sound as far as metadata tells
+  std::uint32_t unfinished = 0;   // FILLING or DEAD when the daemon died: freed
+  std::uint32_t damaged = 0;      // freed: a checksum was wrong, or a value impossible
+  std::uint32_t orphaned = 0;     // freed: what they continue is gone, or their key is not ours
+  std::uint32_t over_budget = 0;  // freed: the budget is smaller than it was
+};
+
 class Segment {
  public:
-  // Create a segment, replacing one of the same name.  Memory is taken later, by grow().
-  // Errors: INVALID when the capacity holds no object or too many; IO, STORAGE.
+  // Attach to the segment of this name, or create one, replacing it, when it cannot be used;
+  // recovery() tells which.  It may grow to capacity_bytes.  Memory is taken later, by grow().
+  // Errors: INVALID when the capacity holds no object; LIMIT (budget); IO, STORAGE.
+  static Result<std::unique_ptr<Segment>> open(const SegmentStore& store, const std::string& name,
+                                               const SegmentGeometry& geometry,
+                                               std::uint64_t capacity_bytes, BudgetShare share);
+  // The same without looking at what is there.
   static Result<std::unique_ptr<Segment>> create(const SegmentStore& store, const std::string& name,
                                                  const SegmentGeometry& geometry,
-                                                 BudgetShare share);
+                                                 std::uint64_t capacity_bytes, BudgetShare share);
   ~Segment();  // gives the budget back; the file stays
 
   // Put memory behind more slots, within budget and capacity.  Returns how many were added: 0 when
@@ -68,11 +104,13 @@ class Segment {
   void set_aside(std::uint64_t bytes) { share_.set_aside(bytes); }
 
   std::uint32_t backed_slots() const { return backed_slots_; }  // slots [0, backed) have memory
-  std::uint32_t slot_count() const { return slot_count_; }
-  std::uint64_t object_stride() const { return object_stride_; }
+  std::uint32_t slots_max() const { return slots_max_; }        // that may ever have memory
+  std::uint64_t slot_bytes() const;                             // that a slot takes of the budget
+  std::uint64_t capacity_bytes() const { return capacity_bytes_; }
   std::uint32_t page_tokens() const { return geometry_.page_tokens; }
   const Digest& fingerprint() const { return geometry_.fingerprint; }
   const SegmentGeometry& geometry() const { return geometry_; }
+  const Recovery& recovery() const { return recovery_; }
 
   // Take a FREE slot for a page of this namespace.  Its memory is zeroed when another namespace had
   // it.
@@ -81,35 +119,81 @@ class Segment {
   void commit(SlotId slot, const PageIdentity& identity);
   // Give up a FILLING or COMMITTED slot.
   void free_slot(SlotId slot);
+  // Give up a COMMITTED one that was found to continue nothing that is there.
+  void free_orphan(SlotId slot);
 
-  const Record& record(SlotId slot) const;
+  const Record& record(SlotId slot) const { return records_[slot]; }
+  const ObjectHeader& header(SlotId slot) const;
   std::span<const std::int32_t> tokens(SlotId slot) const;  // of a COMMITTED slot
-  std::byte* payload(SlotId slot) const;                    // [payload_bytes], 64-byte aligned
+  std::byte* payload(SlotId slot) const;                    // [payload_bytes], 4096-byte aligned
   std::uint64_t payload_bytes() const { return geometry_.payload_bytes; }
 
   // True when the payload still has the checksum it was committed with.
   bool payload_intact(SlotId slot) const;
 
  private:
+  // Where the parts of a segment lie.
+  struct Layout {
+    std::uint64_t header_bytes;
+    std::uint64_t payload_stride;
+    std::uint32_t slot_count;
+    std::uint64_t headers_offset;
+    std::uint64_t data_offset;
+    std::uint64_t segment_bytes;
+    bool operator==(const Layout&) const = default;
+  };
+  // Records, headers or payloads of all slots.
+  struct Part {
+    std::uint64_t offset, stride, end;
+  };
   struct Mapping;  // the Boost.Interprocess objects
-  Segment(const SegmentGeometry& geometry, BudgetShare share);
+
+  Segment(const SegmentGeometry& geometry, std::uint64_t capacity_bytes, BudgetShare share);
+  static std::optional<Layout> layout_of(const SegmentGeometry& geometry, std::uint32_t slot_count);
+  Status plan(std::uint32_t& ret_slot_count);
   Status map(UniqueFd fd);
+  std::array<Part, 3> parts() const;
+  Status take_memory(std::uint32_t begin, std::uint32_t end);
+  void write_superblocks();
   void write_superblock();
-  Record& mutable_record(SlotId slot) const;
-  ObjectHeader& header(SlotId slot) const;
+  void set_state(SlotId slot, SlotState state);
+  static std::size_t record_offset(SlotId slot) { return kTableOffset + slot * sizeof(Record); }
+  template <class T>
+  void write_record(SlotId slot, std::size_t field, const T& value) {
+    door_.write(record_offset(slot) + field, &value, sizeof(value));
+  }
+
+  // Attaching: segment_attach.cpp
+  ColdReason attach(UniqueFd fd);
+  static ColdReason find_superblock(int fd, SuperBlock& ret_block);
+  ColdReason check(const SuperBlock& block, std::uint64_t file_bytes);
+  Status take_back_memory(std::uint32_t backed_before, std::uint64_t file_memory);
+  void scan(std::uint32_t backed_before);
+  void release_memory();
+  bool is_sound(SlotId slot) const;
+  void reset(SlotId slot);
+
+  // Superblocks, and what the ends of the other parts may waste.
+  static constexpr std::uint64_t kFixedBytes = kTableOffset + 2 * kPartAlignment;
 
   const SegmentGeometry geometry_;
+  const std::uint64_t capacity_bytes_;
   BudgetShare share_;
-  std::uint64_t header_bytes_ = 0;
-  std::uint64_t object_stride_ = 0;
-  std::uint64_t data_offset_ = 0;
-  std::uint32_t slot_count_ = 0;
+  Layout layout_ = {};
+  std::uint32_t slots_max_ = 0;
   std::uint32_t backed_slots_ = 0;
-  std::uint64_t table_bytes_ = 0;  // superblocks and records, charged to the budget
-  std::uint64_t sequence_ = 0;     // of the last superblock written
+  std::uint64_t sequence_ = 0;  // of the last superblock written
   UniqueFd fd_;
   std::unique_ptr<Mapping> mapping_;
-  std::byte* base_ = nullptr;  // of the mapping
+  const std::byte* metadata_ = nullptr;  // all before the payloads, for reading
+  const Record* records_ = nullptr;      // [slot_count]
+  std::byte* payloads_ = nullptr;        // [slot_count] payloads
+  MetadataDoor door_;
+  Recovery recovery_;
 };
+
+// Checksums of a record and of a header with its token ids.
+std::uint32_t record_sum(const Record& record);
+std::uint64_t header_sum(ObjectHeader header, std::span<const std::int32_t> tokens);
 
 }  // namespace hearth::cache

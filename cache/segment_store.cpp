@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <memory>
@@ -69,19 +70,28 @@ Result<UniqueFd> open_private_directory(const std::string& path) {
   return fd;
 }
 
-Status remove_files(int directory_fd, const std::string& path) {
+Result<std::vector<std::string>> list_files(int directory_fd, const std::string& path) {
   const int listing_fd = dup(directory_fd);
   DIR* listing = listing_fd < 0 ? nullptr : fdopendir(listing_fd);
   if (listing == nullptr) return from_errno("list " + path);
   rewinddir(listing);
-  Status status;
+  std::vector<std::string> names;
   while (const dirent* entry = readdir(listing)) {
     const std::string name = entry->d_name;
-    if (name == "." || name == "..") continue;
-    if (unlinkat(directory_fd, name.c_str(), 0) != 0)
-      status = from_errno("remove " + path + "/" + name);
+    if (name != "." && name != "..") names.push_back(name);
   }
   closedir(listing);
+  return names;
+}
+
+Status remove_files(int directory_fd, const std::string& path) {
+  HEARTH_TRY(const auto names, list_files(directory_fd, path));
+  Status status;
+  for (const std::string& name : names) {
+    if (unlinkat(directory_fd, name.c_str(), 0) != 0) {
+      status = from_errno("remove " + path + "/" + name);
+    }
+  }
   return status;
 }
 
@@ -127,6 +137,34 @@ Result<UniqueFd> SegmentStore::create(const std::string& name, std::uint64_t byt
     return from_errno(fmt::format("size {}/{} to {} bytes", directory_, name, bytes));
   }
   return fd;
+}
+
+Result<UniqueFd> SegmentStore::open_segment(const std::string& name) const {
+  UniqueFd fd(openat(directory_fd_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd && errno == ENOENT) return UniqueFd();
+  if (!fd) return from_errno(fmt::format("open {}/{}", directory_, name));
+  struct stat status = {};
+  if (fstat(fd.get(), &status) != 0) return from_errno("stat " + name);
+  if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
+    return Error{Code::STORAGE, fmt::format("{}/{} is no private file of ours", directory_, name)};
+  }
+  return fd;
+}
+
+std::uint64_t SegmentStore::kept_bytes(const std::string& name) const {
+  struct stat status = {};
+  if (fstatat(directory_fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return 0;
+  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+}
+
+Result<std::vector<std::string>> SegmentStore::keep_only(
+    const std::vector<std::string>& names) const {
+  HEARTH_TRY(std::vector<std::string> others, list_files(directory_fd_.get(), directory_));
+  std::erase_if(others, [&](const std::string& name) {
+    return std::ranges::find(names, name) != names.end();
+  });
+  for (const std::string& name : others) HEARTH_CHECK(remove(name));
+  return others;
 }
 
 Status SegmentStore::remove(const std::string& name) const {

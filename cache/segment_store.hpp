@@ -7,7 +7,9 @@
 // THREAD: opened on the loop; then any, for it does not change.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
@@ -28,6 +30,16 @@ class SegmentStore {
 
   // Create a segment file of this name and size, sparse, replacing an older one.
   Result<UniqueFd> create(const std::string& name, std::uint64_t bytes) const;
+
+  // Open a segment file that is there; no descriptor when there is none.  Errors: STORAGE when it
+  // is no plain file of ours; IO.
+  Result<UniqueFd> open_segment(const std::string& name) const;
+
+  // Memory that a segment file takes, bytes; 0 when there is none.
+  std::uint64_t kept_bytes(const std::string& name) const;
+
+  // Remove all segment files but those of these names.  Returns the names of what was removed.
+  Result<std::vector<std::string>> keep_only(const std::vector<std::string>& names) const;
 
   // Remove a segment file; none there is not an error.
   Status remove(const std::string& name) const;

@@ -5,6 +5,8 @@
 #include <cassert>
 #include <cstring>
 
+#include "cache/crash_point.hpp"
+
 namespace hearth::cache {
 
 SequencePages::SequencePages(PageCache* cache, NamespaceId namespace_id, std::uint32_t tokens_max)
@@ -66,7 +68,14 @@ Result<std::uint32_t> SequencePages::copy_tokens(SlotId from, std::span<const st
   // Taking a page may evict one: hold the source meanwhile.
   cache_->hold(from);
   const Result<bool> room = reserve(end);
-  if (room && *room) std::memcpy(payloads_.back(), source, cache_->payload_bytes());
+  if (room && *room) {
+    const std::size_t half = cache_->payload_bytes() / 2;
+    crash_point();
+    std::memcpy(payloads_.back(), source, half);
+    crash_point();
+    std::memcpy(payloads_.back() + half, source + half, cache_->payload_bytes() - half);
+    crash_point();
+  }
   cache_->release(from);
   if (!room) return room.error();
   if (*room) advance(tokens, end);

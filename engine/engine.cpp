@@ -40,26 +40,27 @@ Result<GgufFile> open_model(const EngineOptions& options) {
                                 "it again"};
 }
 
-// The pages of a model: what an earlier engine has left when it fits, else a new segment.  It may
-// grow to the whole budget and must hold one context.  What is set aside for the model and is more
-// than one context goes back to the others.
+// The pages of a model: what an earlier engine or daemon has left when it fits, else a new segment.
+// It may grow to the whole budget and must hold one context.  What is set aside for the model and
+// is more than one context goes back to the others.
 Status open_pages(const EngineOptions& options, const cache::SegmentStore& store,
                   const cache::SegmentGeometry& geometry, std::uint32_t context, KvMemory& kv) {
   if (kv.pages != nullptr && kv.pages->geometry() == geometry) return {};
   if (kv.pages != nullptr) kv.share = cache::PageCache::dissolve(std::move(kv.pages));
   assert(kv.share);
-  HEARTH_TRY(auto segment, cache::Segment::create(store, options.segment_name, geometry,
-                                                  *std::exchange(kv.share, std::nullopt)));
-  const std::uint64_t room = std::uint64_t{segment->slot_count()} * options.page_tokens;
+  const std::uint64_t capacity = kv.share->limit();
+  HEARTH_TRY(auto segment, cache::Segment::open(store, options.segment_name, geometry, capacity,
+                                                *std::exchange(kv.share, std::nullopt)));
+  const std::uint64_t room = std::uint64_t{segment->slots_max()} * options.page_tokens;
+  const std::uint64_t context_bytes = (context / options.page_tokens + 1) * segment->slot_bytes();
   if (room < context) {
-    const std::uint64_t needed =
-        (context / options.page_tokens + 1) * (segment->object_stride() + 64) + (1u << 20);
     return Error{Code::CONFIG,
                  fmt::format("kv-bytes: {} bytes hold {} tokens of this model, the context is {}: "
                              "raise kv-bytes to {} or lower ctx",
-                             geometry.capacity_bytes, room, context, needed)};
+                             capacity, room, context, context_bytes + (1u << 20))};
   }
-  segment->set_aside((context / options.page_tokens + 1) * segment->object_stride());
+  segment->set_aside(context_bytes -
+                     std::min(context_bytes, segment->backed_slots() * segment->slot_bytes()));
   kv.pages = std::make_unique<cache::PageCache>(std::move(segment), options.master_secret);
   return {};
 }
@@ -171,7 +172,6 @@ void Engine::run() {
   prctl(PR_SET_NAME, "hearth-engine");
   std::unique_ptr<Loaded> loaded;
   if (const Status status = load(loaded); !status) {
-    if (kv_.pages == nullptr) (void)store_->remove(options_.segment_name);
     writer_.fail(Notice::load_failed, 0, status.error());
     return;
   }
@@ -232,8 +232,6 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       .kv_format = static_cast<std::uint32_t>(kv.format),
       .page_tokens = options_.page_tokens,
       .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
-      .capacity_bytes =
-          kv_.pages != nullptr ? kv_.pages->geometry().capacity_bytes : kv_.share->limit(),
   };
   HEARTH_CHECK(open_pages(options_, *store_, geometry, loaded->context, kv_));
 

@@ -58,19 +58,16 @@ TEST(segment, memory_is_taken_from_the_budget_and_given_back) {
   const TemporaryDirectory root;
   const auto store = SegmentStore::open(root.path() + "/state", root.path());
   ASSERT_TRUE(store);
-  const SegmentGeometry geometry = {.fingerprint = {},
-                                    .kv_format = 0,
-                                    .page_tokens = 8,
-                                    .payload_bytes = 100000,
-                                    .capacity_bytes = 8 << 20};
+  const SegmentGeometry geometry = {
+      .fingerprint = {}, .kv_format = 0, .page_tokens = 8, .payload_bytes = 100000};
   {
-    auto segment = Segment::create(*store, "s", geometry, BudgetShare(&budget));
+    auto segment = Segment::create(*store, "s", geometry, 8 << 20, BudgetShare(&budget));
     ASSERT_TRUE(segment) << segment.error().message;
     const std::uint64_t table = budget.used();
     EXPECT_GT(table, 0u);
     const auto grown = (*segment)->grow();
     ASSERT_TRUE(grown);
-    EXPECT_EQ(budget.used(), table + *grown * (*segment)->object_stride());
+    EXPECT_EQ(budget.used(), table + *grown * (*segment)->slot_bytes());
     while (*(*segment)->grow() > 0) {
     }
     EXPECT_LE(budget.used(), budget.limit());
@@ -84,12 +81,9 @@ TEST(segment, a_budget_for_no_page_is_an_error_that_names_the_setting) {
   const TemporaryDirectory root;
   const auto store = SegmentStore::open(root.path() + "/state", root.path());
   ASSERT_TRUE(store);
-  const SegmentGeometry geometry = {.fingerprint = {},
-                                    .kv_format = 0,
-                                    .page_tokens = 8,
-                                    .payload_bytes = 100000,
-                                    .capacity_bytes = 1000};
-  const auto segment = Segment::create(*store, "s", geometry, BudgetShare(&budget));
+  const SegmentGeometry geometry = {
+      .fingerprint = {}, .kv_format = 0, .page_tokens = 8, .payload_bytes = 100000};
+  const auto segment = Segment::create(*store, "s", geometry, 1000, BudgetShare(&budget));
   ASSERT_FALSE(segment);
   EXPECT_NE(segment.error().message.find("kv-bytes"), std::string::npos);
 }
@@ -99,12 +93,9 @@ TEST(segment, impossible_geometry_is_an_error_not_an_overflow) {
   const TemporaryDirectory root;
   const auto store = SegmentStore::open(root.path() + "/state", root.path());
   ASSERT_TRUE(store);
-  const SegmentGeometry geometry = {.fingerprint = {},
-                                    .kv_format = 0,
-                                    .page_tokens = 8,
-                                    .payload_bytes = UINT64_MAX - 100,
-                                    .capacity_bytes = UINT64_MAX};
-  EXPECT_FALSE(Segment::create(*store, "s", geometry, BudgetShare(&budget)));
+  const SegmentGeometry geometry = {
+      .fingerprint = {}, .kv_format = 0, .page_tokens = 8, .payload_bytes = UINT64_MAX - 100};
+  EXPECT_FALSE(Segment::create(*store, "s", geometry, UINT64_MAX, BudgetShare(&budget)));
 }
 
 }  // namespace

@@ -23,17 +23,31 @@ class SmallCache {
     auto store = SegmentStore::open(directory_.path() + "/state", directory_.path());
     EXPECT_TRUE(store) << store.error().message;
     store_ = std::make_unique<SegmentStore>(*std::move(store));
-    const std::uint64_t stride = 4096;  // header and payload, rounded up
-    const SegmentGeometry geometry = {
-        .fingerprint = {1, 2, 3},
-        .kv_format = 0,
-        .page_tokens = kPageTokens,
-        .payload_bytes = kPayloadBytes,
-        .capacity_bytes = kTableOffset + kDataAlignment + pages * (stride + sizeof(Record))};
-    auto segment = Segment::create(*store_, "test", geometry, BudgetShare(&budget_));
+    auto segment = open_segment(pages);
     EXPECT_TRUE(segment) << segment.error().message;
     segment_ = segment->get();
     cache_ = std::make_unique<PageCache>(*std::move(segment), Digest{9});
+  }
+
+  // What a daemon that starts again finds.  Pages whose references were never given up included.
+  void reopen(std::uint32_t pages, const Digest& secret = {9}) {
+    cache_.reset();
+    auto segment = open_segment(pages);
+    EXPECT_TRUE(segment) << segment.error().message;
+    segment_ = segment->get();
+    cache_ = std::make_unique<PageCache>(*std::move(segment), secret);
+  }
+
+  // Capacity for so many pages.
+  static std::uint64_t capacity(std::uint32_t pages) {
+    constexpr std::uint64_t kHeaderBytes = sizeof(ObjectHeader) + 4 * kPageTokens + 32;
+    return kTableOffset + 2 * kPartAlignment + pages * (sizeof(Record) + kHeaderBytes + 4096);
+  }
+  static SegmentGeometry geometry() {
+    return {.fingerprint = {1, 2, 3},
+            .kv_format = 0,
+            .page_tokens = kPageTokens,
+            .payload_bytes = kPayloadBytes};
   }
 
   PageCache& operator*() { return *cache_; }
@@ -42,8 +56,15 @@ class SmallCache {
   Segment& segment() { return *segment_; }
   MemoryBudget& budget() { return budget_; }
 
+  const SegmentStore& store() { return *store_; }
+  std::string path() const { return store_->directory() + "/test"; }
+
  private:
-  TemporaryDirectory directory_;
+  Result<std::unique_ptr<Segment>> open_segment(std::uint32_t pages) {
+    return Segment::open(*store_, "test", geometry(), capacity(pages), BudgetShare(&budget_));
+  }
+
+  TemporaryDirectory directory_{"/dev/shm"};  // in memory, as always
   MemoryBudget budget_;
   std::unique_ptr<SegmentStore> store_;
   std::unique_ptr<PageCache> cache_;
