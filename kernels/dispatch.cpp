@@ -152,6 +152,32 @@ constexpr Entry<AttentionFn, KvFormat> kAttention[] = {
 #undef HEARTH_ENTRY_
 };
 
+// As kLinearPrompt.
+constexpr Entry<AttentionFn, KvFormat> kAttentionPrompt[] = {
+#if defined(HEARTH_HAVE_AMX)
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"attention_prompt_" #format "_amx", KvFormat::format, kAmx, attention_prompt_##format##_amx},
+    HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+#endif
+#if defined(HEARTH_HAVE_AVX512)
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"attention_" #format "_avx512", KvFormat::format, kAvx512, attention_##format##_avx512},
+        HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+#endif
+#if defined(HEARTH_HAVE_AVX2)
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"attention_" #format "_avx2", KvFormat::format, kAvx2, attention_##format##_avx2},
+            HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+#endif
+#define HEARTH_ENTRY_(format, type, elements, bytes) \
+  {"attention_" #format "_ref", KvFormat::format, kNothing, attention_##format##_ref},
+                HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+#undef HEARTH_ENTRY_
+};
+
 constexpr Entry<AttentionMergeFn> kAttentionMerge[] = {
 #if defined(HEARTH_HAVE_AVX512)
     {"attention_merge_avx512", 0, kAvx512, attention_merge_avx512},
@@ -232,6 +258,7 @@ static_assert(always_has_one(kRmsNorm, 1));
 static_assert(always_has_one(kRope, 1));
 static_assert(always_has_one(kKvStore, kKvFormatCount));
 static_assert(always_has_one(kAttention, kKvFormatCount));
+static_assert(always_has_one(kAttentionPrompt, kKvFormatCount));
 static_assert(always_has_one(kAttentionMerge, 1));
 static_assert(always_has_one(kSwiglu, 1));
 static_assert(always_has_one(kScan, 1));
@@ -289,6 +316,9 @@ Table<Entry<KvStoreFn, KvFormat>> kv_store_table() {
 Table<Entry<AttentionFn, KvFormat>> attention_table() {
   return whole(kAttention);
 }
+Table<Entry<AttentionFn, KvFormat>> attention_prompt_table() {
+  return whole(kAttentionPrompt);
+}
 Table<Entry<AttentionMergeFn>> attention_merge_table() {
   return whole(kAttentionMerge);
 }
@@ -314,6 +344,7 @@ KernelSet select_kernels(std::uint32_t features) {
   for (int format = 0; format < kKvFormatCount; ++format) {
     set.kv_store[format] = best(kKvStore, format, features);
     set.attention[format] = best(kAttention, format, features);
+    set.attention_prompt[format] = best(kAttentionPrompt, format, features);
   }
   set.quantize_activations = best(kQuantizeActivations, 0, features);
   const int bf16 = static_cast<int>(WeightFormat::bf16);

@@ -41,6 +41,12 @@ std::int64_t peak_probe_int8_amx_emulated(std::int64_t rounds, float* out);
 HEARTH_WEIGHT_FORMATS(HEARTH_DECLARE_)
 #undef HEARTH_DECLARE_
 
+#define HEARTH_DECLARE_(format, type, elements, bytes)        \
+  void attention_prompt_##format##_amx(const AttentionArgs&); \
+  void attention_prompt_##format##_amx_emulated(const AttentionArgs&);
+HEARTH_KV_FORMATS(HEARTH_DECLARE_)
+#undef HEARTH_DECLARE_
+
 HEARTH_DECLARE_KERNELS(ref)
 HEARTH_DECLARE_KERNELS(avx2)
 HEARTH_DECLARE_KERNELS(avx512)

@@ -55,11 +55,11 @@ inline void load_sums(T* const (&from)[kRows][kGroups]) {
   if constexpr (kRows > 1 && kGroups > 1) load_tile<3>(from[1][1], kTileRowBytes);
 }
 template <int kRows, int kGroups, class T>
-inline void store_sums(T* const (&to)[kRows][kGroups]) {
-  store_tile<0>(to[0][0], kTileRowBytes);
-  if constexpr (kGroups > 1) store_tile<1>(to[0][1], kTileRowBytes);
-  if constexpr (kRows > 1) store_tile<2>(to[1][0], kTileRowBytes);
-  if constexpr (kRows > 1 && kGroups > 1) store_tile<3>(to[1][1], kTileRowBytes);
+inline void store_sums(T* const (&to)[kRows][kGroups], std::int64_t stride = kTileRowBytes) {
+  store_tile<0>(to[0][0], stride);
+  if constexpr (kGroups > 1) store_tile<1>(to[0][1], stride);
+  if constexpr (kRows > 1) store_tile<2>(to[1][0], stride);
+  if constexpr (kRows > 1 && kGroups > 1) store_tile<3>(to[1][1], stride);
 }
 
 // One tile of each operand, A [row][stride], B [16][64].

@@ -10,9 +10,8 @@
 // maximum rescales what was summed so far.  T. Dao et al., "Flash-Decoding", 2023: splits.
 #pragma once
 
-#include "kernels/kernels.hpp"
+#include "kernels/simd/attention_state.hpp"
 #include "kernels/simd/attention_tile.hpp"
-#include "kernels/simd/exp.hpp"
 
 namespace hearth::kernels {
 namespace {
@@ -41,16 +40,6 @@ inline Tile tile_of(const AttentionArgs& args) {
   tile.scores = tile.part + attention_state_floats(tile.heads, args.head_dim);
   tile.factors = tile.scores + tile.heads * args.page_tokens;
   return tile;
-}
-
-// What attention_state_floats() counts.
-struct State {
-  float* out;  // [heads, head_dim]
-  float* max;  // [heads]
-  float* sum;  // [heads]
-};
-inline State state_at(float* at, std::int64_t heads, std::int64_t head_dim) {
-  return {at, at + heads * head_dim, at + heads * head_dim + heads};
 }
 
 // One page of the sequence, seen by one KV head.
@@ -198,11 +187,7 @@ void add_values(const AttentionArgs& args, const Tile& tile, const State& state,
 template <class Format>
 void attend_split(const AttentionArgs& args, const Tile& tile, const State& state,
                   std::int64_t begin, std::int64_t end) {
-  for (std::int64_t i = 0; i < tile.heads * args.head_dim; ++i) state.out[i] = 0.0f;
-  for (std::int64_t head = 0; head < tile.heads; ++head) {
-    state.max[head] = -__builtin_inff();
-    state.sum[head] = 0.0f;
-  }
+  clear(state, tile.heads, args.head_dim);
   const std::int64_t row_bytes = bytes_of<Format>(args.head_dim);
   const auto strip = [&](std::int64_t page, std::int64_t offset) {
     return reinterpret_cast<const unsigned char*>(args.pages[page]) + offset;
@@ -222,23 +207,6 @@ void attend_split(const AttentionArgs& args, const Tile& tile, const State& stat
     finish_factors(tile);
     for_each_sight(args, page, [&](const Sight& s) { weigh(args, tile, state, s); });
     add_values<Format>(args, tile, state, page);
-  }
-}
-
-// to = to and from together, each head's by the greater maximum.
-inline void fold(const State& to, const State& from, std::int64_t heads, std::int64_t head_dim) {
-  for (std::int64_t head = 0; head < heads; ++head) {
-    const float top = first_of(max(broadcast(to.max[head]), broadcast(from.max[head])));
-    const Lanes keep = exp(broadcast(to.max[head] - top));
-    const Lanes take = exp(broadcast(from.max[head] - top));
-    float* out = to.out + head * head_dim;
-    const float* more = from.out + head * head_dim;
-    for (std::int64_t k = 0; k < head_dim; k += kLanes) {
-      const int n = lanes_left(k, head_dim);
-      store(out + k, fma(load(more + k, n), take, mul(load(out + k, n), keep)), n);
-    }
-    to.sum[head] = to.sum[head] * first_of(keep) + from.sum[head] * first_of(take);
-    to.max[head] = top;
   }
 }
 

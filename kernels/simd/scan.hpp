@@ -2,27 +2,18 @@
 #pragma once
 
 #include "kernels/kernels.hpp"
+#include "kernels/simd/exp.hpp"
 #include "kernels/simd/steps.hpp"
 
 namespace hearth::kernels {
 namespace {
 
-constexpr float kPerLn2 = 0x1.715476p0f;
 constexpr float kLowest = -__builtin_inff();
 
 // 2^(x / ln 2 + offset) within 3e-6, for results up to 2^126; next to nothing below 2^-126, and for
-// a NaN.  A third of exp()'s work: 2^n * 2^f, and for |f| <= 1/2 a polynomial fitted to the least
-// relative error.
+// a NaN.
 inline Lanes rough_exp(Lanes x, Lanes offset) {
-  const Lanes t = max(fma(x, broadcast(kPerLn2), offset), broadcast(-126.0f));
-  const Lanes n = round(t);
-  const Lanes f = sub(t, n);
-  Lanes p = broadcast(0.00958285f);
-  p = fma(p, f, broadcast(0.05590643f));
-  p = fma(p, f, broadcast(0.24024099f));
-  p = fma(p, f, broadcast(0.69312419f));
-  p = fma(p, f, broadcast(1.0f));
-  return scale_normal_by_power(p, n);
+  return rough_power_of_two(max(fma(x, broadcast(kPerLn2), offset), broadcast(-126.0f)));
 }
 
 // Two chains hide the latency of sums and comparisons; more would not find registers.  max gives

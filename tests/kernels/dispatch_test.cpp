@@ -34,6 +34,7 @@ TEST(dispatch, every_table_names_its_variants) {
   check_names(rope_table(), "rope_");
   check_names(kv_store_table(), "kv_store_");
   check_names(attention_table(), "attention_");
+  check_names(attention_prompt_table(), "attention_");
   check_names(attention_merge_table(), "attention_merge_");
   check_names(swiglu_table(), "swiglu_");
   check_names(scan_table(), "scan_");
@@ -81,6 +82,7 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     check_best(rope_table(), &set.rope, 1, features);
     check_best(kv_store_table(), set.kv_store, kKvFormatCount, features);
     check_best(attention_table(), set.attention, kKvFormatCount, features);
+    check_best(attention_prompt_table(), set.attention_prompt, kKvFormatCount, features);
     check_best(attention_merge_table(), &set.attention_merge, 1, features);
     check_best(swiglu_table(), &set.swiglu, 1, features);
     check_best(scan_table(), &set.scan, 1, features);
@@ -92,11 +94,13 @@ TEST(dispatch, tiers_without_matrix_units_treat_prompts_as_all_else) {
   for (std::uint32_t features : {0u, std::uint32_t{kCpuAvx2}, kAvx512}) {
     const KernelSet set = select_kernels(features);
     for (int i = 0; i < kWeightFormatCount; ++i) EXPECT_EQ(set.linear_prompt[i], set.linear[i]);
+    for (int i = 0; i < kKvFormatCount; ++i) EXPECT_EQ(set.attention_prompt[i], set.attention[i]);
     EXPECT_FALSE(set.prompt_takes_splits);
   }
 #if defined(__x86_64__)
   const KernelSet set = select_kernels(kAmx);
   for (int i = 0; i < kWeightFormatCount; ++i) EXPECT_NE(set.linear_prompt[i], set.linear[i]);
+  for (int i = 0; i < kKvFormatCount; ++i) EXPECT_NE(set.attention_prompt[i], set.attention[i]);
   EXPECT_TRUE(set.prompt_takes_splits);
 #endif
 }
@@ -121,6 +125,7 @@ TEST(dispatch, every_entry_needs_what_a_tier_needs) {
   for (const auto& entry : peak_probe_table()) EXPECT_EQ(needs.count(entry.needs), 1u);
   for (const auto& entry : linear_table()) EXPECT_EQ(needs.count(entry.needs), 1u);
   for (const auto& entry : attention_table()) EXPECT_EQ(needs.count(entry.needs), 1u);
+  for (const auto& entry : attention_prompt_table()) EXPECT_EQ(needs.count(entry.needs), 1u);
 }
 
 }  // namespace

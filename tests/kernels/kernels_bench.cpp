@@ -201,6 +201,16 @@ void add(const EntryT& entry, Fn bench, const std::string& suffix, Args... args)
       ->Unit(benchmark::kMicrosecond);
 }
 
+void add_attention(const Entry<AttentionFn, KvFormat>& entry,
+                   std::initializer_list<AttentionShape> shapes) {
+  for (const AttentionShape& shape : shapes) {
+    add(entry, bench_attention,
+        "/depth:" + std::to_string(shape.depth) + "/rows:" + std::to_string(shape.rows) +
+            "/group:" + std::to_string(shape.group) + "/dim:" + std::to_string(shape.head_dim),
+        shape);
+  }
+}
+
 void add_all() {
   benchmark::RegisterBenchmark("read_memory", read_memory)->Unit(benchmark::kMicrosecond);
   if ((cpu_features() & kCpuAvx2) != 0) {
@@ -212,16 +222,21 @@ void add_all() {
     }
   }
   for (const auto& entry : attention_table()) {
-    for (const AttentionShape shape :
-         {AttentionShape{4096, 1, 1, 128}, AttentionShape{4096, 1, 4, 128},
-          AttentionShape{4096, 1, 8, 128}, AttentionShape{4096, 1, 7, 64},
-          AttentionShape{4096, 32, 2, 128}, AttentionShape{4096, 32, 4, 128},
-          AttentionShape{4096, 32, 7, 64}}) {
-      add(entry, bench_attention,
-          "/rows:" + std::to_string(shape.rows) + "/group:" + std::to_string(shape.group) +
-              "/dim:" + std::to_string(shape.head_dim),
-          shape);
-    }
+    add_attention(entry, {{4096, 1, 1, 128},
+                          {4096, 1, 4, 128},
+                          {4096, 1, 8, 128},
+                          {4096, 1, 7, 64},
+                          {4096, 32, 2, 128},
+                          {4096, 32, 4, 128},
+                          {4096, 32, 7, 64}});
+  }
+  for (const auto& entry : attention_prompt_table()) {
+    if (!std::string(entry.name).starts_with("attention_prompt_")) continue;
+    add_attention(entry, {{4096, 32, 1, 128},
+                          {4096, 32, 4, 128},
+                          {16384, 32, 4, 128},
+                          {16384, 32, 8, 128},
+                          {16384, 32, 7, 64}});
   }
   for (const auto& entry : rms_norm_table()) add(entry, bench_rms_norm, "/cols:4096");
   for (const auto& entry : swiglu_table()) add(entry, bench_swiglu, "/count:4096");

@@ -183,6 +183,10 @@ class ErrorEnergy {
     energy_ += energy;
   }
   void add(double got, double want) { add(got, want, want * want); }
+  void add(const ErrorEnergy& other) {
+    error_ += other.error_;
+    energy_ += other.energy_;
+  }
   double nmse() const { return error_ == 0 ? 0 : error_ / energy_; }
 
  private:

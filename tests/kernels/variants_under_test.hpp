@@ -1,5 +1,5 @@
 // The variants that a test goes through: every table entry that this CPU can run, and the AVX-512
-// kernels in emulation, which run anywhere.
+// and AMX kernels in emulation, which run anywhere.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -41,20 +41,25 @@ inline auto linear_variants() {
                                              });
 }
 
-// Without those of linear, which other tiers use for prompts too.
+// Without those of another operation, which other tiers use for prompts too.
+template <class EntryT>
+std::vector<EntryT> of_operation(std::string_view prefix, std::vector<EntryT> variants) {
+  std::erase_if(variants, [&](const EntryT& entry) {
+    return !std::string_view(entry.name).starts_with(prefix);
+  });
+  return variants;
+}
+
 inline auto linear_prompt_variants() {
-  auto variants =
+  return of_operation(
+      "linear_prompt_",
       variants_under_test(linear_prompt_table(), {
 #define HEARTH_EMULATED_(format, type, name, number, weights, bytes)  \
   {"linear_prompt_" #format "_amx_emulated", WeightFormat::format, 0, \
    linear_prompt_##format##_amx_emulated},
                                                      HEARTH_WEIGHT_FORMATS(HEARTH_EMULATED_)
 #undef HEARTH_EMULATED_
-                                                 });
-  std::erase_if(variants, [](const auto& entry) {
-    return !std::string_view(entry.name).starts_with("linear_prompt_");
-  });
-  return variants;
+                                                 }));
 }
 
 inline auto quantize_activations_variants() {
@@ -86,6 +91,18 @@ inline auto attention_variants() {
                                                     HEARTH_KV_FORMATS(HEARTH_EMULATED_)
 #undef HEARTH_EMULATED_
                                                 });
+}
+
+inline auto attention_prompt_variants() {
+  return of_operation(
+      "attention_prompt_",
+      variants_under_test(attention_prompt_table(), {
+#define HEARTH_EMULATED_(format, type, elements, bytes)              \
+  {"attention_prompt_" #format "_amx_emulated", KvFormat::format, 0, \
+   attention_prompt_##format##_amx_emulated},
+                                                        HEARTH_KV_FORMATS(HEARTH_EMULATED_)
+#undef HEARTH_EMULATED_
+                                                    }));
 }
 
 inline auto attention_merge_variants() {
