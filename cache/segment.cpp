@@ -43,16 +43,6 @@ std::uint64_t physical_memory() {
 
 }  // namespace
 
-const char* cold_reason_name(ColdReason reason) {
-  switch (reason) {
-#define HEARTH_CASE_(reason, name) \
-  case ColdReason::reason: return name;
-    HEARTH_COLD_REASONS(HEARTH_CASE_)
-#undef HEARTH_CASE_
-  }
-  return "unknown";
-}
-
 std::uint32_t record_sum(const Record& record) {
   const auto* bytes = reinterpret_cast<const std::byte*>(&record);
   const std::size_t begin = offsetof(Record, generation);

@@ -21,6 +21,7 @@
 #include "cache/memory_budget.hpp"
 #include "cache/metadata_door.hpp"
 #include "cache/page_key.hpp"
+#include "cache/recovery.hpp"
 #include "cache/segment_format.hpp"
 #include "cache/segment_store.hpp"
 #include "common/result.hpp"
@@ -47,34 +48,6 @@ struct PageIdentity {
   Digest parent_key;
   std::uint32_t first_token;             // position of tokens[0]
   std::span<const std::int32_t> tokens;  // 1 .. page_tokens
-};
-
-// Why nothing of an earlier daemon's segment could be used: X(enumerator, name).
-#define HEARTH_COLD_REASONS(X)                          \
-  X(none, "warm")                                       \
-  X(absent, "nothing was kept")                         \
-  X(unreadable, "its file cannot be read")              \
-  X(damaged, "its superblocks are damaged")             \
-  X(version, "it has the format of another version")    \
-  X(truncated, "its file is shorter than it should be") \
-  X(fingerprint, "it belongs to another model")         \
-  X(geometry, "its pages have another format")
-
-enum class ColdReason : std::uint8_t {
-#define HEARTH_ENUMERATOR_(reason, name) reason,
-  HEARTH_COLD_REASONS(HEARTH_ENUMERATOR_)
-#undef HEARTH_ENUMERATOR_
-};
-const char* cold_reason_name(ColdReason reason);
-
-// What an attach found: slots by what became of them.
-struct Recovery {
-  ColdReason cold = ColdReason::absent;
-  std::uint32_t kept = 0;         // COMMITTED, and sound as far as metadata tells
-  std::uint32_t unfinished = 0;   // FILLING or DEAD when the daemon died: freed
-  std::uint32_t damaged = 0;      // freed: a checksum was wrong, or a value impossible
-  std::uint32_t orphaned = 0;     // freed: what they continue is gone, or their key is not ours
-  std::uint32_t over_budget = 0;  // freed: the budget is smaller than it was
 };
 
 class Segment {

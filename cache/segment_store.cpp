@@ -70,6 +70,35 @@ Result<UniqueFd> open_private_directory(const std::string& path) {
   return fd;
 }
 
+// The secret that is there, or a new one, which is there whole or not at all.
+Result<Digest> read_or_make_secret(const std::string& state_dir) {
+  const std::string path = state_dir + "/secret", fresh = path + ".new";
+  Digest secret;
+  const UniqueFd old(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!old && errno != ENOENT) return from_errno("open " + path);
+  if (old) {
+    struct stat status = {};
+    if (fstat(old.get(), &status) != 0) return from_errno("stat " + path);
+    const bool ours = status.st_uid == geteuid() && (status.st_mode & 077) == 0;
+    const bool whole = status.st_size == ssize_t{sizeof(secret)} &&
+                       read(old.get(), secret.data(), sizeof(secret)) == ssize_t{sizeof(secret)};
+    if (ours && whole) return secret;
+    return Error{Code::STORAGE,
+                 fmt::format("{} is no secret of ours ({}): remove it; what the cache has kept "
+                             "will not be found again",
+                             path, ours ? "its size is wrong" : "others may read it")};
+  }
+  secret = random_secret();
+  const UniqueFd file(
+      open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!file) return from_errno("create " + fresh);
+  if (write(file.get(), secret.data(), sizeof(secret)) != ssize_t{sizeof(secret)} ||
+      fsync(file.get()) != 0 || rename(fresh.c_str(), path.c_str()) != 0) {
+    return from_errno("write " + path);
+  }
+  return secret;
+}
+
 Result<std::vector<std::string>> list_files(int directory_fd, const std::string& path) {
   const int listing_fd = dup(directory_fd);
   DIR* listing = listing_fd < 0 ? nullptr : fdopendir(listing_fd);
@@ -102,6 +131,7 @@ Result<SegmentStore> SegmentStore::open(const std::string& state_dir,
   SegmentStore store;
   HEARTH_CHECK(make_directories(state_dir));
   HEARTH_TRY(store.lock_, lock_state_directory(state_dir));
+  HEARTH_TRY(store.secret_, read_or_make_secret(state_dir));
   HEARTH_TRY(store.directory_, memory_directory(state_dir, memory_root));
   if (mkdir(store.directory_.c_str(), 0700) != 0 && errno != EEXIST) {
     return from_errno("create " + store.directory_);
@@ -122,8 +152,10 @@ Status SegmentStore::purge(const std::string& state_dir, const std::string& memo
     HEARTH_CHECK(remove_files(directory.get(), memory));
     if (rmdir(memory.c_str()) != 0) return from_errno("remove " + memory);
   }
-  const std::string lock_path = state_dir + "/lock";
-  if (unlink(lock_path.c_str()) != 0) return from_errno("remove " + lock_path);
+  for (const char* name : {"/secret", "/lock"}) {
+    const std::string path = state_dir + name;
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return from_errno("remove " + path);
+  }
   rmdir(state_dir.c_str());  // stays when the user keeps other things there
   return {};
 }

@@ -2,7 +2,8 @@
 //
 // The segments of DIR are files in /dev/shm/hearth-<uid>-<hash of DIR's real path>, mode 0700, so
 // that different state directories share nothing.  One daemon per state directory: a lock on
-// DIR/lock.
+// DIR/lock.  The secret that all keys are made with is DIR/secret, mode 0600, made once: without it
+// nothing that was kept is found again.
 //
 // THREAD: opened on the loop; then any, for it does not change.
 #pragma once
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/segment_format.hpp"
 #include "common/result.hpp"
 #include "common/unique_fd.hpp"
 
@@ -45,10 +47,12 @@ class SegmentStore {
   Status remove(const std::string& name) const;
 
   const std::string& directory() const { return directory_; }
+  const Digest& secret() const { return secret_; }
 
  private:
   SegmentStore() = default;
   std::string directory_;  // of the segments
+  Digest secret_ = {};
   UniqueFd directory_fd_;
   UniqueFd lock_;
 };

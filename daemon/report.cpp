@@ -179,8 +179,17 @@ std::string stats_document(Server& server) {
         .add("backed", stats.pages_backed)
         .add("in_use", stats.pages_in_use)
         .add("cached", stats.pages_cached)
+        .add("damaged", stats.pages_damaged)
         .add("bytes", model->loaded().page_bytes)
         .add("tokens", model->loaded().page_tokens);
+    const cache::Recovery& start = model->loaded().cache_start;
+    JsonWriter cache_start;
+    cache_start.add("cold", cache::cold_reason_name(start.cold))
+        .add("kept", start.kept)
+        .add("unfinished", start.unfinished)
+        .add("damaged", start.damaged)
+        .add("orphaned", start.orphaned)
+        .add("over_budget", start.over_budget);
     JsonWriter json;
     json.add("id", model->id())
         .add("loads", model->load_count())
@@ -190,6 +199,7 @@ std::string stats_document(Server& server) {
         .add("preemptions", stats.preemptions)
         .add("evictions", stats.evictions)
         .add("pages", std::move(pages))
+        .add("cache_start", std::move(cache_start))
         .add("running", stats.running)
         .add("queued", stats.queued);
     models.push(std::move(json));

@@ -40,11 +40,13 @@ const char* model_state_name(ModelState state) {
   return "failed";
 }
 
-// So much of the budget is the model's own until it is known what one context needs.
 ServedModel::ServedModel(ModelConfig config, const ModelServices* services)
-    : config_(std::move(config)), services_(services) {
+    : config_(std::move(config)),
+      services_(services),
+      kept_bytes_(services->store->kept_bytes(segment_name())) {
   kv_.share.emplace(services_->kv_budget);
-  kv_.share->set_aside(services_->kv_budget->limit() / services_->model_count);
+  const std::uint64_t left = services_->kv_budget->limit() - services_->kv_budget->used();
+  kv_.share->set_aside(std::min(kept_bytes_, left));
   read_file();
 }
 
@@ -60,7 +62,7 @@ void ServedModel::change(ModelState state) {
 void ServedModel::fail(Error error) {
   log_error("model {}: {}", id(), error.message);
   drop_engine();
-  kv_.share.reset();  // pages stay: they count as long as they lie there
+  if (kept_bytes_ == 0) kv_.share.reset();  // pages stay: they count as long as they lie there
   error_ = std::move(error);
   change(ModelState::failed);
 }
@@ -85,11 +87,13 @@ void ServedModel::take_catalog(Result<Catalog> catalog) {
     log_info("model {}: vocabulary only, {} tokens", id(), facts().vocab);
     return change(ModelState::vocabulary);
   }
-  if (kv_.share) kv_.share->set_aside(context_bytes());  // or it keeps what it has
+  // Or it keeps what it has.
+  if (kv_.share) kv_.share->set_aside(std::max(context_bytes(), kept_bytes_));
   change(ModelState::unloaded);
 }
 
-// What one sequence of the greatest length takes of the budget, rather more than less.
+// What one sequence of the greatest length takes of the budget, rather more than less; an equal
+// share until the file was read.
 std::uint64_t ServedModel::context_bytes() const {
   const EngineOptions& options = services_->options;
   const std::uint64_t equal_share = services_->kv_budget->limit() / services_->model_count;
@@ -109,7 +113,11 @@ std::uint64_t ServedModel::memory_bytes() const {
 }
 
 bool ServedModel::reserve_cache() {
-  if (kv_.pages || kv_.share) return true;
+  if (kv_.pages) return true;
+  if (kv_.share) {
+    kv_.share->set_aside(std::max(context_bytes(), kv_.share->aside()));
+    return true;
+  }
   cache::BudgetShare share(services_->kv_budget);
   if (!share.set_aside(context_bytes())) return false;
   kv_.share.emplace(std::move(share));
@@ -117,8 +125,9 @@ bool ServedModel::reserve_cache() {
 }
 
 void ServedModel::drop_cache() {
-  if (kv_.pages != nullptr) log_info("model {}: its cache is dropped", id());
+  if (has_idle_cache()) log_info("model {}: its cache is dropped", id());
   kv_ = {};
+  kept_bytes_ = 0;
   if (const Status removed = services_->store->remove(segment_name()); !removed) {
     log_warning("model {}: {}", id(), removed.error().message);
   }
@@ -133,6 +142,7 @@ void ServedModel::load() {
   options.file_identity = catalog_.identity;
   options.segment_name = segment_name();
   progress_ = 0;
+  kept_bytes_ = 0;
   ++load_count_;
   engine_ = std::make_shared<Engine>(std::move(options), tokenizer().get(), services_->pool,
                                      services_->store, std::exchange(kv_, {}));
@@ -188,6 +198,7 @@ void ServedModel::handle_notices() {
       std::memcpy(&loaded_, message_.data(), sizeof(loaded_));
       log_info("model {}: ready after {:.2f} s, {} tier, {} tokens of context", id(),
                static_cast<double>(loaded_.load_ns) / 1e9, loaded_.tier, loaded_.context);
+      log_cache_start();
       change(ModelState::ready);
     } else if (notice == Notice::load_failed) {
       return fail(error_of(message_));
@@ -196,6 +207,20 @@ void ServedModel::handle_notices() {
     }
   }
   ring.readable().set();  // there may be more: go on in the next turn
+}
+
+// Whether the cache begins warm, once for each segment.
+void ServedModel::log_cache_start() const {
+  const cache::Recovery& start = loaded_.cache_start;
+  if (!loaded_.cache_opened) return;
+  if (start.cold != cache::ColdReason::none) {
+    return log_info("model {}: its cache begins empty: {}", id(),
+                    cache::cold_reason_words(start.cold));
+  }
+  log_info(
+      "model {}: its cache has {} pages of an earlier daemon; freed: {} unfinished, {} damaged, "
+      "{} orphaned, {} over kv-bytes",
+      id(), start.kept, start.unfinished, start.damaged, start.orphaned, start.over_budget);
 }
 
 // Before the engine goes: its descriptor is polled no more.
@@ -210,6 +235,7 @@ void ServedModel::drop_engine() {
   end_polling();
   if (engine_ == nullptr) return;
   kv_ = engine_->stop();
+  if (kv_.pages == nullptr) kept_bytes_ = services_->store->kept_bytes(segment_name());
   engine_.reset();
 }
 

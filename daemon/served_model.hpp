@@ -79,13 +79,14 @@ class ServedModel {
   // all.
   bool reserve_cache();
   // Whether there is a cache that nobody uses, and its end: what it had goes back to the budget.
-  bool has_idle_cache() const { return kv_.pages != nullptr; }
+  bool has_idle_cache() const { return kv_.pages != nullptr || kept_bytes_ > 0; }
   void drop_cache();
 
   // Stop the engine and close the handle; the model may be destroyed after the loop has turned.
   void shut_down();
 
   const std::string& id() const { return config_.id; }
+  std::string segment_name() const { return "kv-" + segment_name_of(id()); }
   const std::string& path() const { return config_.path; }
   ModelState state() const { return state_; }
   const Error& error() const { return error_; }               // failed only
@@ -117,10 +118,10 @@ class ServedModel {
   void handle_notices();
   void take_catalog(Result<Catalog> catalog);
   void fail(Error error);
+  void log_cache_start() const;
   void end_polling();
   void drop_engine();
   std::uint64_t context_bytes() const;
-  std::string segment_name() const { return "kv-" + segment_name_of(id()); }
   void change(ModelState state);
 
   const ModelConfig config_;
@@ -132,7 +133,8 @@ class ServedModel {
   std::uint64_t catalog_version_ = 0;
   LoadedNotice loaded_ = {};
   double progress_ = 0;
-  KvMemory kv_;  // while there is no engine
+  KvMemory kv_;                   // while there is no engine
+  std::uint64_t kept_bytes_ = 0;  // of a segment that no engine of ours has looked at yet
   std::shared_ptr<Engine> engine_;
   EngineStats past_stats_ = {};  // of engines that are gone
   std::uint64_t load_count_ = 0;

@@ -83,7 +83,6 @@ Status Server::start() {
   drain_timer_.data = this;
   HEARTH_TRY(auto store, cache::SegmentStore::open(config_.state_dir));
   store_ = std::make_unique<cache::SegmentStore>(std::move(store));
-  master_secret_ = cache::random_secret();
   HEARTH_CHECK(start_workers());
   HEARTH_CHECK(listener_.open(config_.socket, config_.socket_mode,
                               [this](UniqueFd fd, uid_t uid) { on_client(std::move(fd), uid); }));
@@ -114,11 +113,23 @@ void Server::start_models() {
   options.context = config_.ctx;
   options.kv_type = kv_type_of(config_.kv_type);
   options.cpu_features = config_.cpu_features;
-  options.master_secret = master_secret_;
+  options.master_secret = store_->secret();
   for (const ModelConfig& model_config : config_.models) {
     models_.push_back(std::make_unique<ServedModel>(model_config, &services_));
     residency_.add(models_.back().get());
   }
+  // What is kept counts first, then everybody has a part of the rest.
+  for (const auto& model : models_) model->reserve_cache();
+  forget_other_caches();
+}
+
+// What models kept that are served no more would take memory for ever.
+void Server::forget_other_caches() {
+  std::vector<std::string> names;
+  for (const auto& model : models_) names.push_back(model->segment_name());
+  const auto removed = store_->keep_only(names);
+  if (!removed) return log_warning("caches of other models: {}", removed.error().message);
+  for (const std::string& name : *removed) log_info("{}: no model's cache any more, removed", name);
 }
 
 ServedModel* Server::find_model(const std::string& id) {

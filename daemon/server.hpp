@@ -57,6 +57,7 @@ class Server {
   Status start();
   Status start_workers();
   void start_models();
+  void forget_other_caches();
   void on_client(UniqueFd fd, uid_t uid);
   static void on_signal(uv_signal_t* handle, int number);
   void drain();
@@ -71,7 +72,6 @@ class Server {
   std::unique_ptr<cache::Topology> topology_;
   std::unique_ptr<cache::SegmentStore> store_;
   std::unique_ptr<WorkerPool> pool_;
-  cache::Digest master_secret_ = {};
   Flusher flusher_;
   Residency residency_;
   Dispatcher dispatcher_;

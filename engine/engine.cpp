@@ -233,6 +233,7 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       .page_tokens = options_.page_tokens,
       .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
   };
+  const bool cache_opened = kv_.pages == nullptr || kv_.pages->geometry() != geometry;
   HEARTH_CHECK(open_pages(options_, *store_, geometry, loaded->context, kv_));
 
   const Executor::Limits limits = {.rows_max = kRowsMax,
@@ -259,6 +260,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   notice.kv_format = static_cast<std::uint32_t>(kv.format);
   notice.load_ns = now_ns() - begin_ns;
   std::strncpy(notice.tier, kernels.tier, sizeof(notice.tier) - 1);
+  notice.cache_opened = cache_opened;
+  notice.cache_start = kv_.pages->recovery();
   writer_.send(Notice::loaded, notice);
   ret_loaded = std::move(loaded);
   return {};

@@ -377,7 +377,9 @@ void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
   const std::int64_t strip = plan_.kv.strip_bytes(layer);
   const std::int64_t begin = piece.split * kernels::kAttentionSplit;
   const std::int64_t end = row.position + tile.rows;
-  kernels_.attention[static_cast<std::size_t>(plan_.kv.format)](
+  const auto& attention =
+      row.role == RowRole::prompt ? kernels_.attention_prompt : kernels_.attention;
+  attention[static_cast<std::size_t>(plan_.kv.format)](
       {.q = row_of(Buffer::q, tile.row) + kv_head * group * op.head_dim,
        .q_stride = width(Buffer::q),
        .pages = row.pages,

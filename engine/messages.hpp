@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "cache/recovery.hpp"
 #include "common/sampling_fields.h"
 
 namespace hearth {
@@ -118,6 +119,8 @@ struct LoadedNotice {
   std::uint32_t kv_format;  // kernels::KvFormat
   std::int64_t load_ns;     // how long loading took
   char tier[16];            // of the kernels
+  bool cache_opened;        // now, and not by an earlier engine of this daemon
+  cache::Recovery cache_start;
 };
 
 struct PrefillNotice {

@@ -209,6 +209,7 @@ void Scheduler::publish() {
   stats.pages_in_use = pages.pages_in_use;
   stats.pages_cached = pages.pages_cached;
   stats.evictions = pages.evictions;
+  stats.pages_damaged = pages.damaged;
   stats.running = static_cast<std::uint32_t>(running_.size());
   stats.queued = static_cast<std::uint32_t>(queue_.size());
   board_->put(stats);

@@ -18,8 +18,9 @@ struct EngineStats {
   std::uint64_t pages_in_use;    // of running sequences
   std::uint64_t pages_cached;    // kept for later
   std::uint64_t evictions;
-  std::uint32_t running;  // sequences with pages
-  std::uint32_t queued;   // sequences waiting for their turn
+  std::uint64_t pages_damaged;  // found when they were to be used again, and dropped
+  std::uint32_t running;        // sequences with pages
+  std::uint32_t queued;         // sequences waiting for their turn
 };
 
 // Any thread.

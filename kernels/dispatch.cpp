@@ -157,7 +157,7 @@ constexpr Entry<AttentionFn, KvFormat> kAttentionPrompt[] = {
 #if defined(HEARTH_HAVE_AMX)
 #define HEARTH_ENTRY_(format, type, elements, bytes) \
   {"attention_prompt_" #format "_amx", KvFormat::format, kAmx, attention_prompt_##format##_amx},
-    HEARTH_KV_FORMATS(HEARTH_ENTRY_)
+    HEARTH_SHORT_KV_FORMATS(HEARTH_ENTRY_)
 #undef HEARTH_ENTRY_
 #endif
 #if defined(HEARTH_HAVE_AVX512)

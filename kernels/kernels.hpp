@@ -58,9 +58,11 @@ inline constexpr int kWeightFormatCount = sizeof(kWeightFormats) / sizeof(kWeigh
 // bytes per block).  Blocks lie along head_dim; the layouts are in quant.h.
 #define HEARTH_KV_FORMATS(X) \
   X(f32, F32, 1, 4)          \
-  X(f16, F16, 1, 2)          \
-  X(bf16, Bf16, 1, 2)        \
-  X(q8_0, Q8_0, 32, 34)      \
+  HEARTH_SHORT_KV_FORMATS(X)
+#define HEARTH_SHORT_KV_FORMATS(X) \
+  X(f16, F16, 1, 2)                \
+  X(bf16, Bf16, 1, 2)              \
+  X(q8_0, Q8_0, 32, 34)            \
   X(q4_0, Q4_0, 32, 18)
 
 // The numbers are in the headers of segments: append only.
@@ -318,7 +320,8 @@ constexpr std::int64_t attention_scratch_floats(std::int64_t heads, std::int64_t
 }
 
 // attention_prompt: the same for rows of prompts, of which there are many; AttentionFn.  Tiers
-// without matrix units have attention's kernels here.  For matrix units (amx):
+// without matrix units have attention's kernels here, and so have all for F32, which is chosen to be
+// exact.  For matrix units (amx):
 //
 // q * scale and keys are split into two bf16 each, and a score is summed up in float from low *
 // high (of queries and keys), high * high and high * low; keys in bf16 have no low part.  Weights,

@@ -44,7 +44,7 @@ HEARTH_WEIGHT_FORMATS(HEARTH_DECLARE_)
 #define HEARTH_DECLARE_(format, type, elements, bytes)        \
   void attention_prompt_##format##_amx(const AttentionArgs&); \
   void attention_prompt_##format##_amx_emulated(const AttentionArgs&);
-HEARTH_KV_FORMATS(HEARTH_DECLARE_)
+HEARTH_SHORT_KV_FORMATS(HEARTH_DECLARE_)
 #undef HEARTH_DECLARE_
 
 HEARTH_DECLARE_KERNELS(ref)

@@ -10,7 +10,7 @@ namespace hearth::kernels {
   void HEARTH_AMX(attention_prompt_##format)(const AttentionArgs& args) { \
     attention_prompt<type>(args);                                         \
   }
-HEARTH_KV_FORMATS(HEARTH_DEFINE_)
+HEARTH_SHORT_KV_FORMATS(HEARTH_DEFINE_)
 #undef HEARTH_DEFINE_
 
 }  // namespace hearth::kernels

@@ -240,7 +240,8 @@ TEST(forward, half_precision_kv_stays_close) {
   WorkerPool pool(1, nullptr);
   for (const kernels::KernelSet& kernels : all_kernels()) {
     ForwardModel f16(fixture.path, kernels, &pool, kernels::KvFormat::f16);
-    EXPECT_LE(nmse(f16.logits(fixture.tokens, {96}), fixture.logits), 1e-5);
+    const bool rounds = kernels.attention_prompt[1] != kernels.attention[1];  // to bf16
+    EXPECT_LE(nmse(f16.logits(fixture.tokens, {96}), fixture.logits), rounds ? 3e-5 : 1e-5);
     ForwardModel bf16(fixture.path, kernels, &pool, kernels::KvFormat::bf16);
     EXPECT_LE(nmse(bf16.logits(fixture.tokens, {96}), fixture.logits), 1e-3);
   }

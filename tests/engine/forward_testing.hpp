@@ -108,6 +108,11 @@ inline kernels::KernelSet emulated_amx_kernels() {
       kernels::linear_prompt_##format##_amx_emulated;
   HEARTH_WEIGHT_FORMATS(HEARTH_SET_)
 #undef HEARTH_SET_
+#define HEARTH_SET_(format, type, elements, bytes)                            \
+  set.attention_prompt[static_cast<std::size_t>(kernels::KvFormat::format)] = \
+      kernels::attention_prompt_##format##_amx_emulated;
+  HEARTH_SHORT_KV_FORMATS(HEARTH_SET_)
+#undef HEARTH_SET_
   return set;
 }
 

@@ -100,7 +100,7 @@ inline auto attention_prompt_variants() {
 #define HEARTH_EMULATED_(format, type, elements, bytes)              \
   {"attention_prompt_" #format "_amx_emulated", KvFormat::format, 0, \
    attention_prompt_##format##_amx_emulated},
-                                                        HEARTH_KV_FORMATS(HEARTH_EMULATED_)
+                                                        HEARTH_SHORT_KV_FORMATS(HEARTH_EMULATED_)
 #undef HEARTH_EMULATED_
                                                     }));
 }
