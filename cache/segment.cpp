@@ -43,6 +43,10 @@ std::uint64_t physical_memory() {
 
 }  // namespace
 
+std::uint64_t superblock_sum(const SuperBlock& block) {
+  return XXH3_64bits(&block, offsetof(SuperBlock, checksum));
+}
+
 std::uint32_t record_sum(const Record& record) {
   const auto* bytes = reinterpret_cast<const std::byte*>(&record);
   const std::size_t begin = offsetof(Record, generation);
@@ -208,7 +212,7 @@ void Segment::write_superblock() {
   block.headers_offset = layout_.headers_offset;
   block.data_offset = layout_.data_offset;
   block.segment_bytes = layout_.segment_bytes;
-  block.checksum = XXH3_64bits(&block, offsetof(SuperBlock, checksum));
+  block.checksum = superblock_sum(block);
   door_.write((sequence_ % 2) * kSuperBlockBytes, &block, sizeof(block));
 }
 

@@ -165,7 +165,8 @@ class Segment {
   Recovery recovery_;
 };
 
-// Checksums of a record and of a header with its token ids.
+// Checksums: of a superblock, of a record, and of a header with its token ids.
+std::uint64_t superblock_sum(const SuperBlock& block);
 std::uint32_t record_sum(const Record& record);
 std::uint64_t header_sum(ObjectHeader header, std::span<const std::int32_t> tokens);
 

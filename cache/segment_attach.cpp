@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <cstring>
@@ -19,7 +18,7 @@ namespace {
 
 bool is_valid(const SuperBlock& block) {
   return std::memcmp(block.magic, kSegmentMagic, sizeof(block.magic)) == 0 &&
-         block.checksum == XXH3_64bits(&block, offsetof(SuperBlock, checksum));
+         block.checksum == superblock_sum(block);
 }
 
 }  // namespace

@@ -320,8 +320,8 @@ constexpr std::int64_t attention_scratch_floats(std::int64_t heads, std::int64_t
 }
 
 // attention_prompt: the same for rows of prompts, of which there are many; AttentionFn.  Tiers
-// without matrix units have attention's kernels here, and so have all for F32, which is chosen to be
-// exact.  For matrix units (amx):
+// without matrix units have attention's kernels here, and so have all for F32, which is chosen to
+// be exact.  For matrix units (amx):
 //
 // q * scale and keys are split into two bf16 each, and a score is summed up in float from low *
 // high (of queries and keys), high * high and high * low; keys in bf16 have no low part.  Weights,

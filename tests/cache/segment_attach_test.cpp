@@ -221,7 +221,7 @@ class Damage : public testing::Test {
     if (!fix_sums) return;
     if (kind == Kind::superblock) {
       auto block = read_at<SuperBlock>(begin);
-      block.checksum = XXH3_64bits(&block, offsetof(SuperBlock, checksum));
+      block.checksum = superblock_sum(block);
       write_at(begin, &block, sizeof(block));
     }
     if (kind == Kind::header) {

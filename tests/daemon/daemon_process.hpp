@@ -69,11 +69,11 @@ class DaemonProcess {
   explicit DaemonProcess(std::vector<std::string> arguments, bool wait_until_it_serves = true) {
     arguments.insert(arguments.begin(), {HEARTH_PROGRAMS_DIR "/hearthd", "--socket", socket(),
                                          "--state-dir", directory_.path() + "/state"});
-    start(arguments);
+    arguments_ = std::move(arguments);
+    start(arguments_);
+    // The file is there a moment before it can be connected to.
     if (wait_until_it_serves) {
-      // The file is there a moment before it can be connected to.
-      EXPECT_TRUE(
-          eventually([&] { return log().find(" serves ") != std::string::npos || !alive(); }));
+      EXPECT_TRUE(eventually([&] { return says_it_serves(1) || !alive(); }));
     }
   }
   ~DaemonProcess() {
@@ -103,6 +103,14 @@ class DaemonProcess {
     if (!ended_) waitpid(pid_, &status_, 0);
     pid_ = -1;
     return exit_code();
+  }
+  // As the service manager does: start it again, where it was.
+  void restart() {
+    ASSERT_FALSE(alive());
+    start(arguments_);
+    ++starts_;
+    EXPECT_TRUE(eventually([&] { return says_it_serves(starts_) || !alive(); }));
+    EXPECT_TRUE(alive()) << log();
   }
   // Everything the daemon has logged.
   std::string log() const {
@@ -137,9 +145,19 @@ class DaemonProcess {
     }
   }
 
+  bool says_it_serves(int times) const {
+    const std::string text = log();
+    for (std::size_t at = 0; times > 0 && at != std::string::npos; --times) {
+      at = text.find(" serves ", at == 0 ? 0 : at + 1);
+      if (at == std::string::npos) return false;
+    }
+    return true;
+  }
   int exit_code() const { return WIFEXITED(status_) ? WEXITSTATUS(status_) : -WTERMSIG(status_); }
 
   TemporaryDirectory directory_;
+  std::vector<std::string> arguments_;
+  int starts_ = 1;
   pid_t pid_ = -1;      // -1: none
   bool ended_ = false;  // and status_ says how
   int status_ = 0;

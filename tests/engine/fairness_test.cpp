@@ -95,8 +95,8 @@ TEST(fairness, a_model_finds_its_share_of_memory_when_another_has_filled_the_res
 
 TEST(fairness, the_smallest_budget_that_is_accepted_holds_a_whole_context) {
   int accepted = 0;
-  for (std::uint64_t slack = 0; slack <= 32768; slack += 2048) {
-    EngineHarness engine(kModel, {.kv_bytes = pages(6) + slack, .context = 256});
+  for (std::uint64_t slack = 0; slack <= 16 * 6144; slack += 6144) {
+    EngineHarness engine(kModel, {.kv_bytes = pages(4) + slack, .context = 256});
     if (engine.load_error()) continue;
     ++accepted;
     const Outcome outcome = engine.run(EngineHarness::greedy(1), random_prompt(1, 256));
