@@ -279,10 +279,21 @@ void Segment::begin_fill(SlotId slot, NamespaceId namespace_id) {
     crash_point();
     std::memset(payload(slot), 0, layout_.payload_stride);
     crash_point();
+    write_header(slot, {}, {});
   }
   write_record(slot, offsetof(Record, generation), old.generation + 1);
   write_record(slot, offsetof(Record, namespace_id), namespace_id);
   set_state(slot, SlotState::filling);
+}
+
+// Token ids beyond the last one are zero: nothing stays of what was there.
+void Segment::write_header(SlotId slot, const ObjectHeader& object,
+                           std::span<const std::int32_t> tokens) {
+  std::array<std::int32_t, kPageTokensMax> ids = {};
+  std::ranges::copy(tokens, ids.begin());
+  const std::size_t place = layout_.headers_offset + slot * layout_.header_bytes;
+  door_.write(place, &object, sizeof(object));
+  door_.write(place + sizeof(object), ids.data(), geometry_.page_tokens * sizeof(std::int32_t));
 }
 
 void Segment::commit(SlotId slot, const PageIdentity& identity) {
@@ -299,9 +310,7 @@ void Segment::commit(SlotId slot, const PageIdentity& identity) {
   object.namespace_id = identity.namespace_id;
   object.parent_key = identity.parent_key;
   object.checksum = header_sum(object, identity.tokens);
-  const std::size_t place = layout_.headers_offset + slot * layout_.header_bytes;
-  door_.write(place, &object, sizeof(object));
-  door_.write(place + sizeof(object), identity.tokens.data(), identity.tokens.size_bytes());
+  write_header(slot, object, identity.tokens);
 
   next.namespace_id = identity.namespace_id;
   next.key = identity.key;

@@ -31,11 +31,13 @@ namespace hearth::cache {
 using SlotId = std::uint32_t;
 inline constexpr SlotId kNoSlot = 0xffffffffu;
 
+inline constexpr std::uint32_t kPageTokensMax = 256;
+
 // What all objects of a segment have in common: a segment of another geometry is cold.
 struct SegmentGeometry {
   Digest fingerprint;           // of the model
   std::uint32_t kv_format;      // kernels::KvFormat
-  std::uint32_t page_tokens;    // power of two, 8 .. 256
+  std::uint32_t page_tokens;    // power of two, 8 .. kPageTokensMax
   std::uint64_t payload_bytes;  // of one page
 
   bool operator==(const SegmentGeometry&) const = default;
@@ -127,6 +129,7 @@ class Segment {
   Status map(UniqueFd fd);
   std::array<Part, 3> parts() const;
   Status take_memory(std::uint32_t begin, std::uint32_t end);
+  void write_header(SlotId slot, const ObjectHeader& object, std::span<const std::int32_t> tokens);
   void write_superblocks();
   void write_superblock();
   void set_state(SlotId slot, SlotState state);

@@ -12,7 +12,10 @@ namespace {
 constexpr std::int64_t kItemBytes = 32 << 10;
 // Up to so many rows every worker prepares inputs for itself.
 constexpr std::int64_t kPrivateRows = 2;
-constexpr std::int64_t kAttentionHeads = 128;  // of a tile: what stays in L2 with a page
+// Heads of a tile of attention: what stays in the second-level cache with a page; matrix units take
+// the more at a time, the less staging costs (kernels/amx/attention_prompt.hpp).
+constexpr std::int64_t kAttentionHeads = 128;
+constexpr std::int64_t kMatrixAttentionHeads = 256;
 
 std::int64_t blocks_of(std::int64_t width) {
   return (width + kernels::kActivationCols - 1) / kernels::kActivationCols;
@@ -58,8 +61,10 @@ void Executor::reserve_attention() {
     part_floats =
         std::max(part_floats, kernels::attention_state_floats(attend->heads, attend->head_dim));
   }
+  const auto format = static_cast<std::size_t>(plan_.kv.format);
+  const bool matrix_units = kernels_.attention_prompt[format] != kernels_.attention[format];
   const std::int64_t tile_rows = std::clamp<std::int64_t>(
-      kAttentionHeads / group_max, 1,
+      (matrix_units ? kMatrixAttentionHeads : kAttentionHeads) / group_max, 1,
       std::min<std::int64_t>(kernels::kAttentionRows, plan_.kv.page_tokens));
   tiling_ = AttentionTiling(limits_.rows_max, plan_.kv.page_tokens, tile_rows);
   const std::int64_t heads = tile_rows * group_max;
