@@ -42,6 +42,7 @@ class MetadataDoor {
     assert(offset % sizeof(value) == 0 && offset + sizeof(value) <= bytes_);
     std::atomic_ref<std::uint32_t>(*reinterpret_cast<std::uint32_t*>(base_ + offset))
         .store(value, std::memory_order_release);
+    std::atomic_signal_fence(std::memory_order_seq_cst);  // nor is anything later written before
     crash_point();
   }
 

@@ -20,8 +20,7 @@ namespace {
 
 namespace bip = boost::interprocess;
 
-constexpr std::uint64_t kGrowBytes = 4u << 20;     // memory is taken in steps of about this much
-constexpr std::uint64_t kSlotCountMax = 1u << 24;  // records: 1 GiB of table
+constexpr std::uint64_t kGrowBytes = 4u << 20;  // memory is taken in steps of about this much
 
 // Lets Boost map a descriptor that we opened ourselves: a file in a private directory now, a memfd
 // that systemd kept for us later.
@@ -128,12 +127,13 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
     return Error{Code::LIMIT,
                  "kv-bytes: nothing is left of the budget for this model's page table"};
   }
-  HEARTH_TRY(UniqueFd fd, store.create(name, layout->segment_bytes));
+  // Under another name, until nothing can fail any more.
+  const std::string fresh = name + ".new";
+  HEARTH_TRY(UniqueFd fd, store.create(fresh, layout->segment_bytes));
   HEARTH_CHECK(segment->map(std::move(fd)));
-  if (const int failed = posix_fallocate(segment->fd_.get(), 0, kTableOffset)) {
-    return from_errno("take memory for a segment", failed);
-  }
+  HEARTH_CHECK(segment->take_memory({0, kTableOffset, kTableOffset}, 0, 1));
   segment->write_superblocks();
+  HEARTH_CHECK(store.rename(fresh, name));
   return segment;
 }
 
@@ -142,13 +142,14 @@ Result<std::unique_ptr<Segment>> Segment::open(const SegmentStore& store, const 
                                                std::uint64_t capacity_bytes, BudgetShare share) {
   ColdReason cold = ColdReason::absent;
   Result<UniqueFd> fd = store.open_segment(name);
+  if (!fd && fd.error().code != Code::STORAGE) return fd.error();
   if (!fd) {
     cold = ColdReason::unreadable;
   } else if (*fd) {
     std::unique_ptr<Segment> segment(new Segment(geometry, capacity_bytes, std::move(share)));
     std::uint32_t wanted_slots = 0;
     HEARTH_CHECK(segment->plan(wanted_slots));
-    cold = segment->attach(*std::move(fd));
+    HEARTH_TRY(cold, segment->attach(*std::move(fd)));
     if (cold == ColdReason::none) return segment;
     share = dissolve(std::move(segment));
   }
@@ -222,17 +223,18 @@ std::array<Segment::Part, 3> Segment::parts() const {
            {layout_.data_offset, layout_.payload_stride, layout_.segment_bytes}}};
 }
 
-// Memory behind slots [begin, end) of every part.  With memory behind every page that is touched, a
+// Memory behind slots [begin, end) of a part.  With memory behind every page that is touched, a
 // full /dev/shm is an error here and never a SIGBUS.
-Status Segment::take_memory(std::uint32_t begin, std::uint32_t end) {
-  for (const Part& part : parts()) {
-    const auto offset = static_cast<off_t>(part.offset + begin * part.stride);
-    const auto bytes = static_cast<off_t>((end - begin) * part.stride);
-    if (const int failed = posix_fallocate(fd_.get(), offset, bytes)) {
-      return from_errno(fmt::format("take {} bytes of shared memory", bytes), failed);
-    }
-    crash_point();
-  }
+Status Segment::take_memory(const Part& part, std::uint32_t begin, std::uint32_t end) {
+  if (begin == end) return {};
+  const auto offset = static_cast<off_t>(part.offset + begin * part.stride);
+  const auto bytes = static_cast<off_t>((end - begin) * part.stride);
+  int failed;
+  do {
+    failed = posix_fallocate(fd_.get(), offset, bytes);
+  } while (failed == EINTR);
+  if (failed != 0) return from_errno(fmt::format("take {} bytes of shared memory", bytes), failed);
+  crash_point();
   return {};
 }
 
@@ -243,9 +245,11 @@ Result<std::uint32_t> Segment::grow() {
   while (count > 0 && !share_.take(count * slot_bytes())) count /= 2;
   if (count == 0) return 0u;
   const auto end = backed_slots_ + static_cast<std::uint32_t>(count);
-  if (const Status taken = take_memory(backed_slots_, end); !taken) {
-    share_.put_back(count * slot_bytes());
-    return taken.error();
+  for (const Part& part : parts()) {
+    if (const Status taken = take_memory(part, backed_slots_, end); !taken) {
+      share_.put_back(count * slot_bytes());
+      return taken.error();
+    }
   }
   backed_slots_ = end;
   write_superblocks();
@@ -275,13 +279,14 @@ void Segment::set_state(SlotId slot, SlotState state) {
 void Segment::begin_fill(SlotId slot, NamespaceId namespace_id) {
   const Record& old = record(slot);
   assert(old.state == static_cast<std::uint32_t>(SlotState::free));
-  if (old.generation != 0 && old.namespace_id != namespace_id) {
+  const bool used = old.generation != 0 || old.namespace_id == kUnknownNamespace;
+  if (used && old.namespace_id != namespace_id) {
     crash_point();
     std::memset(payload(slot), 0, layout_.payload_stride);
     crash_point();
     write_header(slot, {}, {});
   }
-  write_record(slot, offsetof(Record, generation), old.generation + 1);
+  write_record(slot, offsetof(Record, generation), std::max(1u, old.generation + 1));
   write_record(slot, offsetof(Record, namespace_id), namespace_id);
   set_state(slot, SlotState::filling);
 }

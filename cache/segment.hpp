@@ -54,6 +54,11 @@ struct PageIdentity {
 
 class Segment {
  public:
+  // What a segment takes of the budget besides its slots: superblocks, and what the ends of the
+  // other parts may waste.
+  static constexpr std::uint64_t kFixedBytes = kTableOffset + 2 * kPartAlignment;
+  static constexpr std::uint64_t kSlotCountMax = 1u << 24;  // records: 1 GiB of table
+
   // Attach to the segment of this name, or create one, replacing it, when it cannot be used;
   // recovery() tells which.  It may grow to capacity_bytes.  Memory is taken later, by grow().
   // Errors: INVALID when the capacity holds no object; LIMIT (budget); IO, STORAGE.
@@ -128,7 +133,7 @@ class Segment {
   Status plan(std::uint32_t& ret_slot_count);
   Status map(UniqueFd fd);
   std::array<Part, 3> parts() const;
-  Status take_memory(std::uint32_t begin, std::uint32_t end);
+  Status take_memory(const Part& part, std::uint32_t begin, std::uint32_t end);
   void write_header(SlotId slot, const ObjectHeader& object, std::span<const std::int32_t> tokens);
   void write_superblocks();
   void write_superblock();
@@ -140,7 +145,7 @@ class Segment {
   }
 
   // Attaching: segment_attach.cpp
-  ColdReason attach(UniqueFd fd);
+  Result<ColdReason> attach(UniqueFd fd);
   static ColdReason find_superblock(int fd, SuperBlock& ret_block);
   ColdReason check(const SuperBlock& block, std::uint64_t file_bytes);
   Status take_back_memory(std::uint32_t backed_before, std::uint64_t file_memory);
@@ -148,9 +153,6 @@ class Segment {
   void release_memory();
   bool is_sound(SlotId slot) const;
   void reset(SlotId slot);
-
-  // Superblocks, and what the ends of the other parts may waste.
-  static constexpr std::uint64_t kFixedBytes = kTableOffset + 2 * kPartAlignment;
 
   const SegmentGeometry geometry_;
   const std::uint64_t capacity_bytes_;

@@ -8,7 +8,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <ranges>
 
 #include "cache/segment.hpp"
 #include "common/checked.hpp"
@@ -55,15 +57,17 @@ ColdReason Segment::check(const SuperBlock& block, std::uint64_t file_bytes) {
   const auto layout = layout_of(geometry_, block.slot_count);
   const Layout found = {block.header_bytes,   block.payload_stride, block.slot_count,
                         block.headers_offset, block.data_offset,    block.segment_bytes};
-  if (!layout || *layout != found || block.backed_slots > block.slot_count) {
+  if (!layout || *layout != found || block.backed_slots > block.slot_count ||
+      block.slot_count > kSlotCountMax) {
     return ColdReason::damaged;
   }
   return file_bytes < layout->segment_bytes ? ColdReason::truncated : ColdReason::none;
 }
 
-ColdReason Segment::attach(UniqueFd fd) {
+// An error is of the system: the file may be all right, and stays.
+Result<ColdReason> Segment::attach(UniqueFd fd) {
   struct stat status = {};
-  if (fstat(fd.get(), &status) != 0) return ColdReason::unreadable;
+  if (fstat(fd.get(), &status) != 0) return from_errno("stat a segment");
   SuperBlock block = {};
   ColdReason reason = find_superblock(fd.get(), block);
   if (reason == ColdReason::none) reason = check(block, static_cast<std::uint64_t>(status.st_size));
@@ -71,25 +75,30 @@ ColdReason Segment::attach(UniqueFd fd) {
   layout_ = *layout_of(geometry_, block.slot_count);
   slots_max_ = std::min(slots_max_, layout_.slot_count);
   sequence_ = block.sequence;
-  if (!map(std::move(fd))) return ColdReason::unreadable;
+  HEARTH_CHECK(map(std::move(fd)));
   const auto file_memory = static_cast<std::uint64_t>(status.st_blocks) * 512;
-  if (!take_back_memory(block.backed_slots, file_memory)) return ColdReason::unreadable;
+  HEARTH_CHECK(take_back_memory(block.backed_slots, file_memory));
   recovery_.cold = ColdReason::none;
   scan(block.backed_slots);
-  if (backed_slots_ != block.backed_slots) write_superblocks();
+  write_superblocks();  // one of them may have been damaged
   return ColdReason::none;
 }
 
 // What the budget does not have room for any more is given up, from the last slot on.
 Status Segment::take_back_memory(std::uint32_t backed_before, std::uint64_t file_memory) {
   if (!share_.take(kFixedBytes)) return Error{Code::LIMIT, "kv-bytes: nothing is left"};
-  std::uint32_t backed = std::min(backed_before, slots_max_);
-  const std::uint32_t step = std::max(1u, backed / 64);
-  while (backed > 0 && !share_.take(backed * slot_bytes())) backed -= std::min(backed, step);
-  backed_slots_ = backed;
-  // Somebody may have made holes, that would be found when there is no memory to fill them.
-  const bool has_holes = file_memory < kTableOffset + backed * slot_bytes();
-  return has_holes && backed > 0 ? take_memory(0, backed) : Status();
+  const std::uint32_t most = std::min(backed_before, slots_max_);
+  for (std::uint32_t more = std::bit_floor(most); more > 0; more /= 2) {
+    if (more <= most - backed_slots_ && share_.take(more * slot_bytes())) backed_slots_ += more;
+  }
+  // There may be holes, which would be found when there is no memory to fill them: where a daemon
+  // died while it gave memory back, or somebody made them.
+  for (const Part& part : parts()) {
+    const bool payloads = part.offset == layout_.data_offset;
+    if (payloads && file_memory >= kTableOffset + backed_slots_ * slot_bytes()) continue;
+    HEARTH_CHECK(take_memory(part, 0, payloads ? backed_slots_ : backed_before));
+  }
+  return {};
 }
 
 // Every record below backed_slots() becomes FREE or is COMMITTED and sound; the rest of the file is
@@ -129,21 +138,25 @@ bool Segment::is_sound(SlotId slot) const {
 void Segment::reset(SlotId slot) {
   const Record& entry = record(slot);
   if (entry.state != static_cast<std::uint32_t>(SlotState::free)) set_state(slot, SlotState::dead);
-  if (entry.generation != 0 && entry.namespace_id != kUnknownNamespace) {
+  if (entry.namespace_id != kUnknownNamespace) {
     write_record(slot, offsetof(Record, namespace_id), kUnknownNamespace);
   }
   if (entry.state != static_cast<std::uint32_t>(SlotState::free)) set_state(slot, SlotState::free);
 }
 
 // Give back the memory behind the slots from backed_slots() on: a daemon that died while it grew
-// had taken it, or the budget was larger.
+// had taken it, or the budget was larger.  Payloads first: while the records are there, they say
+// that what the slots hold is nobody's.
 void Segment::release_memory() {
-  for (const Part& part : parts()) {
+  const auto all = parts();
+  for (const Part& part : all | std::views::reverse) {
     const std::uint64_t begin =
         align_up<std::uint64_t>(part.offset + backed_slots_ * part.stride, kPartAlignment);
     if (begin >= part.end) continue;
-    fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
-              static_cast<off_t>(part.end - begin));
+    if (fallocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(begin),
+                  static_cast<off_t>(part.end - begin)) != 0) {
+      return;  // it stays, and counts for nobody
+    }
     crash_point();
   }
 }

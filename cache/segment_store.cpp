@@ -89,8 +89,9 @@ Result<Digest> read_or_make_secret(const std::string& state_dir) {
                              path, ours ? "its size is wrong" : "others may read it")};
   }
   secret = random_secret();
+  unlink(fresh.c_str());
   const UniqueFd file(
-      open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+      open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file) return from_errno("create " + fresh);
   if (write(file.get(), secret.data(), sizeof(secret)) != ssize_t{sizeof(secret)} ||
       fsync(file.get()) != 0 || rename(fresh.c_str(), path.c_str()) != 0) {
@@ -111,6 +112,16 @@ Result<std::vector<std::string>> list_files(int directory_fd, const std::string&
   }
   closedir(listing);
   return names;
+}
+
+// The lock on a state directory says little where that directory was removed, or is another one of
+// the same path in another container: what is shared is the memory.
+Status lock_memory(const UniqueFd& directory, const std::string& path) {
+  if (flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return {};
+  if (errno != EWOULDBLOCK) return from_errno("lock " + path);
+  return Error{
+      Code::INVALID_OPERATION,
+      fmt::format("{} is in use by another hearthd: stop it, or name another --state-dir", path)};
 }
 
 Status remove_files(int directory_fd, const std::string& path) {
@@ -137,6 +148,7 @@ Result<SegmentStore> SegmentStore::open(const std::string& state_dir,
     return from_errno("create " + store.directory_);
   }
   HEARTH_TRY(store.directory_fd_, open_private_directory(store.directory_));
+  HEARTH_CHECK(lock_memory(store.directory_fd_, store.directory_));
   return store;
 }
 
@@ -149,6 +161,7 @@ Status SegmentStore::purge(const std::string& state_dir, const std::string& memo
   HEARTH_TRY(const std::string memory, memory_directory(state_dir, memory_root));
   if (lstat(memory.c_str(), &status) == 0) {
     HEARTH_TRY(const UniqueFd directory, open_private_directory(memory));
+    HEARTH_CHECK(lock_memory(directory, memory));
     HEARTH_CHECK(remove_files(directory.get(), memory));
     if (rmdir(memory.c_str()) != 0) return from_errno("remove " + memory);
   }
@@ -174,6 +187,9 @@ Result<UniqueFd> SegmentStore::create(const std::string& name, std::uint64_t byt
 Result<UniqueFd> SegmentStore::open_segment(const std::string& name) const {
   UniqueFd fd(openat(directory_fd_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (!fd && errno == ENOENT) return UniqueFd();
+  if (!fd && errno == ELOOP) {
+    return Error{Code::STORAGE, fmt::format("{}/{} is a link", directory_, name)};
+  }
   if (!fd) return from_errno(fmt::format("open {}/{}", directory_, name));
   struct stat status = {};
   if (fstat(fd.get(), &status) != 0) return from_errno("stat " + name);
@@ -195,8 +211,19 @@ Result<std::vector<std::string>> SegmentStore::keep_only(
   std::erase_if(others, [&](const std::string& name) {
     return std::ranges::find(names, name) != names.end();
   });
-  for (const std::string& name : others) HEARTH_CHECK(remove(name));
+  Status removed;
+  for (const std::string& name : others) {
+    if (const Status status = remove(name); !status) removed = status;
+  }
+  if (!removed) return removed.error();
   return others;
+}
+
+Status SegmentStore::rename(const std::string& from, const std::string& to) const {
+  if (renameat(directory_fd_.get(), from.c_str(), directory_fd_.get(), to.c_str()) != 0) {
+    return from_errno(fmt::format("rename {}/{} to {}", directory_, from, to));
+  }
+  return {};
 }
 
 Status SegmentStore::remove(const std::string& name) const {

@@ -1,9 +1,9 @@
 // Where segments live: a directory of memory that belongs to one state directory.
 //
 // The segments of DIR are files in /dev/shm/hearth-<uid>-<hash of DIR's real path>, mode 0700, so
-// that different state directories share nothing.  One daemon per state directory: a lock on
-// DIR/lock.  The secret that all keys are made with is DIR/secret, mode 0600, made once: without it
-// nothing that was kept is found again.
+// that different state directories share nothing.  One daemon per state directory: locks on
+// DIR/lock and on the directory of memory.  The secret that all keys are made with is DIR/secret,
+// mode 0600, made once: without it nothing that was kept is found again.
 //
 // THREAD: opened on the loop; then any, for it does not change.
 #pragma once
@@ -21,8 +21,8 @@ namespace hearth::cache {
 class SegmentStore {
  public:
   // Open the store of a state directory, making both directories where they are missing, and take
-  // the lock.  memory_root is /dev/shm but for tests. Errors: INVALID_OPERATION when another daemon
-  // holds the lock; STORAGE when a directory is not ours alone; IO.
+  // the locks.  memory_root is /dev/shm but for tests. Errors: INVALID_OPERATION when another
+  // daemon holds the lock; STORAGE when a directory is not ours alone; IO.
   static Result<SegmentStore> open(const std::string& state_dir,
                                    const std::string& memory_root = "/dev/shm");
 
@@ -42,6 +42,9 @@ class SegmentStore {
 
   // Remove all segment files but those of these names.  Returns the names of what was removed.
   Result<std::vector<std::string>> keep_only(const std::vector<std::string>& names) const;
+
+  // Give a segment file another name, replacing what has it.
+  Status rename(const std::string& from, const std::string& to) const;
 
   // Remove a segment file; none there is not an error.
   Status remove(const std::string& name) const;

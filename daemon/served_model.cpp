@@ -41,13 +41,24 @@ const char* model_state_name(ModelState state) {
 }
 
 ServedModel::ServedModel(ModelConfig config, const ModelServices* services)
-    : config_(std::move(config)),
-      services_(services),
-      kept_bytes_(services->store->kept_bytes(segment_name())) {
+    : config_(std::move(config)), services_(services), kept_bytes_(kept_bytes()) {
   kv_.share.emplace(services_->kv_budget);
-  const std::uint64_t left = services_->kv_budget->limit() - services_->kv_budget->used();
-  kv_.share->set_aside(std::min(kept_bytes_, left));
+  kv_.share->set_aside(services_->kv_budget->limit() / services_->model_count);
   read_file();
+}
+
+std::uint64_t ServedModel::kept_bytes() const {
+  const std::uint64_t bytes = services_->store->kept_bytes(segment_name());
+  return bytes == 0 ? 0 : bytes + cache::Segment::kFixedBytes;
+}
+
+// As far as the budget has it: what it has not is given up when the model is loaded.
+void ServedModel::count_kept_bytes() {
+  if (kept_bytes_ == 0) return;
+  if (!kv_.share) kv_.share.emplace(services_->kv_budget);
+  const cache::MemoryBudget& budget = *services_->kv_budget;
+  const std::uint64_t possible = kv_.share->aside() + budget.limit() - budget.used();
+  kv_.share->set_aside(std::min(std::max(kept_bytes_, kv_.share->aside()), possible));
 }
 
 ServedModel::~ServedModel() {
@@ -62,7 +73,9 @@ void ServedModel::change(ModelState state) {
 void ServedModel::fail(Error error) {
   log_error("model {}: {}", id(), error.message);
   drop_engine();
-  if (kept_bytes_ == 0) kv_.share.reset();  // pages stay: they count as long as they lie there
+  // Pages stay, and count as long as they lie there.
+  kv_.share.reset();
+  count_kept_bytes();
   error_ = std::move(error);
   change(ModelState::failed);
 }
@@ -115,8 +128,7 @@ std::uint64_t ServedModel::memory_bytes() const {
 bool ServedModel::reserve_cache() {
   if (kv_.pages) return true;
   if (kv_.share) {
-    kv_.share->set_aside(std::max(context_bytes(), kv_.share->aside()));
-    return true;
+    return kv_.share->aside() >= context_bytes() || kv_.share->set_aside(context_bytes());
   }
   cache::BudgetShare share(services_->kv_budget);
   if (!share.set_aside(context_bytes())) return false;
@@ -235,7 +247,7 @@ void ServedModel::drop_engine() {
   end_polling();
   if (engine_ == nullptr) return;
   kv_ = engine_->stop();
-  if (kv_.pages == nullptr) kept_bytes_ = services_->store->kept_bytes(segment_name());
+  if (kv_.pages == nullptr) kept_bytes_ = kept_bytes();
   engine_.reset();
 }
 

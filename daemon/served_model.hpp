@@ -78,6 +78,8 @@ class ServedModel {
   // Have a part of the budget for the cache, enough for one context.  False when others have it
   // all.
   bool reserve_cache();
+  // Have what an earlier daemon has left counted against the budget.
+  void count_kept_bytes();
   // Whether there is a cache that nobody uses, and its end: what it had goes back to the budget.
   bool has_idle_cache() const { return kv_.pages != nullptr || kept_bytes_ > 0; }
   void drop_cache();
@@ -118,6 +120,7 @@ class ServedModel {
   void handle_notices();
   void take_catalog(Result<Catalog> catalog);
   void fail(Error error);
+  std::uint64_t kept_bytes() const;
   void log_cache_start() const;
   void end_polling();
   void drop_engine();

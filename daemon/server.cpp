@@ -118,8 +118,8 @@ void Server::start_models() {
     models_.push_back(std::make_unique<ServedModel>(model_config, &services_));
     residency_.add(models_.back().get());
   }
-  // What is kept counts first, then everybody has a part of the rest.
-  for (const auto& model : models_) model->reserve_cache();
+  // Everybody has an equal share first, then what is kept counts.
+  for (const auto& model : models_) model->count_kept_bytes();
   forget_other_caches();
 }
 

@@ -273,6 +273,28 @@ TEST_F(Crash, while_attaching_loses_nothing_either) {
   }
 }
 
+// A daemon with a smaller budget gives memory back, and dies; the next one has the larger again.
+TEST_F(Crash, while_giving_memory_back_leaves_nobody_the_bytes_of_others) {
+  for (long die_at = 1;; ++die_at) {
+    SCOPED_TRACE(testing::Message() << "died at " << die_at);
+    SmallCache cache(kPages);
+    ASSERT_TRUE(survives(0, [&] { run_script(cache); }));
+    const bool end = survives(die_at, [&] { cache.reopen(3); });
+    cache.reopen(kPages);
+    cache->check();
+    check_payloads(cache);
+    constexpr NamespaceId kCarol = 1002;
+    for (std::uint32_t i = 0; i < kPages; ++i) {
+      const auto slot = cache->take(kCarol);
+      ASSERT_TRUE(slot && *slot != kNoSlot);
+      for (std::uint64_t at = 0; at < SmallCache::kPayloadBytes; ++at) {
+        ASSERT_EQ(cache->payload(*slot)[at], std::byte{0}) << "slot " << *slot;
+      }
+    }
+    if (HasFailure() || end) return;
+  }
+}
+
 TEST_F(Crash, metadata_can_be_written_through_the_door_only) {
   SmallCache cache(kPages);
   Request(cache.get(), kAlice, ids(1, 20)).compute(20);

@@ -103,9 +103,23 @@ TEST(segment_attach, what_was_being_filled_is_freed_and_zeroed_before_reuse) {
   cache.reopen(kPages);
   EXPECT_EQ(cache->recovery().unfinished, 1u);
   EXPECT_EQ(cache->recovery().kept, 0u);
-  const auto again = cache->take(kAlice);
+  const auto again = cache->take(kBob);
   ASSERT_TRUE(again && *again == *slot);
-  EXPECT_EQ(cache->payload(*again)[17], std::byte{0});
+  for (std::uint64_t i = 0; i < SmallCache::kPayloadBytes; ++i) {
+    ASSERT_EQ(cache->payload(*again)[i], std::byte{0}) << i;
+  }
+}
+
+TEST(segment_attach, two_daemons_never_share_memory) {
+  const TemporaryDirectory root("/dev/shm");
+  const auto first = SegmentStore::open(root.path() + "/state", root.path());
+  ASSERT_TRUE(first);
+  // As another container has it, or after somebody removed it.
+  std::filesystem::remove_all(root.path() + "/state");
+  const auto second = SegmentStore::open(root.path() + "/state", root.path());
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Code::INVALID_OPERATION);
+  EXPECT_FALSE(SegmentStore::purge(root.path() + "/state", root.path()));
 }
 
 TEST(segment_attach, another_secret_finds_orphans_only) {

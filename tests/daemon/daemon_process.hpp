@@ -104,9 +104,10 @@ class DaemonProcess {
     pid_ = -1;
     return exit_code();
   }
-  // As the service manager does: start it again, where it was.
-  void restart() {
+  // As the service manager does: start it again, where it was; with more arguments, it may be.
+  void restart(const std::vector<std::string>& more = {}) {
     ASSERT_FALSE(alive());
+    arguments_.insert(arguments_.end(), more.begin(), more.end());
     start(arguments_);
     ++starts_;
     EXPECT_TRUE(eventually([&] { return says_it_serves(starts_) || !alive(); }));
