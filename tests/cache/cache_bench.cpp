@@ -1,0 +1,106 @@
+// How long the cache takes, run by hand: build/release/tests/cache_bench
+//
+//   match_and_pin      find a cached prompt of 32768 tokens, take references to its 1024 pages, and
+//                      give them back
+//   commit             publish one page of 3.5 MiB, its checksum included
+//   attach             take over 8 GiB of pages (where /dev/shm has room), as a daemon that starts
+#include <benchmark/benchmark.h>
+#include <sys/statvfs.h>
+
+#include <cstring>
+
+#include "cache/sequence_pages.hpp"
+#include "tests/temporary_directory.hpp"
+
+namespace hearth::cache {
+namespace {
+
+constexpr std::uint32_t kPageTokens = 32;
+constexpr std::uint64_t kModelPage = 3670016;  // 28 layers, 8 heads of 128, f16
+constexpr NamespaceId kUser = 1000;
+
+class Store {
+ public:
+  Store() {
+    auto store = SegmentStore::open(root_.path() + "/state", root_.path());
+    if (!store) throw std::runtime_error(store.error().message);
+    store_ = std::make_unique<SegmentStore>(*std::move(store));
+  }
+  std::unique_ptr<PageCache> open(std::uint64_t payload_bytes, std::uint64_t capacity) {
+    auto segment = Segment::open(*store_, "bench", {{1}, 1, kPageTokens, payload_bytes}, capacity,
+                                 BudgetShare(&budget_));
+    if (!segment) throw std::runtime_error(segment.error().message);
+    return std::make_unique<PageCache>(*std::move(segment), Digest{7});
+  }
+
+ private:
+  TemporaryDirectory root_{"/dev/shm"};
+  MemoryBudget budget_{UINT64_MAX >> 1};
+  std::unique_ptr<SegmentStore> store_;
+};
+
+std::vector<std::int32_t> prompt(std::uint32_t count) {
+  std::vector<std::int32_t> tokens(count);
+  for (std::uint32_t i = 0; i < count; ++i)
+    tokens[i] = static_cast<std::int32_t>(i * 7919 % 151936);
+  return tokens;
+}
+
+// Compute nothing, and commit.
+void keep(PageCache& cache, const std::vector<std::int32_t>& tokens) {
+  const auto count = static_cast<std::uint32_t>(tokens.size());
+  SequencePages pages(&cache, kUser, count);
+  for (std::uint32_t end = kPageTokens; end <= count; end += kPageTokens) {
+    if (const auto room = pages.reserve(end); !room || !*room) throw std::runtime_error("no room");
+    pages.advance(tokens, end);
+  }
+}
+
+void match_and_pin(benchmark::State& state) {
+  Store store;
+  const auto cache = store.open(4096, 64u << 20);
+  const auto tokens = prompt(32768);
+  keep(*cache, tokens);
+  for (auto _ : state) {
+    SequencePages pages(cache.get(), kUser, 32768);
+    if (pages.adopt_pages(tokens, 32768) != 32768) state.SkipWithError("not found");
+  }
+}
+BENCHMARK(match_and_pin)->Unit(benchmark::kMicrosecond);
+
+void commit(benchmark::State& state) {
+  Store store;
+  const auto cache = store.open(kModelPage, 64u << 20);
+  std::int32_t first = 0;
+  for (auto _ : state) {
+    std::vector<std::int32_t> tokens = prompt(kPageTokens);
+    tokens.front() = ++first;
+    keep(*cache, tokens);
+  }
+}
+BENCHMARK(commit)->Unit(benchmark::kMicrosecond);
+
+void attach(benchmark::State& state) {
+  constexpr std::uint64_t kBytes = std::uint64_t{8} << 30;
+  struct statvfs room = {};
+  if (statvfs("/dev/shm", &room) != 0 || room.f_bavail * room.f_frsize < kBytes * 5 / 4) {
+    return state.SkipWithError("no room in /dev/shm");
+  }
+  Store store;
+  auto cache = store.open(kModelPage, kBytes * 9 / 8);
+  const auto count = static_cast<std::uint32_t>(kBytes / kModelPage);
+  keep(*cache, prompt(count * kPageTokens));
+  for (auto _ : state) {
+    state.PauseTiming();
+    cache.reset();
+    state.ResumeTiming();
+    cache = store.open(kModelPage, kBytes * 9 / 8);
+    if (cache->recovery().kept != count) state.SkipWithError("lost pages");
+  }
+}
+BENCHMARK(attach)->Unit(benchmark::kMillisecond)->Iterations(3);
+
+}  // namespace
+}  // namespace hearth::cache
+
+BENCHMARK_MAIN();
