@@ -184,7 +184,7 @@ bool Scheduler::share_rows(Sequence& sequence, std::int64_t count) {
 }
 
 void Scheduler::build_rows() {
-  std::ranges::stable_partition(
+  std::ranges::partition(
       shares_, [](const Share& share) { return share.sequence->role() == RowRole::generated; });
   rows_.clear();
   for (const Share& share : shares_) {
