@@ -29,194 +29,56 @@ constexpr Tier kTiers[] = {
     {"ref", kNothing},
 };
 
-constexpr Entry<LinearFn, WeightFormat> kLinear[] = {
+// The variants of an operation for a format; best first.
+#if defined(HEARTH_HAVE_AMX)
+#define HEARTH_AMX_(op, format) {#op "_amx", format, kAmx, op##_amx},
+#else
+#define HEARTH_AMX_(op, format)
+#endif
 #if defined(HEARTH_HAVE_AVX512)
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"linear_" #format "_avx512", WeightFormat::format, kAvx512, linear_##format##_avx512},
-    HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
+#define HEARTH_AVX512_(op, format) {#op "_avx512", format, kAvx512, op##_avx512},
+#else
+#define HEARTH_AVX512_(op, format)
 #endif
 #if defined(HEARTH_HAVE_AVX2)
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"linear_" #format "_avx2", WeightFormat::format, kAvx2, linear_##format##_avx2},
-        HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
+#define HEARTH_AVX2_(op, format) {#op "_avx2", format, kAvx2, op##_avx2},
+#else
+#define HEARTH_AVX2_(op, format)
 #endif
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"linear_" #format "_ref", WeightFormat::format, kNothing, linear_##format##_ref},
-            HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-};
+#define HEARTH_VARIANTS_(op, format) \
+  HEARTH_AVX512_(op, format) HEARTH_AVX2_(op, format){#op "_ref", format, kNothing, op##_ref},
 
+#define HEARTH_ENTRY_(format, ...) HEARTH_VARIANTS_(linear_##format, WeightFormat::format)
+#define HEARTH_PROMPT_(format, ...) HEARTH_AMX_(linear_prompt_##format, WeightFormat::format)
+constexpr Entry<LinearFn, WeightFormat> kLinear[] = {HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)};
 // Tiers without matrix units treat rows of prompts as all others.
 constexpr Entry<LinearFn, WeightFormat> kLinearPrompt[] = {
-#if defined(HEARTH_HAVE_AMX)
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"linear_prompt_" #format "_amx", WeightFormat::format, kAmx, linear_prompt_##format##_amx},
-    HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+    HEARTH_WEIGHT_FORMATS(HEARTH_PROMPT_) HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)};
+#undef HEARTH_PROMPT_
 #undef HEARTH_ENTRY_
-#endif
-#if defined(HEARTH_HAVE_AVX512)
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"linear_" #format "_avx512", WeightFormat::format, kAvx512, linear_##format##_avx512},
-        HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+
+#define HEARTH_ENTRY_(format, ...) HEARTH_VARIANTS_(kv_store_##format, KvFormat::format)
+constexpr Entry<KvStoreFn, KvFormat> kKvStore[] = {HEARTH_KV_FORMATS(HEARTH_ENTRY_)};
 #undef HEARTH_ENTRY_
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"linear_" #format "_avx2", WeightFormat::format, kAvx2, linear_##format##_avx2},
-            HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
+
+#define HEARTH_ENTRY_(format, ...) HEARTH_VARIANTS_(attention_##format, KvFormat::format)
+#define HEARTH_PROMPT_(format, ...) HEARTH_AMX_(attention_prompt_##format, KvFormat::format)
+constexpr Entry<AttentionFn, KvFormat> kAttention[] = {HEARTH_KV_FORMATS(HEARTH_ENTRY_)};
+// As kLinearPrompt.
+constexpr Entry<AttentionFn, KvFormat> kAttentionPrompt[] = {HEARTH_SHORT_KV_FORMATS(HEARTH_PROMPT_)
+                                                                 HEARTH_KV_FORMATS(HEARTH_ENTRY_)};
+#undef HEARTH_PROMPT_
 #undef HEARTH_ENTRY_
-#endif
-#define HEARTH_ENTRY_(format, type, name, number, weights, bytes) \
-  {"linear_" #format "_ref", WeightFormat::format, kNothing, linear_##format##_ref},
-                HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-};
 
 constexpr Entry<QuantizeActivationsFn> kQuantizeActivations[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"quantize_activations_avx512", 0, kAvx512, quantize_activations_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"quantize_activations_avx2", 0, kAvx2, quantize_activations_avx2},
-#endif
-    {"quantize_activations_ref", 0, kNothing, quantize_activations_ref},
-};
-
-constexpr Entry<SplitActivationsFn> kSplitActivations[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"split_activations_avx512", 0, kAvx512, split_activations_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"split_activations_avx2", 0, kAvx2, split_activations_avx2},
-#endif
-    {"split_activations_ref", 0, kNothing, split_activations_ref},
-};
-
-constexpr Entry<RmsNormFn> kRmsNorm[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"rms_norm_avx512", 0, kAvx512, rms_norm_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"rms_norm_avx2", 0, kAvx2, rms_norm_avx2},
-#endif
-    {"rms_norm_ref", 0, kNothing, rms_norm_ref},
-};
-
-constexpr Entry<RopeFn> kRope[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"rope_avx512", 0, kAvx512, rope_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"rope_avx2", 0, kAvx2, rope_avx2},
-#endif
-    {"rope_ref", 0, kNothing, rope_ref},
-};
-
-constexpr Entry<KvStoreFn, KvFormat> kKvStore[] = {
-#if defined(HEARTH_HAVE_AVX512)
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"kv_store_" #format "_avx512", KvFormat::format, kAvx512, kv_store_##format##_avx512},
-    HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"kv_store_" #format "_avx2", KvFormat::format, kAvx2, kv_store_##format##_avx2},
-        HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-#endif
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"kv_store_" #format "_ref", KvFormat::format, kNothing, kv_store_##format##_ref},
-            HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-};
-
-constexpr Entry<AttentionFn, KvFormat> kAttention[] = {
-#if defined(HEARTH_HAVE_AVX512)
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"attention_" #format "_avx512", KvFormat::format, kAvx512, attention_##format##_avx512},
-    HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"attention_" #format "_avx2", KvFormat::format, kAvx2, attention_##format##_avx2},
-        HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-#endif
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"attention_" #format "_ref", KvFormat::format, kNothing, attention_##format##_ref},
-            HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-};
-
-// As kLinearPrompt.
-constexpr Entry<AttentionFn, KvFormat> kAttentionPrompt[] = {
-#if defined(HEARTH_HAVE_AMX)
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"attention_prompt_" #format "_amx", KvFormat::format, kAmx, attention_prompt_##format##_amx},
-    HEARTH_SHORT_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-#endif
-#if defined(HEARTH_HAVE_AVX512)
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"attention_" #format "_avx512", KvFormat::format, kAvx512, attention_##format##_avx512},
-        HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"attention_" #format "_avx2", KvFormat::format, kAvx2, attention_##format##_avx2},
-            HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-#endif
-#define HEARTH_ENTRY_(format, type, elements, bytes) \
-  {"attention_" #format "_ref", KvFormat::format, kNothing, attention_##format##_ref},
-                HEARTH_KV_FORMATS(HEARTH_ENTRY_)
-#undef HEARTH_ENTRY_
-};
-
-constexpr Entry<AttentionMergeFn> kAttentionMerge[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"attention_merge_avx512", 0, kAvx512, attention_merge_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"attention_merge_avx2", 0, kAvx2, attention_merge_avx2},
-#endif
-    {"attention_merge_ref", 0, kNothing, attention_merge_ref},
-};
-
-constexpr Entry<SwigluFn> kSwiglu[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"swiglu_avx512", 0, kAvx512, swiglu_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"swiglu_avx2", 0, kAvx2, swiglu_avx2},
-#endif
-    {"swiglu_ref", 0, kNothing, swiglu_ref},
-};
-
-constexpr Entry<ScanFn> kScan[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"scan_avx512", 0, kAvx512, scan_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"scan_avx2", 0, kAvx2, scan_avx2},
-#endif
-    {"scan_ref", 0, kNothing, scan_ref},
-};
-
-constexpr Entry<ReadProbeFn> kReadProbe[] = {
-#if defined(HEARTH_HAVE_AVX512)
-    {"read_probe_avx512", 0, kAvx512, read_probe_avx512},
-#endif
-#if defined(HEARTH_HAVE_AVX2)
-    {"read_probe_avx2", 0, kAvx2, read_probe_avx2},
-#endif
-    {"read_probe_ref", 0, kNothing, read_probe_ref},
-};
+    HEARTH_VARIANTS_(quantize_activations, 0)};
+constexpr Entry<SplitActivationsFn> kSplitActivations[] = {HEARTH_VARIANTS_(split_activations, 0)};
+constexpr Entry<RmsNormFn> kRmsNorm[] = {HEARTH_VARIANTS_(rms_norm, 0)};
+constexpr Entry<RopeFn> kRope[] = {HEARTH_VARIANTS_(rope, 0)};
+constexpr Entry<AttentionMergeFn> kAttentionMerge[] = {HEARTH_VARIANTS_(attention_merge, 0)};
+constexpr Entry<SwigluFn> kSwiglu[] = {HEARTH_VARIANTS_(swiglu, 0)};
+constexpr Entry<ScanFn> kScan[] = {HEARTH_VARIANTS_(scan, 0)};
+constexpr Entry<ReadProbeFn> kReadProbe[] = {HEARTH_VARIANTS_(read_probe, 0)};
 
 constexpr Entry<PeakProbeFn, PeakKind> kPeakProbe[] = {
 #if defined(HEARTH_HAVE_AMX)

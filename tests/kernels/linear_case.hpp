@@ -153,4 +153,41 @@ class Case {
   std::vector<float> old_y_;  // [tokens, rows]
 };
 
+// A token's outputs have the same bits alone, and among so many others, as among all of the
+// shape's.
+inline void expect_tokens_alike(const Entry<LinearFn, WeightFormat>& variant, const Shape& shape,
+                                Random& random, const std::vector<std::int64_t>& counts) {
+  Case test(variant.format, shape, random);
+  const std::vector<float> together = test.run(variant.fn);
+  for (const std::int64_t tokens : counts) {
+    for (const std::int64_t token : {std::int64_t{0}, shape.tokens - tokens}) {
+      const auto part = test.run(variant.fn, token, token + tokens, 0, test.groups());
+      for (std::size_t i = 0; i < part.size(); ++i) {
+        ASSERT_TRUE(same_bits(part[i], together[token * shape.rows + i]))
+            << "cols " << shape.cols << ", tokens " << tokens << ", element " << i;
+      }
+    }
+  }
+}
+
+// A row's outputs have the same bits in any range of groups.
+inline void expect_ranges_alike(const Entry<LinearFn, WeightFormat>& variant, const Shape& shape,
+                                Random& random) {
+  Case test(variant.format, shape, random);
+  const std::vector<float> together = test.run(variant.fn);
+  for (std::int64_t begin = 0; begin < test.groups(); ++begin) {
+    const std::int64_t end = begin + 1 + random_below(random, test.groups() - begin);
+    const std::int64_t row_begin = begin * kRowGroup;
+    const std::int64_t row_end = std::min(end * kRowGroup, shape.rows);
+    const auto part = test.run(variant.fn, 0, shape.tokens, begin, end);
+    for (std::int64_t t = 0; t < shape.tokens; ++t) {
+      for (std::int64_t r = row_begin; r < row_end; ++r) {
+        ASSERT_TRUE(same_bits(part[t * (row_end - row_begin) + r - row_begin],
+                              together[t * shape.rows + r]))
+            << "groups " << begin << " .. " << end << ", token " << t << ", row " << r;
+      }
+    }
+  }
+}
+
 }  // namespace hearth::kernels

@@ -84,17 +84,7 @@ TEST_P(linear_prompt, is_as_accurate_as_its_format_allows) {
 TEST_P(linear_prompt, gives_a_token_the_same_bits_alone_and_among_others) {
   for (std::int64_t cols : {fit(600), fit(33)}) {
     const Shape shape{.rows = 37, .cols = cols, .tokens = 300, .bias = true, .accumulate = true};
-    Case test(GetParam().format, shape, random_);
-    const std::vector<float> together = test.run(GetParam().fn);
-    for (std::int64_t tokens : {1, 7, 15, 16, 17, 31, 32, 33, 47, 48, 49}) {
-      for (std::int64_t token : {std::int64_t{0}, 300 - tokens}) {
-        const auto part = test.run(GetParam().fn, token, token + tokens, 0, test.groups());
-        for (std::size_t i = 0; i < part.size(); ++i) {
-          ASSERT_TRUE(same_bits(part[i], together[token * shape.rows + i]))
-              << "cols " << cols << ", tokens " << tokens << ", element " << i;
-        }
-      }
-    }
+    expect_tokens_alike(GetParam(), shape, random_, {1, 7, 15, 16, 17, 31, 32, 33, 47, 48, 49});
   }
 }
 
@@ -114,21 +104,7 @@ TEST_P(linear_prompt, gives_a_token_the_same_bits_among_very_many) {
 TEST_P(linear_prompt, gives_a_row_the_same_bits_in_any_range_of_groups) {
   for (std::int64_t tokens : {1, 20, 40}) {
     const Shape shape{.rows = 16 * 5 + 5, .cols = fit(300), .tokens = tokens, .y_gap = 3};
-    Case test(GetParam().format, shape, random_);
-    const std::vector<float> together = test.run(GetParam().fn);
-    for (std::int64_t begin = 0; begin < test.groups(); ++begin) {
-      const std::int64_t end = begin + 1 + random_below(random_, test.groups() - begin);
-      const std::int64_t row_begin = begin * kRowGroup;
-      const std::int64_t row_end = std::min(end * kRowGroup, shape.rows);
-      const auto part = test.run(GetParam().fn, 0, tokens, begin, end);
-      for (std::int64_t t = 0; t < tokens; ++t) {
-        for (std::int64_t r = row_begin; r < row_end; ++r) {
-          ASSERT_TRUE(same_bits(part[t * (row_end - row_begin) + r - row_begin],
-                                together[t * shape.rows + r]))
-              << "groups " << begin << " .. " << end << ", token " << t << ", row " << r;
-        }
-      }
-    }
+    expect_ranges_alike(GetParam(), shape, random_);
   }
 }
 
