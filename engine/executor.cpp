@@ -21,6 +21,13 @@ std::int64_t blocks_of(std::int64_t width) {
   return (width + kernels::kActivationCols - 1) / kernels::kActivationCols;
 }
 
+// Floats from one row of a buffer to the next: an odd number of cache lines.  A matrix writes a line
+// of each of many rows in turn, which rows at a multiple of 4096 bytes would want in one cache set.
+std::int64_t stride_of(std::int64_t width) {
+  constexpr std::int64_t kLineFloats = 16;
+  return ((width + kLineFloats - 1) / kLineFloats | 1) * kLineFloats;
+}
+
 }  // namespace
 
 Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
@@ -33,7 +40,7 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
       work_([this](int worker) { walk(worker); }),
       cursors_(plan_.ops.size() * static_cast<std::size_t>(pool->size())) {
   for (int i = 0; i < kBufferCount; ++i) {
-    take(buffers_[i], limits_.rows_max, plan_.widths[static_cast<std::size_t>(i)]);
+    take(buffers_[i], limits_.rows_max, stride(static_cast<Buffer>(i)));
   }
   for (const Rope& rope : table_->ropes) {
     take(cos_.emplace_back(), limits_.rows_max, rope.pairs());
@@ -85,7 +92,7 @@ void Executor::take(AlignedBuffer<T>& buffer, std::int64_t rows, std::int64_t wi
 }
 
 void Executor::take_input(InputRoom& room, std::int64_t rows, std::int64_t width) {
-  take(room.floats, rows, width);
+  take(room.floats, rows, stride_of(width));
   take(room.blocks, rows, blocks_of(width));
   if (kernels_.prompt_takes_splits) take(room.splits, rows, blocks_of(width));
 }
@@ -125,8 +132,12 @@ std::span<const float> Executor::hidden(std::int64_t i) const {
   return {head_input_.floats.data() + i * table_->hidden, static_cast<std::size_t>(table_->hidden)};
 }
 
+std::int64_t Executor::stride(Buffer buffer) const {
+  return stride_of(width(buffer));
+}
+
 float* Executor::row_of(Buffer buffer, std::int64_t row) {
-  return buffers_[static_cast<std::size_t>(buffer)].data() + row * width(buffer);
+  return buffers_[static_cast<std::size_t>(buffer)].data() + row * stride(buffer);
 }
 
 // Workers agree at a barrier whether they go on: the one who saw give_up names the operation, and
@@ -250,7 +261,7 @@ void Executor::compute(const PrepareOp& op, std::int64_t row, int worker) {
   InputRoom& room = input_room(worker);
   const float* from = row_of(op.from, row);
   if (op.norm.weight != nullptr) {
-    float* normed = room.floats.data() + row * width(op.from);
+    float* normed = room.floats.data() + row * stride(op.from);
     normalize(op.norm, from, normed);
     from = normed;
   }
@@ -298,13 +309,13 @@ void Executor::multiply(const Linear& linear, const Input& input, std::int64_t i
 }
 
 Executor::Product Executor::product_of(const LinearOp& op, const LinearPart& part) {
-  return {row_of(part.out, 0), width(part.out), op.accumulate};
+  return {row_of(part.out, 0), stride(part.out), op.accumulate};
 }
 
 void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
   const InputRoom& room = input_room(worker);
   const Input input = {.floats = op.normed ? room.floats.data() : row_of(op.from, 0),
-                       .stride = width(op.from),
+                       .stride = stride(op.from),
                        .blocks = room.blocks.data(),
                        .splits = room.splits.data(),
                        .rows = std::ssize(rows_),
@@ -386,7 +397,7 @@ void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
       row.role == RowRole::prompt ? kernels_.attention_prompt : kernels_.attention;
   attention[static_cast<std::size_t>(plan_.kv.format)](
       {.q = row_of(Buffer::q, tile.row) + kv_head * group * op.head_dim,
-       .q_stride = width(Buffer::q),
+       .q_stride = stride(Buffer::q),
        .pages = row.pages,
        .k_offset = layer.k_offset + kv_head * strip,
        .v_offset = layer.v_offset + kv_head * strip,
@@ -408,7 +419,7 @@ void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
        .group = group,
        .head_dim = op.head_dim,
        .out = row_of(Buffer::attended, tile.row) + kv_head * group * op.head_dim,
-       .out_stride = width(Buffer::attended)});
+       .out_stride = stride(Buffer::attended)});
 }
 
 // The states of a spread tile for one KV head: [splits, attention_state_floats()].

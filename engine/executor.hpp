@@ -60,7 +60,7 @@ class Executor {
     std::int64_t generated;  // so many rows come first, the others are of prompts
   };
   struct InputRoom {
-    AlignedBuffer<float> floats;                     // [rows, input_width]
+    AlignedBuffer<float> floats;                     // [rows, stride]
     AlignedBuffer<kernels::ActivationBlock> blocks;  // [blocks of the widest input, rows]
     AlignedBuffer<kernels::SplitBlock> splits;       // likewise; empty where no kernel takes them
   };
@@ -106,6 +106,7 @@ class Executor {
   Product product_of(const LinearOp& op, const LinearPart& part);
   float* row_of(Buffer buffer, std::int64_t row);
   std::int64_t width(Buffer buffer) const { return plan_.widths[static_cast<std::size_t>(buffer)]; }
+  std::int64_t stride(Buffer buffer) const;  // floats from one row to the next
 
   const LayerTable* table_;  // outlives us
   const Plan plan_;

@@ -140,9 +140,9 @@ void multiply_group(const LinearArgs& args, std::int64_t group, std::int64_t row
 
 template <WeightFormat kFormat>
 void linear_numbers(const LinearArgs& args) {
-  for (std::int64_t group = args.group_begin; group < args.group_end; ++group) {
-    for (std::int64_t row = 0; row < args.tokens; row += kRowBlock) {
-      const std::int64_t row_end = row + kRowBlock < args.tokens ? row + kRowBlock : args.tokens;
+  for (std::int64_t row = 0; row < args.tokens; row += kRowBlock) {
+    const std::int64_t row_end = row + kRowBlock < args.tokens ? row + kRowBlock : args.tokens;
+    for (std::int64_t group = args.group_begin; group < args.group_end; ++group) {
       multiply_group<kFormat>(args, group, row, row_end);
     }
   }
