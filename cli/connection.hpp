@@ -44,6 +44,12 @@ class Connection {
   Result<Stream> load(const std::string& model, std::int64_t keep_alive_s) const;
   Result<Stream> unload(const std::string& model) const;
 
+  // Any other call of libhearth on this client: its code as a Status.
+  template <class Call>
+  Status call(Call call) const {
+    return check(call(client_.get()));
+  }
+
   // Wait for the next event of a stream; false when a signal was noted, see interrupt.hpp.
   Result<bool> next(const Stream& stream, hearth_event& ret_event) const;
   Status cancel(const Stream& stream) const;

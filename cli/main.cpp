@@ -39,6 +39,7 @@ Result<int> run(const Options& options) {
     case Command::stats: return run_status(options);
     case Command::load:
     case Command::unload: return run_load(options);
+    case Command::sessions: return run_sessions(options);
     case Command::pull: return run_pull(options);
     case Command::info: return run_info(options);
     case Command::config: return run_config(options);

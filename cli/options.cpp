@@ -52,6 +52,17 @@ constexpr const char* kEmbedExamples = R"(
   hearth embed stories "A little girl went to the forest."
   hearth embed stories --file story.txt --pooling last --json | jq .embedding)";
 
+constexpr const char* kSessionsExamples = R"(
+  hearth sessions new stories fox
+  hearth run stories "The fox" --raw --session fox
+  hearth run stories " and then" --raw --session fox
+  hearth sessions fork fox fox2
+  hearth sessions rollback fox2 10
+  hearth sessions export fox fox.hearth
+  hearth sessions import stories fox.hearth fox3
+
+A session outlives its client and the daemon.  Without a command: list them.)";
+
 constexpr const char* kInfoExamples = R"(
   hearth info model.gguf
   hearth info model.gguf --ctx 32768 --json | jq .memory)";
@@ -164,6 +175,9 @@ void add_run(CLI::App& app, Options& options) {
       ->expected(1)
       ->allow_extra_args(false);
   sub->add_flag("--ignore-eos", options.ignore_eos, "go on after the model has ended its text");
+  sub->add_option("--session", options.session,
+                  "go on where this session ends, and extend it: see hearth sessions")
+      ->type_name("");
   sub->add_flag("--raw", options.raw,
                 "the prompt as it is: no chat template; names of special tokens are those tokens");
 }
@@ -239,6 +253,65 @@ void add_load(CLI::App& app, Options& options) {
       "\n  hearth unload stories\n\n"
       "Requests that are open are finished first.  What the model has cached stays.");
   add_model(sub, options);
+}
+
+CLI::App* add_session_action(CLI::App* sessions, Options& options, SessionAction action,
+                             const char* name, const char* help) {
+  CLI::App* sub = sessions->add_subcommand(name, help);
+  sub->fallthrough();
+  sub->callback([&options, action] { options.session_action = action; });
+  return sub;
+}
+
+void add_argument(CLI::App* sub, const char* name, std::string& field, const char* help) {
+  sub->add_option(name, field, help)->required()->type_name("");
+}
+
+void add_sessions(CLI::App& app, Options& options) {
+  CLI::App* sessions =
+      add_command(app, options, Command::sessions, "sessions", "texts that the daemon keeps");
+  sessions->footer(kSessionsExamples);
+  sessions->require_subcommand(0, 1);
+  using enum SessionAction;
+  const auto add = [&](SessionAction action, const char* name, const char* help) {
+    return add_session_action(sessions, options, action, name, help);
+  };
+  const auto add_new_name = [&](CLI::App* sub) {
+    sub->add_option("NEW", options.new_session, "name of the new one [the daemon chooses]")
+        ->type_name("");
+  };
+  constexpr const char* kName = "name of a session";
+  add(list, "ls", "list them");
+  CLI::App* sub = add(create, "new", "make an empty one");
+  add_model(sub, options);
+  add_new_name(sub);
+  sub = add(show, "show", "its text, or with --json its tokens too");
+  add_argument(sub, "NAME", options.session, kName);
+  sub = add(fork, "fork", "make one that begins as another");
+  add_argument(sub, "NAME", options.session, kName);
+  add_new_name(sub);
+  sub = add(roll_back, "rollback", "drop its last tokens");
+  add_argument(sub, "NAME", options.session, kName);
+  sub->add_option_function<std::string>(
+         "TOKENS",
+         [&options](const std::string& text) {
+           const char* end = text.data() + text.size();
+           const auto parsed = std::from_chars(text.data(), end, options.session_tokens);
+           if (parsed.ec == std::errc() && parsed.ptr == end && options.session_tokens >= 0) return;
+           refuse("TOKENS", "\"" + text + "\" is no number of tokens");
+         },
+         "how many")
+      ->required()
+      ->type_name("");
+  sub = add(remove, "rm", "forget it");
+  add_argument(sub, "NAME", options.session, kName);
+  sub = add(to_file, "export", "write it to a file, with what the cache holds of it");
+  add_argument(sub, "NAME", options.session, kName);
+  add_argument(sub, "FILE", options.session_file, "a new file; - writes standard output");
+  sub = add(from_file, "import", "make one of such a file, here and by the same user");
+  add_model(sub, options);
+  add_argument(sub, "FILE", options.session_file, "the file; - reads standard input");
+  add_new_name(sub);
 }
 
 void add_pull(CLI::App& app, Options& options) {
@@ -335,6 +408,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_eval(app, options);
   add_embed(app, options);
   add_load(app, options);
+  add_sessions(app, options);
   add_files(app, options);
   add_pull(app, options);
   add_config(app, options);

@@ -24,6 +24,7 @@ enum class Command {
   embed,
   load,
   unload,
+  sessions,
   info,
   pull,
   quantize,
@@ -38,6 +39,9 @@ struct Input {
   std::optional<std::string> tokens_file;  // --tokens-file: ids
   std::vector<std::string> ids;            // arguments: ids
 };
+
+// hearth sessions ...
+enum class SessionAction { list, create, show, fork, roll_back, remove, to_file, from_file };
 
 struct Options {
   Command command = Command::ps;
@@ -62,6 +66,13 @@ struct Options {
   std::vector<std::string> stop;
   bool ignore_eos = false;
   bool raw = false;
+
+  std::string session;  // run: extend this one; sessions: which; may be empty
+
+  SessionAction session_action = SessionAction::list;
+  std::string new_session;          // sessions fork, new, import; empty: the daemon chooses
+  std::int64_t session_tokens = 0;  // sessions rollback
+  std::string session_file;         // sessions export, import; "-": standard output or input
 
   bool no_special = false;  // tokenize: add no BOS and no EOS
   bool special = false;     // tokenize, detokenize: text that spells special tokens

@@ -150,6 +150,7 @@ Result<Stream> start(const Connection& connection, const Options& options,
   request.stop = stops.data();
   request.stop_count = stops.size();
   if (options.ignore_eos) request.ignore_eos = 1;
+  if (!options.session.empty()) request.session = options.session.c_str();
   return connection.generate(request);
 }
 

@@ -18,9 +18,8 @@ constexpr std::size_t kSendParts = 64;        // chunks handed to the kernel in 
 constexpr std::uint64_t kHalfClosedCheckMs = 50;
 constexpr std::uint64_t kFinishMs = 5000;  // for a client to take its last frames
 
-// Close descriptors that a client sent along; true when there were any.
-bool close_received(msghdr& message) {
-  bool received = false;
+// The descriptors that a client sent along; false when the kernel had to leave some out.
+bool take_received(msghdr& message, std::vector<UniqueFd>& ret_fds) {
   for (cmsghdr* control = CMSG_FIRSTHDR(&message); control != nullptr;
        control = CMSG_NXTHDR(&message, control)) {
     if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
@@ -28,11 +27,22 @@ bool close_received(msghdr& message) {
     for (std::size_t i = 0; i < count; ++i) {
       int fd;
       std::memcpy(&fd, CMSG_DATA(control) + i * sizeof(int), sizeof(int));
-      ::close(fd);
-      received = true;
+      ret_fds.emplace_back(fd);
     }
   }
-  return received || (message.msg_flags & MSG_CTRUNC) != 0;
+  return (message.msg_flags & MSG_CTRUNC) == 0;
+}
+
+// Hand a descriptor to the kernel with what the message sends.
+constexpr std::size_t kOneFdSpace = CMSG_SPACE(sizeof(int));
+void attach(msghdr& message, std::array<char, kOneFdSpace>& control, int fd) {
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(head), &fd, sizeof(int));
 }
 
 }  // namespace
@@ -111,7 +121,13 @@ void Connection::read_some() {
     if (errno == EAGAIN || errno == EINTR) return;
     return close(from_errno("read from a client"));
   }
-  if (close_received(message)) return close({Code::PROTOCOL, "a client sent descriptors"});
+  // A read ends with the bytes that descriptors came with, so that there is one at a time.
+  std::vector<UniqueFd> fds;
+  const bool all = take_received(message, fds);
+  if (!all || fds.size() > 1 || (fds.size() == 1 && received_fd_)) {
+    return close({Code::PROTOCOL, "a client sent descriptors that belong to no frame"});
+  }
+  if (!fds.empty()) received_fd_ = std::move(fds.front());
   if (count == 0) return check_half_closed();
 
   std::span<const std::byte> bytes(buffer.data(), static_cast<std::size_t>(count));
@@ -120,8 +136,21 @@ void Connection::read_some() {
     if (!used) return close(used.error());
     bytes = bytes.subspan(*used);
     // A frame without a body is complete with its header.
-    if (reader_.complete()) owner_->on_frame(reader_.take());
+    if (reader_.complete()) hand_over(reader_.take());
   }
+  if (!closed_ && received_fd_ && !reader_.takes_fd()) {
+    close({Code::PROTOCOL, "a client sent descriptors that belong to no frame"});
+  }
+}
+
+void Connection::hand_over(Frame frame) {
+  UniqueFd fd;
+  if (frame.header.fd_count > 0) {
+    if (!received_fd_) return close({Code::PROTOCOL, "a frame came without its descriptor"});
+    fd = std::move(received_fd_);
+    frame.fd = fd.get();
+  }
+  owner_->on_frame(frame);
 }
 
 // The client sends no more.  One that closed the socket hangs up both ways; one that only shut down
@@ -142,11 +171,11 @@ void Connection::check_half_closed() {
   owner_->on_half_closed();
 }
 
-void Connection::send(std::vector<std::byte> bytes, std::uint64_t tag) {
+void Connection::send(std::vector<std::byte> bytes, std::uint64_t tag, UniqueFd fd) {
   if (closed_ || finishing_) return;
   queued_bytes_ += bytes.size();
   if (queue_.empty()) flusher_->add(this);
-  queue_.push_back({std::move(bytes), tag});
+  queue_.push_back({std::move(bytes), tag, std::move(fd)});
   if (queued_bytes_ > kQueuedBytesMax) {
     close({Code::LIMIT,
            fmt::format("the client does not read: {} bytes are queued for it", queued_bytes_)});
@@ -158,13 +187,16 @@ void Connection::write_some() {
     std::array<iovec, kSendParts> parts;
     std::size_t count = 0;
     for (Chunk& chunk : queue_) {
-      if (count == parts.size()) break;
+      // A descriptor travels with the first byte of a message.
+      if (count == parts.size() || (count > 0 && chunk.fd)) break;
       const std::size_t skip = count == 0 ? front_sent_ : 0;
       parts[count++] = {chunk.bytes.data() + skip, chunk.bytes.size() - skip};
     }
     msghdr message = {};
     message.msg_iov = parts.data();
     message.msg_iovlen = count;
+    alignas(cmsghdr) std::array<char, kOneFdSpace> control = {};
+    if (queue_.front().fd) attach(message, control, queue_.front().fd.get());
     const ssize_t sent = sendmsg(fd_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (sent < 0) {
       if (errno == EINTR) continue;
@@ -172,6 +204,7 @@ void Connection::write_some() {
       blocked_ = true;
       break;
     }
+    queue_.front().fd.reset();
     front_sent_ += static_cast<std::size_t>(sent);
     while (!queue_.empty() && front_sent_ >= queue_.front().bytes.size()) {
       const std::uint64_t tag = queue_.front().tag;

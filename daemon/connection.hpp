@@ -61,9 +61,9 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Queue bytes of whole frames; tag comes back in on_sent() unless it is 0.  A queue beyond its
-  // limit closes the connection.
-  void send(std::vector<std::byte> bytes, std::uint64_t tag = 0);
+  // Queue bytes of whole frames; tag comes back in on_sent() unless it is 0; fd travels with the
+  // first byte.  A queue beyond its limit closes the connection.
+  void send(std::vector<std::byte> bytes, std::uint64_t tag = 0, UniqueFd fd = {});
 
   // Stop at once; what is queued is lost.  Idempotent.
   void close(Error why);
@@ -79,10 +79,12 @@ class Connection {
   struct Chunk {
     std::vector<std::byte> bytes;
     std::uint64_t tag;
+    UniqueFd fd;
   };
   static void on_poll(uv_poll_t* handle, int status, int events);
   static void on_handle_closed(uv_handle_t* handle);
   void read_some();
+  void hand_over(Frame frame);
   void write_some();
   void watch();
   void check_half_closed();
@@ -95,6 +97,7 @@ class Connection {
   int open_handles_ = 2;               // of libuv, not closed yet
   int watched_ = 0;                    // events that poll_ waits for
   FrameReader reader_;
+  UniqueFd received_fd_;  // of the frame that is arriving
   std::deque<Chunk> queue_;
   std::size_t front_sent_ = 0;  // bytes of the first chunk that are sent
   std::size_t queued_bytes_ = 0;

@@ -23,6 +23,12 @@ T head_of(std::span<const std::byte>& payload) {
   return head;
 }
 
+void append_ids(std::vector<TokenId>& ids, std::span<const std::byte> bytes) {
+  const std::size_t before = ids.size();
+  ids.resize(before + bytes.size() / sizeof(TokenId));
+  if (!bytes.empty()) std::memcpy(ids.data() + before, bytes.data(), bytes.size());
+}
+
 double ms(std::int64_t ns) {
   return static_cast<double>(ns) / 1e6;
 }
@@ -33,6 +39,17 @@ double per_second(std::uint64_t count, std::int64_t ns) {
 
 Error no_tokens() {
   return {Code::INVALID, "prompt: it has no tokens"};
+}
+
+bool needs_weights(hearth_verb verb) {
+  switch (verb) {
+    case HEARTH_VERB_LOAD:
+    case HEARTH_VERB_GENERATE:
+    case HEARTH_VERB_EVAL:
+    case HEARTH_VERB_SESSION_EXPORT:
+    case HEARTH_VERB_SESSION_IMPORT: return true;
+    default: return false;
+  }
 }
 
 const char* stop_reason_name(std::uint32_t reason) {
@@ -64,10 +81,8 @@ void Dispatcher::open(std::unique_ptr<Request> request) {
   const bool takes_ids = opened.verb == HEARTH_VERB_EVAL ||
                          (opened.verb == HEARTH_VERB_GENERATE && !opened.prompt_is_text);
   // Before a model is loaded for it, at the cost of others.
-  if (takes_ids && opened.ids.empty()) return fail(opened, no_tokens());
-  const bool needs_weights = opened.verb == HEARTH_VERB_LOAD ||
-                             opened.verb == HEARTH_VERB_GENERATE || opened.verb == HEARTH_VERB_EVAL;
-  if (needs_weights) opened.term = residency_->join(model);
+  if (takes_ids && opened.ids.empty() && opened.turn.empty()) return fail(opened, no_tokens());
+  if (needs_weights(opened.verb)) opened.term = residency_->join(model);
   advance(opened);
 }
 
@@ -88,6 +103,7 @@ void Dispatcher::advance(Request& request) {
                           request.verb == HEARTH_VERB_DETOKENIZE ||
                           (request.verb == HEARTH_VERB_GENERATE && request.prompt_is_text);
     if (converts) return convert(request);
+    if (request.verb == HEARTH_VERB_SESSION_IMPORT) return receive(request);
     request.stage = RequestStage::waits_for_engine;
   }
   if (request.stage != RequestStage::waits_for_engine) return;
@@ -101,7 +117,8 @@ void Dispatcher::advance(Request& request) {
       return request.session->send_progress(request.wire_request, "loading", model.progress());
     case ModelState::ready:
       if (!residency_->admits(model, request.term)) return;
-      return request.verb == HEARTH_VERB_LOAD ? answer_load(request) : submit(request);
+      if (request.verb == HEARTH_VERB_LOAD) return answer_load(request);
+      return request.transfer != nullptr ? transfer(request) : submit(request);
     default: return;  // it will be loaded
   }
 }
@@ -247,6 +264,7 @@ void Dispatcher::submit(Request& request) {
                                                          "this request waited: ask again",
                                                          request.model->id())});
   }
+  add_history(request);
   if (const Status status = check_prompt(request); !status) return fail(request, status.error());
   SubmitCommand& submit = request.submit;
   submit.request = request.id;
@@ -260,7 +278,17 @@ void Dispatcher::submit(Request& request) {
   }
   request.credit_passed = submit.credit;
   request.stage = RequestStage::in_engine;
+  request.turn_ids = std::move(request.ids);
   request.ids = {};
+  if (request.turn.empty()) request.turn_ids = {};
+}
+
+// A turn of a kept session begins with what the session has.  Once: what a full ring did not take
+// is submitted again.
+void Dispatcher::add_history(Request& request) {
+  if (request.turn.empty() || std::exchange(request.has_history, true)) return;
+  const auto session = sessions_->find(request.uid, request.turn);
+  request.ids.insert(request.ids.begin(), (*session)->ids.begin(), (*session)->ids.end());
 }
 
 void Dispatcher::pass_credit(Request& request) {
@@ -323,6 +351,7 @@ void Dispatcher::erase(RequestId id) {
   if (found == requests_.end()) return;
   const ServedModel& model = *found->second->model;
   const std::uint64_t term = found->second->term;
+  if (!found->second->turn.empty()) sessions_->drop_turn(found->second->uid, found->second->turn);
   requests_.erase(found);
   if (term != 0) residency_->leave(model, term);
 }
@@ -396,6 +425,7 @@ void Dispatcher::on_model_changed(ServedModel& model) {
 void Dispatcher::on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) {
   switch (notice) {
     case Notice::done: on_done(head_of<DoneNotice>(payload)); break;
+    case Notice::transferred: on_transferred(head_of<TransferredNotice>(payload)); break;
     default: on_request_notice(notice, payload); break;
   }
   if (stalled_.erase(&model) != 0) retry(model);
@@ -418,6 +448,7 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
       const auto head = head_of<TokensNotice>(payload);
       request->completion_tokens += head.id_count;
       const std::size_t id_bytes = head.id_count * sizeof(TokenId);
+      if (!request->turn.empty()) append_ids(request->turn_ids, payload.first(id_bytes));
       session.send_tokens(request->wire_request, payload.first(id_bytes),
                           payload.subspan(id_bytes));
       break;
@@ -463,6 +494,12 @@ void Dispatcher::on_done(const DoneNotice& done) {
         .add("timings", std::move(timings))
         .add("seed", request->submit.seed)
         .add("stop_reason", stop_reason_name(done.stop_reason));
+    if (const std::string name = std::exchange(request->turn, {}); !name.empty()) {
+      const std::uint64_t tokens = request->turn_ids.size();
+      const Status kept = sessions_->end_turn(request->uid, name, std::move(request->turn_ids));
+      if (!kept) return fail(*request, kept.error());
+      json.add("session", name).add("session_tokens", tokens);
+    }
     if (request->submit.kind == RequestKind::evaluate) {
       json.add("mean_nll", done.mean_nll);
     } else {

@@ -15,14 +15,16 @@
 #include "daemon/request.hpp"
 #include "daemon/residency.hpp"
 #include "daemon/served_model.hpp"
+#include "daemon/session_store.hpp"
 #include "daemon/text_job.hpp"
 
 namespace hearth {
 
 class Dispatcher : public ModelOwner, public ResidencyOwner {
  public:
-  // residency outlives the dispatcher.
-  Dispatcher(uv_loop_t* loop, Residency* residency) : jobs_(loop), residency_(residency) {}
+  // residency and sessions outlive the dispatcher.
+  Dispatcher(uv_loop_t* loop, Residency* residency, SessionStore* sessions)
+      : jobs_(loop), residency_(residency), sessions_(sessions) {}
 
   // An id that no request had before.
   RequestId next_id() { return next_id_++; }
@@ -64,6 +66,11 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
   void answer_load(Request& request);
   void advance_unload(Request& request);
   void submit(Request& request);
+  void add_history(Request& request);
+  void transfer(Request& request);
+  void receive(Request& request);
+  void hand_out(Request& request);
+  void on_transferred(const TransferredNotice& notice);
   Status check_prompt(const Request& request) const;
   std::uint64_t passable_credit(const Request& request) const;
   void pass_credit(Request& request);
@@ -77,6 +84,7 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
 
   TextJobs jobs_;
   Residency* residency_;
+  SessionStore* sessions_;
   std::unordered_map<RequestId, std::unique_ptr<Request>> requests_;
   RequestId next_id_ = 1;
   std::uint64_t errors_total_ = 0;

@@ -30,7 +30,7 @@ Status check_header(const hearth_frame_header& header) {
                               header.size - header.json_size, HEARTH_PAYLOAD_BYTES_MAX));
   }
   if (header.flags != 0) return broken(fmt::format("flags {:#x} from a client", header.flags));
-  if (header.fd_count != 0) return broken("descriptors from a client");
+  if (header.fd_count > 1) return broken(fmt::format("{} descriptors", header.fd_count));
   return {};
 }
 
@@ -61,12 +61,19 @@ Frame FrameReader::take() {
   body_.clear();
   if (body_.capacity() > kBodyKeptBytes) body_.shrink_to_fit();
   const std::span<const std::byte> body = handled_;
-  return {header_, body.first(header_.json_size), body.subspan(header_.json_size)};
+  return {.header = header_,
+          .json = body.first(header_.json_size),
+          .payload = body.subspan(header_.json_size)};
+}
+
+bool FrameReader::takes_fd() const {
+  return header_bytes_ > 0 && (header_bytes_ < sizeof(header_) || header_.fd_count > 0);
 }
 
 std::vector<std::byte> encode_frame(hearth_verb verb, std::uint8_t flags, std::uint32_t request,
                                     const std::string& json,
-                                    std::span<const std::span<const std::byte>> payload) {
+                                    std::span<const std::span<const std::byte>> payload,
+                                    std::uint8_t fd_count) {
   std::size_t size = json.size();
   for (const auto& part : payload) size += part.size();
   assert(json.size() <= HEARTH_JSON_BYTES_MAX && size <= HEARTH_FRAME_BYTES_MAX);
@@ -74,7 +81,7 @@ std::vector<std::byte> encode_frame(hearth_verb verb, std::uint8_t flags, std::u
       .size = static_cast<std::uint32_t>(size),
       .verb = static_cast<std::uint16_t>(verb),
       .flags = flags,
-      .fd_count = 0,
+      .fd_count = fd_count,
       .request = request,
       .json_size = static_cast<std::uint32_t>(json.size()),
   };

@@ -18,8 +18,9 @@ namespace hearth {
 // A whole frame; views into the reader's memory, valid until the next call of the reader.
 struct Frame {
   hearth_frame_header header;
-  std::span<const std::byte> json;
-  std::span<const std::byte> payload;
+  int fd = -1;  // what travelled with it, of header.fd_count 1: the connection's
+  std::span<const std::byte> json = {};
+  std::span<const std::byte> payload = {};
 };
 
 // Puts frames together from bytes as they arrive.  Memory grows with what has arrived, never with
@@ -32,6 +33,8 @@ class FrameReader {
 
   // The frame that feed() completed, once; then the next one may be fed.
   bool complete() const { return complete_; }
+  // Whether a descriptor that has arrived may belong to the frame that is arriving.
+  bool takes_fd() const;
   Frame take();
 
  private:
@@ -45,6 +48,7 @@ class FrameReader {
 // The bytes of a frame from the daemon.
 std::vector<std::byte> encode_frame(hearth_verb verb, std::uint8_t flags, std::uint32_t request,
                                     const std::string& json,
-                                    std::span<const std::span<const std::byte>> payload);
+                                    std::span<const std::span<const std::byte>> payload,
+                                    std::uint8_t fd_count = 0);
 
 }  // namespace hearth

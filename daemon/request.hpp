@@ -5,12 +5,16 @@
 // requests with it; what engines and text threads still say about them then falls on deaf ears.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "common/wire.h"
+#include "daemon/session_transfer.hpp"
 #include "engine/messages.hpp"
 #include "engine/tokenizer/tokenizer.hpp"
 
@@ -31,6 +35,7 @@ struct Request {
   Session* session = nullptr;
   std::uint32_t wire_request = 0;  // the client's number
   hearth_verb verb = HEARTH_VERB_GENERATE;
+  uid_t uid = 0;  // whose it is
   ServedModel* model = nullptr;
   RequestStage stage = RequestStage::waits_for_catalog;
   std::int64_t received_ns = 0;
@@ -50,6 +55,12 @@ struct Request {
   std::vector<std::string> stops;
   std::vector<LogitBias> biases;
   std::vector<std::byte> embedding;  // what came of it, float[]
+
+  // Sessions
+  std::string turn;               // GENERATE: the kept session that this extends; empty: none
+  bool has_history = false;       // ids begin with what the session has
+  std::vector<TokenId> turn_ids;  // what it will be then, as far as the client was sent it
+  std::unique_ptr<SessionTransfer> transfer;  // SESSION_EXPORT, SESSION_IMPORT
 
   // Flow control, in tokens or rows of logits
   std::uint64_t credit_total = 0;   // that the client has given

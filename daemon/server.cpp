@@ -50,7 +50,7 @@ Server::Server(Config config)
                   .patience_s = config_.drain_seconds,
                   .preload = config_.preload == "all"},
                  &dispatcher_),
-      dispatcher_(&loop_, &residency_),
+      dispatcher_(&loop_, &residency_, &kept_sessions_),
       listener_(&loop_) {}
 
 Server::~Server() {
@@ -83,6 +83,7 @@ Status Server::start() {
   drain_timer_.data = this;
   HEARTH_TRY(auto store, cache::SegmentStore::open(config_.state_dir));
   store_ = std::make_unique<cache::SegmentStore>(std::move(store));
+  HEARTH_CHECK(kept_sessions_.open(config_.state_dir + "/sessions", store_->secret()));
   HEARTH_CHECK(start_workers());
   HEARTH_CHECK(listener_.open(config_.socket, config_.socket_mode,
                               [this](UniqueFd fd, uid_t uid) { on_client(std::move(fd), uid); }));

@@ -22,6 +22,7 @@
 #include "daemon/residency.hpp"
 #include "daemon/served_model.hpp"
 #include "daemon/session.hpp"
+#include "daemon/session_store.hpp"
 #include "engine/worker_pool.hpp"
 
 namespace hearth {
@@ -44,6 +45,7 @@ class Server {
   const std::string& epoch() const { return epoch_; }
   const Config& config() const { return config_; }
   const cache::MemoryBudget& budget() const { return budget_; }
+  SessionStore& kept_sessions() { return kept_sessions_; }
   int threads() const { return pool_ ? pool_->size() : 0; }
   std::int64_t started_ns() const { return started_ns_; }
   std::size_t connection_count() const { return sessions_.size(); }
@@ -74,6 +76,7 @@ class Server {
   std::unique_ptr<WorkerPool> pool_;
   Flusher flusher_;
   Residency residency_;
+  SessionStore kept_sessions_;
   Dispatcher dispatcher_;
   Listener listener_;
   ModelServices services_ = {};  // before the models

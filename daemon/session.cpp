@@ -55,18 +55,25 @@ Session::Session(Server* server, uv_loop_t* loop, Flusher* flusher, UniqueFd fd,
 
 const Session::Verb* Session::find_verb(std::uint16_t number) {
   static constexpr std::array kVerbs = {
-      Verb{HEARTH_VERB_HELLO, false, &Session::hello},
-      Verb{HEARTH_VERB_MODELS, true, &Session::report},
-      Verb{HEARTH_VERB_PS, true, &Session::report},
-      Verb{HEARTH_VERB_STATS, true, &Session::report},
-      Verb{HEARTH_VERB_TOKENIZE, true, &Session::tokenize},
-      Verb{HEARTH_VERB_DETOKENIZE, true, &Session::detokenize},
-      Verb{HEARTH_VERB_GENERATE, true, &Session::generate},
-      Verb{HEARTH_VERB_EVAL, true, &Session::evaluate},
-      Verb{HEARTH_VERB_LOAD, true, &Session::load},
-      Verb{HEARTH_VERB_UNLOAD, true, &Session::unload},
-      Verb{HEARTH_VERB_CREDIT, false, &Session::credit},
-      Verb{HEARTH_VERB_CANCEL, false, &Session::cancel},
+      Verb{HEARTH_VERB_HELLO, false, false, &Session::hello},
+      Verb{HEARTH_VERB_MODELS, true, false, &Session::report},
+      Verb{HEARTH_VERB_PS, true, false, &Session::report},
+      Verb{HEARTH_VERB_STATS, true, false, &Session::report},
+      Verb{HEARTH_VERB_TOKENIZE, true, false, &Session::tokenize},
+      Verb{HEARTH_VERB_DETOKENIZE, true, false, &Session::detokenize},
+      Verb{HEARTH_VERB_GENERATE, true, false, &Session::generate},
+      Verb{HEARTH_VERB_EVAL, true, false, &Session::evaluate},
+      Verb{HEARTH_VERB_LOAD, true, false, &Session::load},
+      Verb{HEARTH_VERB_UNLOAD, true, false, &Session::unload},
+      Verb{HEARTH_VERB_SESSIONS, true, false, &Session::list_sessions},
+      Verb{HEARTH_VERB_SESSION_OPEN, true, false, &Session::open_session},
+      Verb{HEARTH_VERB_SESSION_FORK, true, false, &Session::fork_session},
+      Verb{HEARTH_VERB_SESSION_ROLLBACK, true, false, &Session::roll_back_session},
+      Verb{HEARTH_VERB_SESSION_DESTROY, true, false, &Session::destroy_session},
+      Verb{HEARTH_VERB_SESSION_EXPORT, true, false, &Session::export_session},
+      Verb{HEARTH_VERB_SESSION_IMPORT, true, true, &Session::import_session},
+      Verb{HEARTH_VERB_CREDIT, false, false, &Session::credit},
+      Verb{HEARTH_VERB_CANCEL, false, false, &Session::cancel},
   };
   const auto found = std::ranges::find(
       kVerbs, number, [](const Verb& verb) { return static_cast<std::uint16_t>(verb.verb); });
@@ -83,6 +90,9 @@ void Session::on_frame(const Frame& frame) {
     return connection_.close({Code::PROTOCOL, "request number 0 is for HELLO"});
   }
   const Verb* entry = find_verb(frame.header.verb);
+  if (frame.fd >= 0 && (entry == nullptr || !entry->takes_fd)) {
+    return connection_.close({Code::PROTOCOL, "a descriptor with a verb that takes none"});
+  }
   if (entry == nullptr) {
     if (open_.contains(number)) {
       return connection_.close(
@@ -129,10 +139,12 @@ void Session::on_gone(const Error& why) {
 }
 
 void Session::reply(std::uint32_t wire_request, hearth_verb verb, const JsonWriter* json,
-                    std::span<const std::byte> payload) {
+                    std::span<const std::byte> payload, UniqueFd fd) {
   const std::array parts = {payload};
+  const std::uint8_t fd_count = fd ? 1 : 0;
   connection_.send(encode_frame(verb, HEARTH_FRAME_REPLY, wire_request,
-                                json == nullptr ? std::string() : json->text(), parts));
+                                json == nullptr ? std::string() : json->text(), parts, fd_count),
+                   /*tag=*/0, std::move(fd));
 }
 
 void Session::reply_error(std::uint32_t wire_request, hearth_verb verb, const Error& error) {
@@ -208,21 +220,28 @@ Status Session::hello(const Frame& frame) {
   return {};
 }
 
+Error Session::no_such_model(const std::string& model) const {
+  return {Code::NOT_FOUND, fmt::format("model: there is no \"{}\"; there are: {}",
+                                       model.substr(0, HEARTH_MODEL_ID_MAX), server_->model_ids())};
+}
+
 // What all verbs about a model begin with: the request, for a model that exists.
 Result<std::unique_ptr<Request>> Session::make_request(const Frame& frame, JsonReader& json) {
+  HEARTH_TRY(const std::string model, json.require_string("model"));
+  return make_request(frame, model);
+}
+
+Result<std::unique_ptr<Request>> Session::make_request(const Frame& frame,
+                                                       const std::string& model) {
   auto request = std::make_unique<Request>();
   request->session = this;
   request->wire_request = frame.header.request;
   request->verb = static_cast<hearth_verb>(frame.header.verb);
   request->received_ns = now_ns();
-  HEARTH_TRY(const std::string model, json.require_string("model"));
+  request->uid = uid_;
   if (server_->draining()) return Error{Code::UNAVAILABLE, "the daemon is shutting down"};
   request->model = server_->find_model(model);
-  if (request->model == nullptr) {
-    return Error{Code::NOT_FOUND,
-                 fmt::format("model: there is no \"{}\"; there are: {}",
-                             model.substr(0, HEARTH_MODEL_ID_MAX), server_->model_ids())};
-  }
+  if (request->model == nullptr) return no_such_model(model);
   if (server_->dispatcher().count() >= Dispatcher::kRequestsMax) {
     return Error{Code::LIMIT,
                  fmt::format("{} requests are open already", Dispatcher::kRequestsMax)};
@@ -346,6 +365,7 @@ Status Session::generate(const Frame& frame) {
   HEARTH_TRY(const auto ignore_eos, json.boolean("ignore_eos"));
   HEARTH_TRY(const auto logits, json.boolean("logits"));
   HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
+  HEARTH_TRY(const auto kept, json.string("session"));
   HEARTH_CHECK(json.done());
   if (kind && *kind != "text" && *kind != "tokens") {
     return Error{Code::INVALID, "prompt_kind: neither \"text\" nor \"tokens\""};
@@ -376,7 +396,19 @@ Status Session::generate(const Frame& frame) {
   submit.n_probs = static_cast<std::uint32_t>(n_probs.value_or(0));
   submit.ignore_eos = ignore_eos.value_or(false) ? 1 : 0;
   submit.want_logits = logits.value_or(false) ? 1 : 0;
+  HEARTH_CHECK(begin_turn(*request, kept));
   open(std::move(request));
+  return {};
+}
+
+// The last thing before the request is open: from here on it ends the turn.
+Status Session::begin_turn(Request& request, const std::optional<std::string>& name) {
+  if (!name) return {};
+  HEARTH_TRY(const KeptSession* session,
+             server_->kept_sessions().begin_turn(uid_, *name, request.model->id()));
+  request.turn = *name;
+  // The text goes on: what begins a text is there already.
+  if (!session->ids.empty()) request.encode.add_special = false;
   return {};
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -11,6 +12,7 @@
 #include "daemon/connection.hpp"
 #include "daemon/json.hpp"
 #include "daemon/request.hpp"
+#include "daemon/session_file.hpp"
 
 namespace hearth {
 
@@ -27,7 +29,7 @@ class Session final : public ConnectionOwner {
 
   // Answers; the request stays open until close_request().
   void reply(std::uint32_t wire_request, hearth_verb verb, const JsonWriter* json,
-             std::span<const std::byte> payload = {});
+             std::span<const std::byte> payload = {}, UniqueFd fd = {});
   void reply_error(std::uint32_t wire_request, hearth_verb verb, const Error& error);
   // Frames of a request that goes on.
   void send_progress(std::uint32_t wire_request, const char* state, double progress);
@@ -53,6 +55,7 @@ class Session final : public ConnectionOwner {
   struct Verb {
     hearth_verb verb;
     bool opens_request;  // and is answered; others belong to an open request
+    bool takes_fd;
     Status (Session::*handle)(const Frame&);
   };
   static const Verb* find_verb(std::uint16_t number);
@@ -64,11 +67,21 @@ class Session final : public ConnectionOwner {
   Status evaluate(const Frame& frame);
   Status load(const Frame& frame);
   Status unload(const Frame& frame);
+  Status list_sessions(const Frame& frame);
+  Status open_session(const Frame& frame);
+  Status fork_session(const Frame& frame);
+  Status roll_back_session(const Frame& frame);
+  Status destroy_session(const Frame& frame);
+  Status export_session(const Frame& frame);
+  Status import_session(const Frame& frame);
   Status credit(const Frame& frame);
   Status cancel(const Frame& frame);
 
   Status check_administrator(const char* what) const;
+  Error no_such_model(const std::string& model) const;
+  Result<std::unique_ptr<Request>> make_request(const Frame& frame, const std::string& model);
   Result<std::unique_ptr<Request>> make_request(const Frame& frame, JsonReader& json);
+  Status begin_turn(Request& request, const std::optional<std::string>& name);
   void open(std::unique_ptr<Request> request);
 
   Server* server_;  // outlives us
@@ -80,5 +93,8 @@ class Session final : public ConnectionOwner {
   std::unordered_map<std::uint32_t, RequestId> open_;  // by the client's number
   Connection connection_;                              // last: it calls us
 };
+
+// What a client is told about a kept session.
+JsonWriter session_document(const KeptSession& session);
 
 }  // namespace hearth

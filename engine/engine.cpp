@@ -111,6 +111,7 @@ struct Engine::Loaded {
   LayerTable table;
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Scheduler> scheduler;
+  std::unique_ptr<PageTransfers> transfers;
   std::uint32_t context = 0;
 };
 
@@ -168,6 +169,12 @@ bool Engine::cancel(RequestId request) {
   return true;
 }
 
+bool Engine::transfer(const TransferCommand& command, std::span<const TokenId> ids) {
+  assert(ids.size() == command.token_count && ids.size() <= kPromptTokensMax);
+  return commands_.push(static_cast<std::uint32_t>(Command::transfer),
+                        {bytes_of(command), std::as_bytes(ids)});
+}
+
 void Engine::run() {
   prctl(PR_SET_NAME, "hearth-engine");
   std::unique_ptr<Loaded> loaded;
@@ -185,8 +192,9 @@ void Engine::serve(Loaded& loaded) {
     hurry_ = false;
     if (stop_) return;
     const bool told = handle_commands(loaded);
+    const bool moved = loaded.transfers->step();
     const bool computed = loaded.scheduler->step(&hurry_);
-    if (!told && !computed) wait_for_command();
+    if (!told && !moved && !computed) wait_for_command();
   }
 }
 
@@ -248,6 +256,7 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       Scheduler::Limits{options_.sequences_max, loaded->context},
       static_cast<std::uint32_t>(table.vocab));
 
+  loaded->transfers = std::make_unique<PageTransfers>(kv_.pages.get(), &writer_);
   loaded->scheduler->publish();
 
   LoadedNotice notice = {};
@@ -307,7 +316,16 @@ bool Engine::handle_commands(Loaded& loaded) {
       case Command::cancel: {
         CancelCommand command;
         take(&command, sizeof(command));
+        loaded.transfers->cancel(command.request);
         loaded.scheduler->cancel(command.request);
+        break;
+      }
+      case Command::transfer: {
+        TransferCommand command;
+        take(&command, sizeof(command));
+        std::vector<TokenId> ids(command.token_count);
+        take(ids.data(), ids.size() * sizeof(TokenId));
+        loaded.transfers->add(command, std::move(ids));
         break;
       }
     }

@@ -23,6 +23,7 @@
 #include "common/result.hpp"
 #include "engine/messages.hpp"
 #include "engine/notice_writer.hpp"
+#include "engine/page_transfer.hpp"
 #include "engine/rope.hpp"
 #include "engine/stats_board.hpp"
 #include "engine/tokenizer/tokenizer.hpp"
@@ -80,6 +81,8 @@ class Engine {
               std::span<const std::string> stops, std::span<const LogitBias> biases = {});
   bool grant(RequestId request, std::uint32_t tokens);
   bool cancel(RequestId request);
+  // The engine takes over command.fd when this is true.
+  bool transfer(const TransferCommand& command, std::span<const TokenId> ids);
 
   // End the thread after its current step, and give back the memory of the weights.  Requests under
   // way are dropped without a notice.  What is left of the cache; nothing but stats() may follow.

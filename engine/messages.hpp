@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "cache/recovery.hpp"
+#include "cache/segment.hpp"
 #include "common/sampling_fields.h"
 
 namespace hearth {
@@ -14,10 +15,11 @@ using RequestId = std::uint64_t;  // given by the daemon, unique in its life
 
 // Daemon to engine.
 enum class Command : std::uint32_t {
-  submit = 1,  // SubmitCommand, TokenId ids[prompt_count], LogitBias[bias_count], then
-               // stop texts: u32 size, bytes, ...
-  credit = 2,  // CreditCommand
-  cancel = 3,  // CancelCommand
+  submit = 1,    // SubmitCommand, TokenId ids[prompt_count], LogitBias[bias_count], then
+                 // stop texts: u32 size, bytes, ...
+  credit = 2,    // CreditCommand
+  cancel = 3,    // CancelCommand
+  transfer = 4,  // TransferCommand, TokenId ids[token_count]
 };
 
 enum class RequestKind : std::uint32_t {
@@ -91,18 +93,31 @@ struct CancelCommand {
   RequestId request;
 };
 
+// Whole pages of a sequence into a file, or from it: engine/page_transfer.hpp.
+struct TransferCommand {
+  RequestId request;
+  std::uint64_t namespace_id;
+  cache::SegmentGeometry geometry;  // import: of the pages; others than ours are left out
+  std::uint64_t pages_offset;       // of the first page in the file
+  std::uint64_t page_count;         // import: pages there
+  std::uint32_t token_count;
+  std::int32_t fd;  // the engine's from now on
+  bool import;      // else export
+};
+
 // Engine to daemon.
 enum class Notice : std::uint32_t {
-  loading = 1,      // LoadingNotice
-  loaded = 2,       // LoadedNotice
-  load_failed = 3,  // FailedNotice (request 0), then the text
-  prefill = 4,      // PrefillNotice
-  tokens = 5,       // TokensNotice, ids, text
-  logits = 6,       // LogitsNotice, rows
-  done = 7,         // DoneNotice: the request is over
-  failed = 8,       // FailedNotice, then the text: the request is over
-  probs = 9,        // ProbsNotice, TokenProbability[count]
-  embedding = 10,   // EmbeddingNotice, float[size]
+  loading = 1,       // LoadingNotice
+  loaded = 2,        // LoadedNotice
+  load_failed = 3,   // FailedNotice (request 0), then the text
+  prefill = 4,       // PrefillNotice
+  tokens = 5,        // TokensNotice, ids, text
+  logits = 6,        // LogitsNotice, rows
+  done = 7,          // DoneNotice: the request is over
+  failed = 8,        // FailedNotice, then the text: the request is over
+  probs = 9,         // ProbsNotice, TokenProbability[count]
+  embedding = 10,    // EmbeddingNotice, float[size]
+  transferred = 11,  // TransferredNotice: the request is over
 };
 
 struct LoadingNotice {
@@ -157,6 +172,12 @@ struct EmbeddingNotice {
   RequestId request;
   std::uint32_t size;
   std::uint32_t reserved;  // 0
+};
+
+struct TransferredNotice {
+  RequestId request;
+  std::uint64_t page_count;         // export: in the file; import: of these, in the cache now
+  cache::SegmentGeometry geometry;  // of this model's pages
 };
 
 struct DoneNotice {

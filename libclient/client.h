@@ -5,6 +5,7 @@
  *   frame.c    bytes to frames and back
  *   stream.c   generation, evaluation, loading: a queue of events, and credit
  *   query.c    questions that block until they are answered
+ *   session.c  sessions that the daemon keeps
  *   options.c  the struct_size rule, defaults, ranges
  *   json.c     every control body there is; the only file that sees cJSON
  *   error.c    codes, names, texts
@@ -99,6 +100,7 @@ struct hearth_client {
   struct frame* partial;
   size_t partial_size; /* bytes of its body that are there */
   uint8_t received[RECEIVE_BYTES];
+  int received_fd; /* of a frame that arrives or waits, -1: none; there is one export at a time */
 
   /* Shared with hearth_stream_cancel().  The owner's thread may read fd and broken without the
    * mutex, for only it writes them. */
@@ -111,6 +113,8 @@ struct hearth_client {
   size_t out_end;
   size_t out_capacity;
   size_t out_reserved; /* room kept free for the CANCEL of every open stream, so it cannot fail */
+  int out_fd;          /* goes with the byte at out_fd_at, of SESSION_IMPORT; -1: none */
+  size_t out_fd_at;
 };
 
 /* error.c ------------------------------------------------------------------------------------- */
@@ -140,6 +144,8 @@ int check_token_flags(char text[ERROR_TEXT_BYTES], uint32_t flags, uint32_t know
 int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options);
 /* HEARTH_ELIMIT when count items, bytes or ids, do not fit a request. */
 int check_payload(hearth_client* client, const char* name, size_t count, size_t item_size);
+/* name: NULL is the caller's to judge. */
+int check_session(char text[ERROR_TEXT_BYTES], const char* field, const char* name);
 int check_eval_options(char text[ERROR_TEXT_BYTES], const hearth_eval_options* options);
 
 /* json.c -------------------------------------------------------------------------------------- */
@@ -151,6 +157,9 @@ char* json_generate(const hearth_generate_options* options, uint32_t credit);
 char* json_eval(const hearth_eval_options* options, uint32_t credit);
 /* keep_alive_s: HEARTH_UNSET_I64: no opinion */
 char* json_load(const char* model, int64_t keep_alive_s);
+/* Of the verbs about sessions; what is NULL or HEARTH_UNSET_I64 is left out. */
+char* json_session(const char* model, const char* name, const char* as, const char* mode, bool ids,
+                   int64_t tokens);
 void json_free(char* json);
 
 /* Control bodies of the daemon.  HEARTH_OK, HEARTH_EPROTOCOL or HEARTH_EOUT_OF_MEMORY; keys of a
@@ -160,6 +169,7 @@ int json_read_error(struct frame* frame, int* ret_code, char text[ERROR_TEXT_BYT
 int json_read_count(struct frame* frame, int64_t* count);
 int json_read_progress(struct frame* frame, hearth_event* event);
 int json_read_result(struct frame* frame, hearth_result* result, char** ret_sampling);
+int json_read_session(struct frame* frame, hearth_session_info* info);
 
 /* frame.c ------------------------------------------------------------------------------------- */
 
@@ -167,6 +177,9 @@ int json_read_result(struct frame* frame, hearth_result* result, char** ret_samp
  * must not fail.  HEARTH_OK, HEARTH_EOUT_OF_MEMORY; a connection that broke takes and drops it. */
 int frame_send(hearth_client* client, uint16_t verb, uint32_t request, const char* json,
                const void* payload, size_t payload_size, size_t reserve);
+/* The same with a descriptor, which stays the caller's and which nothing but a question that its
+ * caller waits for has: there is one at a time. */
+int frame_send_fd(hearth_client* client, uint16_t verb, uint32_t request, const char* json, int fd);
 /* The same for a caller that holds the mutex and needs no memory: see out_reserved. */
 void frame_send_reserved(hearth_client* client, uint16_t verb, uint32_t request);
 /* Sends what is queued, as far as the socket takes it.  The caller holds the mutex. */
@@ -203,6 +216,12 @@ void client_dispatch(hearth_client* client, struct frame* frame);
 /* Waits for the reply of a request that was sent.  HEARTH_OK: request->reply is there and no error;
  * HEARTH_EAGAIN: the deadline passed; else why it failed. */
 int question_wait(hearth_client* client, struct request* request, int64_t deadline);
+/* A question without a payload, with fd where it is not -1; waits.  On HEARTH_OK the caller frees
+ * *ret_reply. */
+int question_ask(hearth_client* client, uint16_t verb, const char* json, int fd,
+                 struct frame** ret_reply);
+/* Memory of its own for the caller, with a NUL behind it: hearth_free() is free(). */
+int give_bytes(hearth_client* client, const void* bytes, size_t size, void** ret_copy);
 
 /* stream.c ------------------------------------------------------------------------------------ */
 

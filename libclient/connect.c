@@ -86,6 +86,8 @@ static hearth_client* create_client(int fd) {
   if (client == NULL) return NULL;
   client->pid = getpid();
   client->fd = fd;
+  client->out_fd = -1;
+  client->received_fd = -1;
   pthread_mutex_init(&client->mutex, NULL);
   return client;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "client.h"
 
@@ -25,6 +27,8 @@ static void out_compact(hearth_client* client) {
     memmove(client->out, client->out + client->out_begin, client->out_end - client->out_begin);
   }
   client->out_end -= client->out_begin;
+  client->out_fd_at -=
+      client->out_begin < client->out_fd_at ? client->out_begin : client->out_fd_at;
   client->out_begin = 0;
 }
 
@@ -51,6 +55,7 @@ static void out_append(hearth_client* client, const void* bytes, size_t size) {
 
 static void out_clear(hearth_client* client) {
   client->out_begin = client->out_end = 0;
+  client->out_fd = -1;
   if (client->out_capacity <= OUT_KEEP_BYTES || client->out_reserved > OUT_KEEP_BYTES) return;
   uint8_t* smaller = realloc(client->out, OUT_KEEP_BYTES);
   if (smaller == NULL) return;
@@ -58,10 +63,33 @@ static void out_clear(hearth_client* client) {
   client->out_capacity = OUT_KEEP_BYTES;
 }
 
+/* Sends from the front of the queue, a descriptor with the byte that it belongs to. */
+static ssize_t send_front(hearth_client* client) {
+  size_t end = client->out_end;
+  char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(16))) = {0};
+  struct msghdr message = {0};
+  if (client->out_fd >= 0 && client->out_begin < client->out_fd_at) {
+    end = client->out_fd_at;
+  } else if (client->out_fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    struct cmsghdr* head = CMSG_FIRSTHDR(&message);
+    head->cmsg_level = SOL_SOCKET;
+    head->cmsg_type = SCM_RIGHTS;
+    head->cmsg_len = CMSG_LEN(sizeof(int));
+    memcpy(CMSG_DATA(head), &client->out_fd, sizeof(int));
+  }
+  struct iovec part = {client->out + client->out_begin, end - client->out_begin};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  const ssize_t sent = sendmsg(client->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  if (sent > 0 && message.msg_controllen > 0) client->out_fd = -1;
+  return sent;
+}
+
 void frame_flush(hearth_client* client) {
   while (client->out_begin < client->out_end) {
-    const ssize_t sent = send(client->fd, client->out + client->out_begin,
-                              client->out_end - client->out_begin, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t sent = send_front(client);
     if (sent >= 0) {
       client->out_begin += (size_t)sent;
     } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
@@ -74,12 +102,13 @@ void frame_flush(hearth_client* client) {
   out_clear(client);
 }
 
-int frame_send(hearth_client* client, uint16_t verb, uint32_t request, const char* json,
-               const void* payload, size_t payload_size, size_t reserve) {
+static int send_frame(hearth_client* client, uint16_t verb, uint32_t request, const char* json,
+                      const void* payload, size_t payload_size, size_t reserve, int fd) {
   const size_t json_size = json == NULL ? 0 : strlen(json);
   const struct hearth_frame_header header = {
       .size = (uint32_t)(json_size + payload_size),
       .verb = verb,
+      .fd_count = fd >= 0 ? 1 : 0,
       .request = request,
       .json_size = (uint32_t)json_size,
   };
@@ -92,6 +121,10 @@ int frame_send(hearth_client* client, uint16_t verb, uint32_t request, const cha
     client->out_reserved += reserve; /* dropped or not: who reserves gives it back */
   }
   if (!dropped && code == HEARTH_OK) {
+    if (fd >= 0) {
+      client->out_fd = fd;
+      client->out_fd_at = client->out_end;
+    }
     out_append(client, &header, sizeof(header));
     out_append(client, json, json_size);
     out_append(client, payload, payload_size);
@@ -99,6 +132,16 @@ int frame_send(hearth_client* client, uint16_t verb, uint32_t request, const cha
   }
   pthread_mutex_unlock(&client->mutex);
   return code;
+}
+
+int frame_send(hearth_client* client, uint16_t verb, uint32_t request, const char* json,
+               const void* payload, size_t payload_size, size_t reserve) {
+  return send_frame(client, verb, request, json, payload, payload_size, reserve, /* fd= */ -1);
+}
+
+int frame_send_fd(hearth_client* client, uint16_t verb, uint32_t request, const char* json,
+                  int fd) {
+  return send_frame(client, verb, request, json, /* payload= */ NULL, 0, /* reserve= */ 0, fd);
 }
 
 void frame_send_reserved(hearth_client* client, uint16_t verb, uint32_t request) {
@@ -131,7 +174,7 @@ static const char* header_fault(const struct hearth_frame_header* header) {
   }
   if ((header->flags & ~known) != 0) return "its flags are unknown";
   if (header->flags == HEARTH_FRAME_ERROR) return "it is an error and no reply";
-  if (header->fd_count != 0) return "it comes with descriptors";
+  if (header->fd_count > 1) return "it comes with descriptors";
   return NULL;
 }
 
@@ -140,6 +183,9 @@ static void begin_frame(hearth_client* client) {
   memcpy(&header, client->header, sizeof(header));
   client->header_size = 0;
   const char* fault = header_fault(&header);
+  if (fault == NULL && header.fd_count == 1 && client->received_fd < 0) {
+    fault = "its descriptor is missing";
+  }
   if (fault != NULL) {
     client_break(client, HEARTH_EPROTOCOL, "a broken frame from the daemon: %s (size %u, JSON %u)",
                  fault, header.size, header.json_size);
@@ -186,9 +232,39 @@ static void feed(hearth_client* client, const uint8_t* chunk, size_t size) {
   }
 }
 
+/* Keeps the descriptor that came with a message; false when it is one too many. */
+static bool keep_fd(hearth_client* client, struct msghdr* message) {
+  bool ok = (message->msg_flags & MSG_CTRUNC) == 0;
+  for (struct cmsghdr* at = CMSG_FIRSTHDR(message); at != NULL; at = CMSG_NXTHDR(message, at)) {
+    if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
+    int fd; /* the room that was given is for one */
+    memcpy(&fd, CMSG_DATA(at), sizeof(fd));
+    if (client->received_fd >= 0) {
+      close(fd);
+      ok = false;
+    } else {
+      client->received_fd = fd;
+    }
+  }
+  return ok;
+}
+
+static ssize_t receive(hearth_client* client) {
+  char control[CMSG_SPACE(sizeof(int))] __attribute__((aligned(16)));
+  struct iovec part = {client->received, RECEIVE_BYTES};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+  const ssize_t size = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size >= 0 && !keep_fd(client, &message)) {
+    client_break(client, HEARTH_EPROTOCOL, "the daemon sent descriptors that nobody asked for");
+  }
+  return size;
+}
+
 void frame_receive(hearth_client* client) {
   for (int round = 0; round < RECEIVE_ROUNDS && client->broken == HEARTH_OK; ++round) {
-    const ssize_t size = recv(client->fd, client->received, RECEIVE_BYTES, MSG_DONTWAIT);
+    const ssize_t size = receive(client);
+    if (client->broken != HEARTH_OK) return;
     if (size > 0) {
       feed(client, client->received, (size_t)size);
     } else if (size == 0) {

@@ -130,6 +130,7 @@ char* json_generate(const hearth_generate_options* options, uint32_t credit) {
   add_flag(&w, "ignore_eos", options->ignore_eos);
   add_flag(&w, "logits", options->want_logits);
   add_number(&w, "credit", credit);
+  if (options->session != NULL) add_string(&w, "session", options->session);
   return finish(&w);
 }
 
@@ -148,6 +149,18 @@ char* json_load(const char* model, int64_t keep_alive_s) {
   struct writer w = begin();
   add_string(&w, "model", model);
   if (keep_alive_s != HEARTH_UNSET_I64) add_number(&w, "keep_alive", (double)keep_alive_s);
+  return finish(&w);
+}
+
+char* json_session(const char* model, const char* name, const char* as, const char* mode, bool ids,
+                   int64_t tokens) {
+  struct writer w = begin();
+  if (model != NULL) add_string(&w, "model", model);
+  if (name != NULL) add_string(&w, "session", name);
+  if (as != NULL) add_string(&w, "as", as);
+  if (mode != NULL) add_string(&w, "mode", mode);
+  if (ids) add_bool(&w, "ids", true);
+  if (tokens != HEARTH_UNSET_I64) add_number(&w, "tokens", (double)tokens);
   return finish(&w);
 }
 
@@ -279,6 +292,7 @@ int json_read_result(struct frame* frame, hearth_result* result, char** ret_samp
   get_number(&r, timings, "decode_tps", &result->decode_tps);
   get_count(&r, r.root, "seed", &result->seed);
   get_number(&r, r.root, "mean_nll", &result->mean_nll);
+  get_count(&r, r.root, "session_tokens", &result->session_tokens);
   const cJSON* reason = get(&r, r.root, "stop_reason", cJSON_IsString);
   if (reason != NULL) result->stop_reason = stop_reason_from_name(reason->valuestring);
   const cJSON* sampling = get(&r, r.root, "sampling", cJSON_IsObject);
@@ -286,5 +300,32 @@ int json_read_result(struct frame* frame, hearth_result* result, char** ret_samp
     *ret_sampling = cJSON_PrintUnformatted(sampling);
     if (*ret_sampling == NULL) r.code = HEARTH_EOUT_OF_MEMORY;
   }
+  return close_body(&r);
+}
+
+/* A string that must be there and fit. */
+static void get_string(struct reader* r, const char* key, char* to, size_t capacity) {
+  const cJSON* item = get(r, r->root, key, cJSON_IsString);
+  const size_t size = item == NULL ? capacity : strlen(item->valuestring);
+  if (size >= capacity) {
+    r->code = HEARTH_EPROTOCOL;
+  } else {
+    memcpy(to, item->valuestring, size + 1);
+  }
+}
+
+static int32_t get_flag(struct reader* r, const char* key) {
+  return cJSON_IsTrue(get(r, r->root, key, cJSON_IsBool)) ? 1 : 0;
+}
+
+int json_read_session(struct frame* frame, hearth_session_info* info) {
+  struct reader r = open_body(frame);
+  get_string(&r, "session", info->name, sizeof(info->name));
+  get_string(&r, "model", info->model, sizeof(info->model));
+  get_count(&r, r.root, "tokens", &info->tokens);
+  info->anonymous = get_flag(&r, "anonymous");
+  info->created = get_flag(&r, "created");
+  get_count(&r, r.root, "pages", &info->pages);
+  get_count(&r, r.root, "pages_cached", &info->pages_cached);
   return close_body(&r);
 }

@@ -61,6 +61,10 @@ void hearth_eval_options_init_sized(hearth_eval_options* options, size_t struct_
   init(options, struct_size, &eval_defaults, sizeof(eval_defaults));
 }
 
+void hearth_session_info_init_sized(hearth_session_info* info, size_t struct_size) {
+  init(info, struct_size, &(hearth_session_info){0}, sizeof(hearth_session_info));
+}
+
 void hearth_result_init_sized(hearth_result* result, size_t struct_size) {
   init(result, struct_size, &(hearth_result){0}, sizeof(hearth_result));
 }
@@ -147,7 +151,7 @@ static int check_prompt(char text[ERROR_TEXT_BYTES], const hearth_generate_optio
   if (options->prompt == NULL && options->prompt_ids == NULL) {
     return fail(text, HEARTH_EINVALID, "prompt: missing");
   }
-  if (options->prompt_ids != NULL && options->prompt_id_count == 0) {
+  if (options->prompt_ids != NULL && options->prompt_id_count == 0 && options->session == NULL) {
     return fail(text, HEARTH_EINVALID, "prompt_id_count: 0");
   }
   return check_token_flags(text, options->token_flags, HEARTH_NO_SPECIAL | HEARTH_PARSE_SPECIAL);
@@ -224,6 +228,7 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
   };
   int code = check_model(text, options->model);
   if (code == HEARTH_OK) code = check_prompt(text, options);
+  if (code == HEARTH_OK) code = check_session(text, "session", options->session);
   for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && code == HEARTH_OK; ++i) {
     code = check_i32(text, ranges[i].name, ranges[i].value, ranges[i].min, ranges[i].max);
   }
@@ -240,6 +245,14 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
   const int64_t seed = options->seed;
   if (seed == HEARTH_UNSET_I64 || (seed >= 0 && seed <= UINT32_MAX)) return HEARTH_OK;
   return fail(text, HEARTH_EINVALID, "seed: %lld is not within 0 .. 4294967295", (long long)seed);
+}
+
+int check_session(char text[ERROR_TEXT_BYTES], const char* field, const char* name) {
+  if (name == NULL) return HEARTH_OK;
+  const size_t size = strlen(name);
+  if (size >= 1 && size <= HEARTH_SESSION_NAME_MAX) return HEARTH_OK;
+  return fail(text, HEARTH_EINVALID, "%s: %zu characters, a name has 1 .. %d", field, size,
+              HEARTH_SESSION_NAME_MAX);
 }
 
 int check_eval_options(char text[ERROR_TEXT_BYTES], const hearth_eval_options* options) {

@@ -26,11 +26,12 @@ int question_wait(hearth_client* client, struct request* request, int64_t deadli
 }
 
 /* Asks and waits.  On HEARTH_OK the caller frees *ret_reply. */
-static int ask(hearth_client* client, uint16_t verb, const char* json, const void* payload,
-               size_t payload_size, struct frame** ret_reply) {
+static int ask_with(hearth_client* client, uint16_t verb, const char* json, const void* payload,
+                    size_t payload_size, int fd, struct frame** ret_reply) {
   struct request request = {0};
   request_open(client, &request);
-  int code = frame_send(client, verb, request.id, json, payload, payload_size, 0);
+  int code = fd >= 0 ? frame_send_fd(client, verb, request.id, json, fd)
+                     : frame_send(client, verb, request.id, json, payload, payload_size, 0);
   if (code == HEARTH_OK) {
     code = question_wait(client, &request, /* deadline= */ -1);
   } else {
@@ -45,8 +46,17 @@ static int ask(hearth_client* client, uint16_t verb, const char* json, const voi
   return code;
 }
 
-/* Memory of its own for the caller: hearth_free() is free(). */
-static int give_bytes(hearth_client* client, const void* bytes, size_t size, void** ret_copy) {
+static int ask(hearth_client* client, uint16_t verb, const char* json, const void* payload,
+               size_t payload_size, struct frame** ret_reply) {
+  return ask_with(client, verb, json, payload, payload_size, /* fd= */ -1, ret_reply);
+}
+
+int question_ask(hearth_client* client, uint16_t verb, const char* json, int fd,
+                 struct frame** ret_reply) {
+  return ask_with(client, verb, json, /* payload= */ NULL, 0, fd, ret_reply);
+}
+
+int give_bytes(hearth_client* client, const void* bytes, size_t size, void** ret_copy) {
   char* copy = malloc(size + 1);
   if (copy == NULL) return out_of_memory(client->error);
   memcpy(copy, bytes, size);
@@ -64,6 +74,7 @@ int hearth_query(hearth_client* client, int kind, char** ret_json) {
     case HEARTH_QUERY_MODELS: verb = HEARTH_VERB_MODELS; break;
     case HEARTH_QUERY_PS: verb = HEARTH_VERB_PS; break;
     case HEARTH_QUERY_STATS: verb = HEARTH_VERB_STATS; break;
+    case HEARTH_QUERY_SESSIONS: verb = HEARTH_VERB_SESSIONS; break;
     default: return fail(client->error, HEARTH_EINVALID, "kind: %d is no question", kind);
   }
   struct frame* reply = NULL;

@@ -30,6 +30,9 @@
 /* Characters of a model id: letters, digits and . _ - : / */
 #define HEARTH_MODEL_ID_MAX 128
 
+/* Characters of a session's name: letters, digits and . _ - */
+#define HEARTH_SESSION_NAME_MAX 64
+
 /* Seconds that an idle model may be kept in memory, but for "for ever". */
 #define HEARTH_KEEP_ALIVE_MAX 2147483647
 

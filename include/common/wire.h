@@ -5,7 +5,8 @@
  *        0      4  size        bytes after this header: json_size and the payload behind it
  *        4      2  verb        enum hearth_verb
  *        6      1  flags       HEARTH_FRAME_*; unknown bits are a broken frame
- *        7      1  fd_count    descriptors that travel with the header's first byte; 0 from clients
+ *        7      1  fd_count    descriptors that travel with the header's first byte: 1 with
+ *                            SESSION_IMPORT and the reply to SESSION_EXPORT, else 0
  *        8      4  request     chosen by the client, unique among its open requests; 0: HELLO
  *       12      4  json_size   leading bytes of the body that are JSON; the rest is the payload
  *
@@ -35,6 +36,13 @@
   X(CANCEL, 10, "stop a request")                                   \
   X(LOAD, 11, "have a model in memory")                             \
   X(UNLOAD, 12, "have a model out of memory")                       \
+  X(SESSIONS, 13, "which sessions the user keeps")                  \
+  X(SESSION_OPEN, 14, "make a session, or find one")                \
+  X(SESSION_FORK, 15, "make a session that begins as another")      \
+  X(SESSION_ROLLBACK, 16, "drop the last tokens of a session")      \
+  X(SESSION_DESTROY, 17, "forget a session")                        \
+  X(SESSION_EXPORT, 18, "a session and its pages as a descriptor")  \
+  X(SESSION_IMPORT, 19, "make a session of such a descriptor")      \
   X(TOKENS, 32, "from the daemon: generated ids and text")          \
   X(LOGITS, 33, "from the daemon: rows of logits")                  \
   X(PROGRESS, 34, "from the daemon: how far loading or prefill is") \
@@ -55,7 +63,7 @@ struct hearth_frame_header {
   uint32_t size;      /* bytes after the header, at most HEARTH_FRAME_BYTES_MAX */
   uint16_t verb;      /* enum hearth_verb */
   uint8_t flags;      /* enum hearth_frame_flags */
-  uint8_t fd_count;   /* 0 in protocol 1 */
+  uint8_t fd_count;   /* 0 or 1 */
   uint32_t request;   /* chosen by the client */
   uint32_t json_size; /* bytes, at most HEARTH_JSON_BYTES_MAX and at most size */
 };

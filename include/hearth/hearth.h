@@ -170,9 +170,10 @@ HEARTH_API int hearth_process(hearth_client* client);
  * ------------------------------------------------------------------------------------------- */
 
 enum hearth_query_kind {
-  HEARTH_QUERY_MODELS = 1, /* {"models":[{"id","state","architecture","parameters",...}]} */
-  HEARTH_QUERY_PS = 2,     /* {"daemon":{...},"models":[...],"requests":[...]} */
-  HEARTH_QUERY_STATS = 3   /* {"daemon":{...},"models":[{"id","rows","pages",...}]} */
+  HEARTH_QUERY_MODELS = 1,  /* {"models":[{"id","state","architecture","parameters",...}]} */
+  HEARTH_QUERY_PS = 2,      /* {"daemon":{...},"models":[...],"requests":[...]} */
+  HEARTH_QUERY_STATS = 3,   /* {"daemon":{...},"models":[{"id","rows","pages",...}]} */
+  HEARTH_QUERY_SESSIONS = 4 /* {"sessions":[{"session","model","tokens","busy",...}]}: one's own */
 };
 
 /**
@@ -278,6 +279,8 @@ typedef struct hearth_generate_options {
                    "penalties",         "dry", "top_n_sigma", "top_k", "typical_p", "top_p",
                    "min_p",         "xtc", "temperature"; NULL: all of them, in this order */
   size_t sampler_count;
+  const char* session; /* NULL, or a session of this model: the prompt goes on where it ends, and
+                          it then has the prompt and what was generated too */
 } hearth_generate_options;
 
 HEARTH_API void hearth_generate_options_init_sized(hearth_generate_options* options,
@@ -319,6 +322,7 @@ typedef struct hearth_result {
                              hearth_generate_each() */
   const float* embedding; /* evaluation with pooling: [embedding_size], else NULL */
   size_t embedding_size;  /* floats */
+  int64_t session_tokens; /* generation in a session: tokens that the session has now; else 0 */
 } hearth_result;
 
 HEARTH_API void hearth_result_init_sized(hearth_result* result, size_t struct_size);
@@ -452,6 +456,118 @@ typedef int (*hearth_event_fn)(const hearth_event* event, void* user);
 HEARTH_API int hearth_generate_each(hearth_client* client, const hearth_generate_options* options,
                                     hearth_event_fn on_event, void* user,
                                     hearth_result* ret_result);
+
+/* ------------------------------------------------------------------------------------------- *
+ * Sessions: sequences of tokens that the daemon keeps for a user.                              *
+ *                                                                                              *
+ * A session outlives its client and the daemon.  Its tokens are kept; their keys and values     *
+ * stay in the cache as everything does, and what was evicted is computed again.  Users have     *
+ * their own, by uid.  A generation in a session (hearth_generate_options.session) extends it    *
+ * when it ends, also one that was canceled; one whose client goes away changes nothing.  All of  *
+ * these calls block until the daemon has answered.                                              *
+ * ------------------------------------------------------------------------------------------- */
+
+#define HEARTH_SESSION_NAME_SIZE 65 /* bytes of a name and its NUL */
+#define HEARTH_MODEL_ID_SIZE 129    /* bytes of a model's id and its NUL */
+
+typedef struct hearth_session_info {
+  size_t struct_size;
+  char name[HEARTH_SESSION_NAME_SIZE]; /* letters, digits and . _ -; begins with ~ if the daemon
+                                          chose it */
+  char model[HEARTH_MODEL_ID_SIZE];
+  int32_t anonymous;    /* 1: the daemon chose the name; such sessions go first when a user has too
+                           many */
+  int32_t created;      /* hearth_session_open(): 1: it is new */
+  int64_t tokens;       /* that it has */
+  int64_t pages;        /* export, import: whole pages of the cache in the exported file */
+  int64_t pages_cached; /* import: of these, in the cache now; the rest will be computed */
+} hearth_session_info;
+
+HEARTH_API void hearth_session_info_init_sized(hearth_session_info* info, size_t struct_size);
+
+static inline void hearth_session_info_init(hearth_session_info* info) {
+  hearth_session_info_init_sized(info, sizeof(*info));
+}
+
+enum hearth_session_flags {
+  HEARTH_SESSION_CREATE = 1, /* it must not be there yet */
+  HEARTH_SESSION_ATTACH = 2  /* it must be there */
+};
+
+/**
+ * Make a session, or find the one of this name.
+ *
+ * @param model     of a new one, and what an old one must be of; NULL only to attach
+ * @param name      NULL: a new one, whose name the daemon chooses: see ret_info->name
+ * @param flags     0: whichever of both; else one of enum hearth_session_flags
+ * @param ret_info  NULL, or receives what it is now
+ *
+ * @return HEARTH_OK
+ *         HEARTH_ENOT_FOUND  no such model; with HEARTH_SESSION_ATTACH no such session
+ *         HEARTH_ESESSION    there is one already (CREATE), or it is of another model
+ *         HEARTH_ELIMIT      the user has 1024 that have names
+ *         HEARTH_EINVALID    name, flags; HEARTH_ESTORAGE  it could not be kept
+ *         or a connection error
+ */
+HEARTH_API int hearth_session_open(hearth_client* client, const char* model, const char* name,
+                                   uint32_t flags, hearth_session_info* ret_info);
+
+/**
+ * The tokens of a session.
+ * @param ret_ids  receives [*ret_count] ids; free with hearth_free()
+ * @return HEARTH_OK, HEARTH_ENOT_FOUND, HEARTH_EINVALID, or a connection error
+ */
+HEARTH_API int hearth_session_tokens(hearth_client* client, const char* name, int32_t** ret_ids,
+                                     size_t* ret_count);
+
+/**
+ * Make a session that begins as another one is now.  Copies no keys and values: both use the same.
+ * @param new_name  NULL: the daemon chooses
+ * @param ret_info  NULL, or receives what the new one is
+ * @return as hearth_session_open(); HEARTH_ESESSION: new_name is there already
+ */
+HEARTH_API int hearth_session_fork(hearth_client* client, const char* name, const char* new_name,
+                                   hearth_session_info* ret_info);
+
+/**
+ * Drop the last tokens of a session.
+ * @param tokens  how many, 0 .. all it has
+ * @return HEARTH_OK, HEARTH_ENOT_FOUND, HEARTH_EINVALID, HEARTH_ESESSION (a generation in it is
+ *         under way), HEARTH_ESTORAGE, or a connection error
+ */
+HEARTH_API int hearth_session_rollback(hearth_client* client, const char* name, int64_t tokens,
+                                       hearth_session_info* ret_info);
+
+/** Forget a session.  What the cache holds of it stays until its memory is needed.
+ *  @return as hearth_session_rollback() */
+HEARTH_API int hearth_session_destroy(hearth_client* client, const char* name);
+
+/**
+ * A copy of a session with the whole pages of it that are in the cache, for hearth_session_import()
+ * on this host and by this user, at any later time.
+ *
+ * @param ret_fd    receives a sealed memfd, which is the caller's to close; it can be copied to a
+ *                  file and imported from there
+ * @param ret_info  NULL, or receives what it has: see pages
+ * @return HEARTH_OK, HEARTH_ENOT_FOUND, HEARTH_EIO, the errors of loading its model, or a
+ *         connection error
+ */
+HEARTH_API int hearth_session_export(hearth_client* client, const char* name, int* ret_fd,
+                                     hearth_session_info* ret_info);
+
+/**
+ * Make a session of what hearth_session_export() gave.  The daemon believes nothing of it: what was
+ * changed by a byte, or comes from another daemon or user, is refused.
+ *
+ * @param model     its model
+ * @param fd        a sealed memfd, or anything that can be read from its current position to its
+ *                  end; stays the caller's
+ * @param name      NULL: the daemon chooses
+ * @param ret_info  NULL, or receives what the new one is
+ * @return as hearth_session_open(); HEARTH_ESTORAGE: it is not what an export gave
+ */
+HEARTH_API int hearth_session_import(hearth_client* client, const char* model, int fd,
+                                     const char* name, hearth_session_info* ret_info);
 
 /* ------------------------------------------------------------------------------------------- *
  * Evaluation: logits and likelihood of given tokens                                            *

@@ -1,0 +1,108 @@
+// The way of SESSION_EXPORT and SESSION_IMPORT through text threads and engine: see
+// session_transfer.hpp.
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include "daemon/dispatcher.hpp"
+#include "daemon/session.hpp"
+
+namespace hearth {
+
+// Import, first: is it what this daemon exported?
+void Dispatcher::receive(Request& request) {
+  request.stage = RequestStage::on_text_thread;
+  struct Work {
+    std::unique_ptr<SessionTransfer> transfer;
+    Status status;
+  };
+  const auto work = std::make_shared<Work>();  // shared by the job's two functions
+  work->transfer = std::move(request.transfer);
+  jobs_.run(
+      [work, key = sessions_->key_of(request.uid)] {
+        work->status = read_import(*work->transfer, key);
+      },
+      [this, work, id = request.id] {
+        Request* found = find(id);
+        if (found == nullptr) return;  // the client is gone
+        if (!work->status) return fail(*found, work->status.error());
+        if (const std::string& model = work->transfer->session.model; model != found->model->id()) {
+          return fail(*found, {Code::SESSION, fmt::format("the exported session: it is one of "
+                                                          "model {}, not of {}",
+                                                          model, found->model->id())});
+        }
+        found->transfer = std::move(work->transfer);
+        found->stage = RequestStage::waits_for_engine;
+        advance(*found);
+      });
+}
+
+// Have the engine move the pages.
+void Dispatcher::transfer(Request& request) {
+  Engine* engine = request.model->engine();
+  if (engine == nullptr) return fail(request, {Code::UNAVAILABLE, "the daemon is shutting down"});
+  SessionTransfer& transfer = *request.transfer;
+  const bool import = request.verb == HEARTH_VERB_SESSION_IMPORT;
+  if (!import && !transfer.fd) {
+    if (const Status begun = begin_export(transfer); !begun) return fail(request, begun.error());
+  }
+  UniqueFd fd(fcntl(transfer.fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return fail(request, from_errno("duplicate a memfd"));
+  TransferCommand command = {};
+  command.request = request.id;
+  command.namespace_id = request.uid;
+  command.geometry = transfer.geometry;
+  command.pages_offset = transfer.pages_offset;
+  command.page_count = transfer.page_count;
+  command.token_count = static_cast<std::uint32_t>(transfer.session.ids.size());
+  command.fd = fd.get();
+  command.import = import;
+  if (!engine->transfer(command, transfer.session.ids)) {
+    stalled_.insert(request.model);
+    return;
+  }
+  fd.release();
+  request.stage = RequestStage::in_engine;
+}
+
+void Dispatcher::on_transferred(const TransferredNotice& notice) {
+  Request* request = find(notice.request);
+  if (request == nullptr || request->session == nullptr) return erase(notice.request);
+  SessionTransfer& transfer = *request->transfer;
+  if (request->verb == HEARTH_VERB_SESSION_EXPORT) {
+    transfer.geometry = notice.geometry;
+    transfer.page_count = notice.page_count;
+    return hand_out(*request);
+  }
+  const auto session = sessions_->create(request->uid, transfer.name, transfer.session.model,
+                                         std::move(transfer.session.ids));
+  if (!session) return fail(*request, session.error());
+  JsonWriter json = session_document(**session);
+  json.add("pages", transfer.page_count).add("pages_cached", notice.page_count);
+  request->session->reply(request->wire_request, request->verb, &json);
+  close(*request);
+}
+
+// Export, last: the head, the seals, the descriptor.
+void Dispatcher::hand_out(Request& request) {
+  request.stage = RequestStage::on_text_thread;
+  struct Work {
+    std::unique_ptr<SessionTransfer> transfer;
+    Status status;
+  };
+  const auto work = std::make_shared<Work>();
+  work->transfer = std::move(request.transfer);
+  jobs_.run([work, key = sessions_->key_of(
+                       request.uid)] { work->status = finish_export(*work->transfer, key); },
+            [this, work, id = request.id] {
+              Request* found = find(id);
+              if (found == nullptr) return;
+              if (!work->status) return fail(*found, work->status.error());
+              JsonWriter json = session_document(work->transfer->session);
+              json.add("pages", work->transfer->page_count);
+              found->session->reply(found->wire_request, found->verb, &json, {},
+                                    std::move(work->transfer->fd));
+              close(*found);
+            });
+}
+
+}  // namespace hearth

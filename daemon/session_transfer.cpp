@@ -1,0 +1,109 @@
+// See session_transfer.hpp.
+#include "daemon/session_transfer.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "common/checked.hpp"
+
+namespace hearth {
+namespace {
+
+constexpr int kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
+
+// A whole memfd, mapped for reading.
+class Mapping {
+ public:
+  static Result<Mapping> of(int fd) {
+    struct stat status = {};
+    if (fstat(fd, &status) != 0) return from_errno("stat a memfd");
+    Mapping mapping;
+    mapping.size_ = static_cast<std::size_t>(status.st_size);
+    if (mapping.size_ == 0) return Error{Code::STORAGE, "it is empty"};
+    void* at = mmap(nullptr, mapping.size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (at == MAP_FAILED) return from_errno("map a memfd");
+    mapping.bytes_ = Bytes(static_cast<const std::byte*>(at), Unmap{mapping.size_});
+    return mapping;
+  }
+  std::span<const std::byte> bytes() const { return {bytes_.get(), size_}; }
+
+ private:
+  struct Unmap {
+    std::size_t size;
+    void operator()(const std::byte* at) const { munmap(const_cast<std::byte*>(at), size); }
+  };
+  using Bytes = std::unique_ptr<const std::byte, Unmap>;
+  Mapping() = default;
+  Bytes bytes_{nullptr, Unmap{0}};
+  std::size_t size_ = 0;
+};
+
+Status write_at_begin(int fd, std::span<const std::byte> bytes) {
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t count =
+        pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return from_errno("write a memfd");
+    done += static_cast<std::size_t>(count);
+  }
+  return {};
+}
+
+}  // namespace
+
+Status begin_export(SessionTransfer& transfer) {
+  transfer.fd = UniqueFd(memfd_create("hearth-session", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!transfer.fd) return from_errno("make a memfd");
+  const KeptSession& session = transfer.session;
+  transfer.pages_offset =
+      align_up(sizeof(SessionHead) + session.model.size() + session.name.size() +
+                   session.ids.size() * sizeof(TokenId) + sizeof(cache::Digest),
+               kSessionPagesAlignment);
+  return {};
+}
+
+Status finish_export(SessionTransfer& transfer, const cache::Digest& key) {
+  SessionPages pages = {.geometry = transfer.geometry, .payloads = {}};
+  std::optional<Mapping> mapping;
+  if (transfer.page_count > 0) {
+    HEARTH_TRY(mapping, Mapping::of(transfer.fd.get()));
+    const std::uint64_t stride = transfer.geometry.payload_bytes;
+    assert(mapping->bytes().size() == transfer.pages_offset + transfer.page_count * stride);
+    for (std::uint64_t i = 0; i < transfer.page_count; ++i) {
+      pages.payloads.push_back(mapping->bytes().data() + transfer.pages_offset + i * stride);
+    }
+  }
+  HEARTH_CHECK(write_at_begin(transfer.fd.get(), encode_session(transfer.session, pages, key)));
+  if (fcntl(transfer.fd.get(), F_ADD_SEALS, kSeals) != 0) return from_errno("seal a memfd");
+  return {};
+}
+
+Status read_import(SessionTransfer& transfer, const cache::Digest& key) {
+  const int seals = fcntl(transfer.fd.get(), F_GET_SEALS);
+  if (seals < 0 || (seals & kSeals) != kSeals) {
+    return Error{Code::INVALID,
+                 "descriptor: it is no memfd whose size and contents are sealed, so that it could "
+                 "change after it was checked"};
+  }
+  HEARTH_TRY(const Mapping mapping, Mapping::of(transfer.fd.get()));
+  Result<DecodedSession> decoded = decode_session(mapping.bytes(), key);
+  if (!decoded) {
+    return Error{decoded.error().code,
+                 fmt::format("the exported session: {}", decoded.error().message)};
+  }
+  transfer.session = std::move(decoded->session);
+  transfer.geometry = decoded->pages.geometry;
+  transfer.page_count = decoded->pages.payloads.size();
+  if (transfer.page_count > 0) {
+    transfer.pages_offset =
+        static_cast<std::uint64_t>(decoded->pages.payloads.front() - mapping.bytes().data());
+  }
+  return {};
+}
+
+}  // namespace hearth

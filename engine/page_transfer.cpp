@@ -1,0 +1,98 @@
+// See page_transfer.hpp.
+#include "engine/page_transfer.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+
+namespace hearth {
+namespace {
+
+// All of it, at an offset of a file; call is pread or pwrite.
+template <class Call, class Byte>
+Status move_bytes(Call call, int fd, Byte* bytes, std::uint64_t size, std::uint64_t offset) {
+  for (std::uint64_t done = 0; done < size;) {
+    const ssize_t count = call(fd, bytes + done, size - done, static_cast<off_t>(offset + done));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) return from_errno("move the pages of a session");
+    if (count == 0) return Error{Code::STORAGE, "the pages of a session were cut short"};
+    done += static_cast<std::uint64_t>(count);
+  }
+  return {};
+}
+
+}  // namespace
+
+void PageTransfers::add(const TransferCommand& command, std::vector<TokenId> ids) {
+  Transfer transfer = {
+      .command = command, .ids = std::move(ids), .fd = UniqueFd(command.fd), .pages = nullptr};
+  transfer.pages = std::make_unique<cache::SequencePages>(
+      cache_, command.namespace_id, static_cast<std::uint32_t>(transfer.ids.size()));
+  const bool fits = !command.import || command.geometry == cache_->geometry();
+  // An import needs no more than what is not there yet.
+  const std::uint64_t tokens = std::uint64_t{cache_->page_tokens()} * command.page_count;
+  const std::uint64_t limit = command.import ? tokens : transfer.ids.size();
+  if (fits) transfer.pages->adopt_pages(transfer.ids, static_cast<std::uint32_t>(limit));
+  const std::uint64_t there = transfer.pages->end() / cache_->page_tokens();
+  transfer.next = command.import ? there : 0;
+  transfer.command.page_count = !command.import ? there : fits ? command.page_count : 0;
+  transfers_.push_back(std::move(transfer));
+}
+
+void PageTransfers::cancel(RequestId request) {
+  const auto of_request = [&](const Transfer& one) { return one.command.request == request; };
+  if (std::erase_if(transfers_, of_request) == 0) return;
+  writer_->fail(Notice::failed, request, {Code::CANCELED, "canceled"});
+}
+
+bool PageTransfers::step() {
+  if (transfers_.empty()) return false;
+  Transfer& transfer = transfers_.front();
+  for (std::uint64_t bytes = 0; bytes < kStepBytes; bytes += cache_->payload_bytes()) {
+    const Result<bool> moved = move_page(transfer);
+    if (moved && *moved) continue;
+    if (moved) {
+      finish(transfer);
+    } else {
+      writer_->fail(Notice::failed, transfer.command.request, moved.error());
+    }
+    transfers_.pop_front();
+    break;
+  }
+  return true;
+}
+
+// False when there is none left, or no room for it.
+Result<bool> PageTransfers::move_page(Transfer& transfer) {
+  const TransferCommand& command = transfer.command;
+  if (transfer.next >= command.page_count) return false;
+  if (command.import) return import_page(transfer);
+  const std::uint64_t size = cache_->payload_bytes();
+  const std::byte* payload = transfer.pages->payloads()[transfer.next];
+  HEARTH_CHECK(move_bytes(pwrite, transfer.fd.get(), payload, size,
+                          command.pages_offset + transfer.next * size));
+  ++transfer.next;
+  return true;
+}
+
+Result<bool> PageTransfers::import_page(Transfer& transfer) {
+  const std::uint64_t size = cache_->payload_bytes();
+  const auto end = static_cast<std::uint32_t>((transfer.next + 1) * cache_->page_tokens());
+  HEARTH_TRY(const bool room, transfer.pages->reserve(end));
+  if (!room) return false;
+  HEARTH_CHECK(move_bytes(pread, transfer.fd.get(), transfer.pages->payloads()[transfer.next], size,
+                          transfer.command.pages_offset + transfer.next * size));
+  transfer.pages->advance(transfer.ids, end);
+  ++transfer.next;
+  return true;
+}
+
+void PageTransfers::finish(const Transfer& transfer) {
+  TransferredNotice notice = {};
+  notice.request = transfer.command.request;
+  notice.page_count = transfer.next;
+  notice.geometry = cache_->geometry();
+  writer_->send(Notice::transferred, notice);
+}
+
+}  // namespace hearth

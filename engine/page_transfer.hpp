@@ -1,0 +1,52 @@
+// Whole pages of a sequence out of the cache into a file, and from a file into the cache: what
+// exporting and importing a session take.
+//
+// THREAD: the engine.  A little in each turn of it, between steps, so that nobody who generates has
+// to wait for gigabytes.  The file is a memfd; what is imported was checked by who asks, and cannot
+// change any more.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "cache/sequence_pages.hpp"
+#include "common/unique_fd.hpp"
+#include "engine/notice_writer.hpp"
+#include "engine/tokenizer/tokenizer.hpp"
+
+namespace hearth {
+
+class PageTransfers {
+ public:
+  // Both outlive us.
+  PageTransfers(cache::PageCache* cache, NoticeWriter* notices) : cache_(cache), writer_(notices) {}
+
+  // Take over a transfer; it ends with Notice::transferred or Notice::failed.
+  void add(const TransferCommand& command, std::vector<TokenId> ids);
+  void cancel(RequestId request);
+
+  // Move some bytes of the transfer that came first.  False when there is none.
+  bool step();
+
+  static constexpr std::uint64_t kStepBytes = 8u << 20;  // about 3 ms
+
+ private:
+  struct Transfer {
+    TransferCommand command;
+    std::vector<TokenId> ids;
+    UniqueFd fd;
+    std::unique_ptr<cache::SequencePages> pages;
+    std::uint64_t next = 0;  // page
+  };
+  Result<bool> move_page(Transfer& transfer);
+  Result<bool> import_page(Transfer& transfer);
+  void finish(const Transfer& transfer);
+
+  cache::PageCache* cache_;
+  NoticeWriter* writer_;
+  std::deque<Transfer> transfers_;
+};
+
+}  // namespace hearth
