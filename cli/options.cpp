@@ -177,6 +177,7 @@ void add_run(CLI::App& app, Options& options) {
   sub->add_flag("--ignore-eos", options.ignore_eos, "go on after the model has ended its text");
   sub->add_option("--session", options.session,
                   "go on where this session ends, and extend it: see hearth sessions")
+      ->check([](const std::string& name) { return name.empty() ? "it is empty" : ""; })
       ->type_name("");
   sub->add_flag("--raw", options.raw,
                 "the prompt as it is: no chat template; names of special tokens are those tokens");
@@ -307,7 +308,8 @@ void add_sessions(CLI::App& app, Options& options) {
   add_argument(sub, "NAME", options.session, kName);
   sub = add(to_file, "export", "write it to a file, with what the cache holds of it");
   add_argument(sub, "NAME", options.session, kName);
-  add_argument(sub, "FILE", options.session_file, "a new file; - writes standard output");
+  add_argument(sub, "FILE", options.session_file,
+               "the file, replaced if it is there; - writes standard output");
   sub = add(from_file, "import", "make one of such a file, here and by the same user");
   add_model(sub, options);
   add_argument(sub, "FILE", options.session_file, "the file; - reads standard input");

@@ -12,8 +12,9 @@
 
 namespace hearth::cli {
 
-Result<OutputFile> OutputFile::create(const std::string& path) {
+Result<OutputFile> OutputFile::create(const std::string& path, mode_t mode) {
   OutputFile file;
+  file.mode_ = mode;
   file.path_ = path;
   struct stat status = {};
   if (stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
@@ -34,6 +35,7 @@ Result<OutputFile> OutputFile::create(const std::string& path) {
 OutputFile::OutputFile(OutputFile&& other) noexcept
     : path_(std::move(other.path_)),
       temporary_(std::exchange(other.temporary_, "")),
+      mode_(other.mode_),
       fd_(std::move(other.fd_)) {}
 
 OutputFile::~OutputFile() {
@@ -56,7 +58,7 @@ Status OutputFile::commit() {
   const mode_t mask = umask(0);
   umask(mask);
   // Some file systems tell only here that they could not keep what was written.
-  const bool kept = fchmod(fd_.get(), 0666 & ~mask) == 0 && ::close(fd_.release()) == 0;
+  const bool kept = fchmod(fd_.get(), mode_ & ~mask) == 0 && ::close(fd_.release()) == 0;
   if (!kept || rename(temporary_.c_str(), path_.c_str()) != 0) {
     return from_errno("create " + path_);
   }

@@ -3,6 +3,8 @@
 // stays, and what it points to is replaced.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <span>
 #include <string>
@@ -14,7 +16,8 @@ namespace hearth::cli {
 
 class OutputFile {
  public:
-  static Result<OutputFile> create(const std::string& path);
+  // mode: of a new file, before the user's mask.
+  static Result<OutputFile> create(const std::string& path, mode_t mode = 0666);
   OutputFile(OutputFile&& other) noexcept;
   OutputFile& operator=(OutputFile&&) = delete;
   ~OutputFile();  // what was not committed is removed
@@ -27,6 +30,7 @@ class OutputFile {
   OutputFile() = default;
   std::string path_;
   std::string temporary_;  // empty: written in place, or committed
+  mode_t mode_ = 0;
   UniqueFd fd_;
 };
 

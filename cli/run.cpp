@@ -217,6 +217,9 @@ std::string json_text(const hearth_result& result, const Output& output, const O
       .add("seed", result.seed)
       .add_json("sampling", result.sampling == nullptr ? "null" : result.sampling)
       .add("stop_reason", std::string(hearth_stop_reason_name(result.stop_reason)));
+  if (!options.session.empty()) {
+    json.add("session", options.session).add("session_tokens", result.session_tokens);
+  }
   if (options.n_probs > 0) json.add_json("probabilities", output.probs_json());
   return json.text() + '\n';
 }

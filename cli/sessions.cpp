@@ -90,7 +90,8 @@ Status show(const Connection& connection, const Options& options) {
 
 // From the descriptor that the daemon gave into a file.
 Status save(int from, const std::string& path) {
-  HEARTH_TRY(OutputFile file, OutputFile::create(path == "-" ? "/dev/stdout" : path));
+  // It holds the user's text.
+  HEARTH_TRY(OutputFile file, OutputFile::create(path == "-" ? "/dev/stdout" : path, 0600));
   std::array<std::byte, 1 << 16> chunk;
   if (lseek(from, 0, SEEK_SET) < 0) return from_errno("read an exported session");
   for (;;) {

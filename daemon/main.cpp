@@ -94,7 +94,9 @@ int run(int argc, char** argv) {
     const Status purged = cache::SegmentStore::purge(config->state_dir);
     if (!purged) return fail(purged.error());
     std::error_code ignored;  // the directory stays when the user keeps other things there
-    std::filesystem::remove_all(config->state_dir + "/fingerprints", ignored);
+    for (const char* kept : {"/fingerprints", "/sessions"}) {
+      std::filesystem::remove_all(config->state_dir + kept, ignored);
+    }
     std::filesystem::remove(config->state_dir, ignored);
     return 0;
   }

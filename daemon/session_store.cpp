@@ -22,13 +22,6 @@ namespace {
 constexpr char kAnonymousSign = '~';
 constexpr const char* kNewSuffix = ".new~";  // no name of a session ends so
 
-Error no_name(const std::string& name) {
-  return {Code::INVALID,
-          fmt::format("session: \"{}\" is no name: 1 to {} letters, digits and . _ - are, but for "
-                      "a . at the begin",
-                      name.substr(0, HEARTH_SESSION_NAME_MAX), HEARTH_SESSION_NAME_MAX)};
-}
-
 std::int64_t wall_clock_s() {
   return static_cast<std::int64_t>(std::time(nullptr));
 }
@@ -177,7 +170,9 @@ Status SessionStore::make_room(uid_t uid, std::size_t tokens) {
 Result<const KeptSession*> SessionStore::create(uid_t uid, const std::string& name,
                                                 const std::string& model,
                                                 std::vector<TokenId> ids) {
-  if (!name.empty() && !is_session_name(name)) return no_name(name);
+  if (!name.empty() && !is_session_name(name)) {
+    return Error{Code::INVALID, "session: it is no name"};
+  }
   if (!name.empty() && find(uid, name)) {
     return Error{Code::SESSION, fmt::format("session {}: there is one already", name)};
   }

@@ -4,7 +4,8 @@
 // A session is its tokens; the pages with their keys and values are found in the cache by content.
 // So a fork copies nothing but ids, and a session whose pages were evicted is computed again.  Each
 // is a file STATE/sessions/UID/NAME, replaced whole (written aside, then renamed) when it changes:
-// what was answered survives kill -9, and all but the last turns survive the loss of power.
+// what was answered survives kill -9.  Nothing is synced to the disk, for the loop would wait: what
+// was written in the last seconds before a loss of power may be lost, with the session it changed.
 //
 // A turn is one generation that extends a session.  It is a transaction: the session grows when the
 // reply is sent, by everything the client was sent; a turn whose client is gone changes nothing.

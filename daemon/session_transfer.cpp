@@ -24,7 +24,7 @@ class Mapping {
     if (fstat(fd, &status) != 0) return from_errno("stat a memfd");
     Mapping mapping;
     mapping.size_ = static_cast<std::size_t>(status.st_size);
-    if (mapping.size_ == 0) return Error{Code::STORAGE, "it is empty"};
+    if (mapping.size_ == 0) return Error{Code::STORAGE, "the exported session: it is empty"};
     void* at = mmap(nullptr, mapping.size_, PROT_READ, MAP_PRIVATE, fd, 0);
     if (at == MAP_FAILED) return from_errno("map a memfd");
     mapping.bytes_ = Bytes(static_cast<const std::byte*>(at), Unmap{mapping.size_});

@@ -14,6 +14,14 @@ Status no_payload(const Frame& frame) {
   return Error{Code::INVALID, "payload: this verb takes none"};
 }
 
+Error no_name(const char* field, const std::string& name) {
+  return {
+      Code::INVALID,
+      fmt::format("{}: \"{}\" is no name: 1 to {} letters, digits and . _ - are, but for a . at "
+                  "the begin",
+                  field, name.substr(0, HEARTH_SESSION_NAME_MAX), HEARTH_SESSION_NAME_MAX)};
+}
+
 Error misses_name() {
   return {Code::INVALID, "session: missing"};
 }
@@ -67,7 +75,7 @@ Status Session::open_session(const Frame& frame) {
   if (!create && !name) return misses_name();
   if (create && !model) return Error{Code::INVALID, "model: missing, for a new session"};
   if (create && server_->find_model(*model) == nullptr) return no_such_model(*model);
-  if (create && name && name->empty()) return misses_name();
+  if (create && name && !is_session_name(*name)) return no_name("session", *name);
   HEARTH_TRY(const KeptSession* session,
              create ? store.create(uid_, name.value_or(""), *model) : store.find(uid_, *name));
   if (model && session->model != *model) {
@@ -88,7 +96,7 @@ Status Session::fork_session(const Frame& frame) {
   HEARTH_TRY(const std::string from, json.require_string("session"));
   HEARTH_TRY(const auto name, json.string("as"));
   HEARTH_CHECK(json.done());
-  if (name && name->empty()) return Error{Code::INVALID, "as: empty"};
+  if (name && !is_session_name(*name)) return no_name("as", *name);
   HEARTH_TRY(const KeptSession* session,
              server_->kept_sessions().fork(uid_, from, name.value_or("")));
   const JsonWriter answer = session_document(*session);
@@ -139,7 +147,7 @@ Status Session::import_session(const Frame& frame) {
   HEARTH_TRY(const std::string model, json.require_string("model"));
   HEARTH_TRY(const auto name, json.string("session"));
   HEARTH_CHECK(json.done());
-  if (name && !is_session_name(*name)) return Error{Code::INVALID, "session: this is no name"};
+  if (name && !is_session_name(*name)) return no_name("session", *name);
   if (frame.fd < 0) return Error{Code::INVALID, "descriptor: missing"};
   HEARTH_TRY(auto request, make_request(frame, model));
   UniqueFd fd(fcntl(frame.fd, F_DUPFD_CLOEXEC, 0));

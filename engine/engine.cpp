@@ -31,6 +31,38 @@ std::span<const std::byte> bytes_of(const T& value) {
   return std::as_bytes(std::span(&value, 1));
 }
 
+// What is in a command, from its begin to its end.  The bytes come from our own daemon: their shape
+// is asserted, not checked.
+class CommandReader {
+ public:
+  explicit CommandReader(std::span<const std::byte> bytes) : left_(bytes) {}
+  template <class T>
+  T take() {
+    T value;
+    copy(&value, sizeof(value));
+    return value;
+  }
+  template <class T>
+  std::vector<T> take_all(std::size_t count) {
+    std::vector<T> items(count);
+    copy(items.data(), count * sizeof(T));
+    return items;
+  }
+  std::string take_text() {  // u32 size, bytes
+    std::string text(take<std::uint32_t>(), '\0');
+    copy(text.data(), text.size());
+    return text;
+  }
+
+ private:
+  void copy(void* into, std::size_t size) {
+    assert(size <= left_.size());
+    if (size > 0) std::memcpy(into, left_.data(), size);
+    left_ = left_.subspan(size);
+  }
+  std::span<const std::byte> left_;
+};
+
 // The model's file, if it is the one that the caller has read too.
 Result<GgufFile> open_model(const EngineOptions& options) {
   HEARTH_TRY(GgufFile file, GgufFile::open(options.model_path));
@@ -255,7 +287,6 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       loaded->executor.get(), kv_.pages.get(), tokenizer_, &writer_, &board_,
       Scheduler::Limits{options_.sequences_max, loaded->context},
       static_cast<std::uint32_t>(table.vocab));
-
   loaded->transfers = std::make_unique<PageTransfers>(kv_.pages.get(), &writer_);
   loaded->scheduler->publish();
 
@@ -276,56 +307,37 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   return {};
 }
 
-// Take in every command that is there; true when there was one.  The bytes come from our own
-// daemon: their shape is asserted, not checked.
+// Take in every command that is there; true when there was one.
 bool Engine::handle_commands(Loaded& loaded) {
   bool told = false;
   std::uint32_t type = 0;
   while (commands_.pop(type, message_)) {
     told = true;
-    const std::byte* at = message_.data();
-    const auto take = [&](void* into, std::size_t size) {
-      assert(size <= static_cast<std::size_t>(message_.data() + message_.size() - at));
-      if (size > 0) std::memcpy(into, at, size);
-      at += size;
-    };
+    CommandReader reader(message_);
     switch (static_cast<Command>(type)) {
       case Command::submit: {
-        SubmitCommand command;
-        take(&command, sizeof(command));
-        std::vector<TokenId> prompt(command.prompt_count);
-        take(prompt.data(), prompt.size() * sizeof(TokenId));
-        std::vector<LogitBias> biases(command.bias_count);
-        take(biases.data(), biases.size() * sizeof(LogitBias));
+        const auto command = reader.take<SubmitCommand>();
+        auto prompt = reader.take_all<TokenId>(command.prompt_count);
+        auto biases = reader.take_all<LogitBias>(command.bias_count);
         std::vector<std::string> stops(command.stop_count);
-        for (std::string& stop : stops) {
-          std::uint32_t size = 0;
-          take(&size, sizeof(size));
-          stop.resize(size);
-          take(stop.data(), size);
-        }
+        for (std::string& stop : stops) stop = reader.take_text();
         loaded.scheduler->submit(command, std::move(prompt), std::move(stops), std::move(biases));
         break;
       }
       case Command::credit: {
-        CreditCommand command;
-        take(&command, sizeof(command));
+        const auto command = reader.take<CreditCommand>();
         loaded.scheduler->grant(command);
         break;
       }
       case Command::cancel: {
-        CancelCommand command;
-        take(&command, sizeof(command));
+        const auto command = reader.take<CancelCommand>();
         loaded.transfers->cancel(command.request);
         loaded.scheduler->cancel(command.request);
         break;
       }
       case Command::transfer: {
-        TransferCommand command;
-        take(&command, sizeof(command));
-        std::vector<TokenId> ids(command.token_count);
-        take(ids.data(), ids.size() * sizeof(TokenId));
-        loaded.transfers->add(command, std::move(ids));
+        const auto command = reader.take<TransferCommand>();
+        loaded.transfers->add(command, reader.take_all<TokenId>(command.token_count));
         break;
       }
     }

@@ -21,8 +21,8 @@ std::int64_t blocks_of(std::int64_t width) {
   return (width + kernels::kActivationCols - 1) / kernels::kActivationCols;
 }
 
-// Floats from one row of a buffer to the next: an odd number of cache lines.  A matrix writes a line
-// of each of many rows in turn, which rows at a multiple of 4096 bytes would want in one cache set.
+// Floats from one row of a buffer to the next: an odd number of cache lines.  A matrix writes a
+// line of each of many rows in turn, and at a multiple of 4096 bytes they all want one cache set.
 std::int64_t stride_of(std::int64_t width) {
   constexpr std::int64_t kLineFloats = 16;
   return ((width + kLineFloats - 1) / kLineFloats | 1) * kLineFloats;

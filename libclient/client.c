@@ -167,7 +167,8 @@ hearth_client* hearth_close(hearth_client* client) {
     if (request->stream != NULL) stream_free(request->stream);
     request = next;
   }
-  if (client->received_fd >= 0) close(client->received_fd);
+  drop_fd(&client->received_fd);
+  drop_fd(&client->exported_fd);
   if (client->pid == getpid()) pthread_mutex_destroy(&client->mutex);
   free(client->partial);
   free(client->out);

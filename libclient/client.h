@@ -100,7 +100,8 @@ struct hearth_client {
   struct frame* partial;
   size_t partial_size; /* bytes of its body that are there */
   uint8_t received[RECEIVE_BYTES];
-  int received_fd; /* of a frame that arrives or waits, -1: none; there is one export at a time */
+  int received_fd; /* of the frame whose header arrives; -1: none */
+  int exported_fd; /* of the reply to SESSION_EXPORT, which its asker takes; -1: none */
 
   /* Shared with hearth_stream_cancel().  The owner's thread may read fd and broken without the
    * mutex, for only it writes them. */
@@ -186,6 +187,8 @@ void frame_send_reserved(hearth_client* client, uint16_t verb, uint32_t request)
 void frame_flush(hearth_client* client);
 /* Takes in what has arrived; breaks the connection when that cannot go on. */
 void frame_receive(hearth_client* client);
+/* Closes a descriptor if there is one; -1 from then on. */
+void drop_fd(int* fd);
 const uint8_t* frame_payload(const struct frame* frame);
 size_t frame_payload_size(const struct frame* frame);
 

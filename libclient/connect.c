@@ -88,6 +88,7 @@ static hearth_client* create_client(int fd) {
   client->fd = fd;
   client->out_fd = -1;
   client->received_fd = -1;
+  client->exported_fd = -1;
   pthread_mutex_init(&client->mutex, NULL);
   return client;
 }

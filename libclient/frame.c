@@ -178,6 +178,11 @@ static const char* header_fault(const struct hearth_frame_header* header) {
   return NULL;
 }
 
+void drop_fd(int* fd) {
+  if (*fd >= 0) close(*fd);
+  *fd = -1;
+}
+
 static void begin_frame(hearth_client* client) {
   struct hearth_frame_header header;
   memcpy(&header, client->header, sizeof(header));
@@ -197,6 +202,11 @@ static void begin_frame(hearth_client* client) {
     return;
   }
   memset(frame, 0, sizeof(*frame));
+  if (header.fd_count == 1) {
+    drop_fd(&client->exported_fd);
+    client->exported_fd = client->received_fd;
+    client->received_fd = -1;
+  }
   frame->header = header;
   frame->body[header.size] = '\0';
   client->partial = frame;
@@ -232,21 +242,13 @@ static void feed(hearth_client* client, const uint8_t* chunk, size_t size) {
   }
 }
 
-/* Keeps the descriptor that came with a message; false when it is one too many. */
-static bool keep_fd(hearth_client* client, struct msghdr* message) {
-  bool ok = (message->msg_flags & MSG_CTRUNC) == 0;
+/* Keeps the descriptor that came with a message, until its frame's header is whole. */
+static void keep_fd(hearth_client* client, struct msghdr* message) {
   for (struct cmsghdr* at = CMSG_FIRSTHDR(message); at != NULL; at = CMSG_NXTHDR(message, at)) {
     if (at->cmsg_level != SOL_SOCKET || at->cmsg_type != SCM_RIGHTS) continue;
-    int fd; /* the room that was given is for one */
-    memcpy(&fd, CMSG_DATA(at), sizeof(fd));
-    if (client->received_fd >= 0) {
-      close(fd);
-      ok = false;
-    } else {
-      client->received_fd = fd;
-    }
+    drop_fd(&client->received_fd);
+    memcpy(&client->received_fd, CMSG_DATA(at), sizeof(int)); /* there was room for one */
   }
-  return ok;
 }
 
 static ssize_t receive(hearth_client* client) {
@@ -255,18 +257,16 @@ static ssize_t receive(hearth_client* client) {
   struct msghdr message = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
   const ssize_t size = recvmsg(client->fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size >= 0 && !keep_fd(client, &message)) {
-    client_break(client, HEARTH_EPROTOCOL, "the daemon sent descriptors that nobody asked for");
-  }
+  if (size >= 0) keep_fd(client, &message);
   return size;
 }
 
 void frame_receive(hearth_client* client) {
   for (int round = 0; round < RECEIVE_ROUNDS && client->broken == HEARTH_OK; ++round) {
     const ssize_t size = receive(client);
-    if (client->broken != HEARTH_OK) return;
     if (size > 0) {
       feed(client, client->received, (size_t)size);
+      if (client->header_size == 0) drop_fd(&client->received_fd); /* of no frame that we know */
     } else if (size == 0) {
       client_break(client, HEARTH_EUNAVAILABLE, "the daemon closed the connection%s",
                    client->partial != NULL || client->header_size > 0 ? " within a frame" : "");

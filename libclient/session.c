@@ -129,12 +129,12 @@ int hearth_session_export(hearth_client* client, const char* name, int* ret_fd,
   char* json = json_session(NULL, name, NULL, NULL, false, HEARTH_UNSET_I64);
   code = ask_session(client, HEARTH_VERB_SESSION_EXPORT, json, -1, ret_info, NULL);
   if (code != HEARTH_OK) return code;
-  if (client->received_fd < 0) {
+  if (client->exported_fd < 0) {
     client_break_body(client, HEARTH_EPROTOCOL, "an export without a descriptor");
     return client_fail_broken(client);
   }
-  *ret_fd = client->received_fd;
-  client->received_fd = -1;
+  *ret_fd = client->exported_fd;
+  client->exported_fd = -1;
   return HEARTH_OK;
 }
 

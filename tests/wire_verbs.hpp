@@ -19,6 +19,13 @@ enum Verb : std::uint16_t {
   kCancel = 10,
   kLoad = 11,
   kUnload = 12,
+  kSessions = 13,
+  kSessionOpen = 14,
+  kSessionFork = 15,
+  kSessionRollback = 16,
+  kSessionDestroy = 17,
+  kSessionExport = 18,
+  kSessionImport = 19,
   kTokens = 32,
   kLogits = 33,
   kProgress = 34

@@ -286,7 +286,7 @@ TEST_F(Options, questions_check_their_arguments) {
   std::size_t size = 99;
   const std::string long_model(129, 'm');
   EXPECT_EQ(hearth_query(client, 0, &text), HEARTH_EINVALID);
-  EXPECT_EQ(hearth_query(client, 4, &text), HEARTH_EINVALID);
+  EXPECT_EQ(hearth_query(client, 99, &text), HEARTH_EINVALID);
   EXPECT_EQ(hearth_query(client, HEARTH_QUERY_PS, nullptr), HEARTH_EINVALID);
   EXPECT_EQ(hearth_tokenize(client, nullptr, "x", 1, 0, &ids, &size), HEARTH_EINVALID);
   EXPECT_EQ(hearth_tokenize(client, long_model.c_str(), "x", 1, 0, &ids, &size), HEARTH_EINVALID);
