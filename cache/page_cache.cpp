@@ -6,19 +6,23 @@
 
 namespace hearth::cache {
 
-PageCache::PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret)
-    : segment_(std::move(segment)), master_secret_(master_secret), index_(segment_.get()) {
+PageCache::PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret,
+                     const NamespaceRules& rules)
+    : segment_(std::move(segment)),
+      master_secret_(master_secret),
+      index_(segment_.get()),
+      quota_pages_(rules.bytes_max / segment_->slot_bytes()),
+      namespaces_(rules.clock) {
   rebuild();
 }
 
-PageCache::Namespace& PageCache::find_namespace(NamespaceId id) {
-  const auto [found, added] = namespaces_.try_emplace(id);
+Namespace& PageCache::find_namespace(NamespaceId id) {
+  const auto [found, added] = namespaces_.meet(id);
   if (added) {
-    found->second.secret = namespace_secret(master_secret_, id);
-    found->second.root =
-        cache::root_key(found->second.secret, segment_->fingerprint(), /*adapter=*/Digest{});
+    found->secret = namespace_secret(master_secret_, id);
+    found->root = cache::root_key(found->secret, segment_->fingerprint(), /*adapter=*/Digest{});
   }
-  return found->second;
+  return *found;
 }
 
 const Digest& PageCache::root_key(NamespaceId id) {
@@ -71,23 +75,46 @@ void PageCache::drop_tree(SlotId slot) {
   }
 }
 
+// Have the namespace hold no more than its quota, as far as its cached pages go.
+void PageCache::keep_quota(Namespace& owner) {
+  while (owner.pages_held > quota_pages_ && owner.pages_cached > 0) evict_page(owner);
+}
+
+void PageCache::evict_page(Namespace& owner) {
+  const SlotId victim = owner.lru_first;
+  lru_unlink(victim);
+  drop(victim);
+  ++evictions_;
+}
+
+// Have a slot on the free list, if there can be one.
+Status PageCache::make_free() {
+  if (free_ != kNoSlot) return {};
+  const std::uint32_t first = segment_->backed_slots();
+  HEARTH_TRY(const std::uint32_t added, segment_->grow());
+  if (added > 0) {
+    add_slots(first);
+  } else if (Namespace* const giver = namespaces_.gives_way(); giver != nullptr) {
+    evict_page(*giver);
+  }
+  return {};
+}
+
 Result<SlotId> PageCache::take(NamespaceId id) {
+  Namespace& owner = find_namespace(id);
+  // First of all, so that at equal shares who needs the page gives one of its own.
+  namespaces_.count(owner, /*held=*/1, /*cached=*/0);
+  keep_quota(owner);
+  const Status made = make_free();
   if (free_ == kNoSlot) {
-    const std::uint32_t first = segment_->backed_slots();
-    HEARTH_TRY(const std::uint32_t added, segment_->grow());
-    if (added > 0) add_slots(first);
+    namespaces_.count(owner, /*held=*/-1, /*cached=*/0);
+    if (!made) return made.error();
+    return kNoSlot;
   }
-  if (free_ == kNoSlot && lru_first_ != kNoSlot) {
-    const SlotId victim = lru_first_;
-    lru_unlink(victim);
-    drop(victim);
-    ++evictions_;
-  }
-  if (free_ == kNoSlot) return kNoSlot;
   const SlotId slot = free_;
   free_ = pages_[slot].next;
   --free_count_;
-  pages_[slot] = Page{.references = 1};
+  pages_[slot] = Page{.references = 1, .owner = &owner};
   segment_->begin_fill(slot, id);
   return slot;
 }
@@ -110,6 +137,7 @@ void PageCache::drop_shorter_siblings(SlotId slot, SlotId parent, const PageIden
 
 SlotId PageCache::commit(SlotId slot, SlotId parent, const PageIdentity& identity) {
   assert(pages_[slot].references == 1 && !pages_[slot].committed);
+  assert(pages_[slot].owner->id == identity.namespace_id);
   if (const SlotId same = find(identity.namespace_id, parent, identity.key, identity.tokens);
       same != kNoSlot) {
     release(slot);
@@ -132,6 +160,7 @@ void PageCache::release(SlotId slot) {
   if (--page.references > 0) return;
   if (page.committed) {
     lru_push(slot);
+    keep_quota(*page.owner);
   } else {
     drop(slot);
   }
@@ -141,6 +170,7 @@ void PageCache::drop(SlotId slot) {
   Page& page = pages_[slot];
   if (page.committed) index_.remove(slot);
   segment_->free_slot(slot);
+  namespaces_.count(*page.owner, /*held=*/-1, /*cached=*/0);
   page = Page{.next = free_};
   free_ = slot;
   ++free_count_;
@@ -148,18 +178,22 @@ void PageCache::drop(SlotId slot) {
 
 void PageCache::lru_push(SlotId slot) {
   Page& page = pages_[slot];
-  page.previous = lru_last_;
+  Namespace& owner = *page.owner;
+  page.previous = owner.lru_last;
   page.next = kNoSlot;
-  (lru_last_ == kNoSlot ? lru_first_ : pages_[lru_last_].next) = slot;
-  lru_last_ = slot;
+  (owner.lru_last == kNoSlot ? owner.lru_first : pages_[owner.lru_last].next) = slot;
+  owner.lru_last = slot;
+  namespaces_.count(owner, /*held=*/0, /*cached=*/1);
   ++cached_count_;
 }
 
 void PageCache::lru_unlink(SlotId slot) {
   Page& page = pages_[slot];
-  (page.previous == kNoSlot ? lru_first_ : pages_[page.previous].next) = page.next;
-  (page.next == kNoSlot ? lru_last_ : pages_[page.next].previous) = page.previous;
+  Namespace& owner = *page.owner;
+  (page.previous == kNoSlot ? owner.lru_first : pages_[page.previous].next) = page.next;
+  (page.next == kNoSlot ? owner.lru_last : pages_[page.next].previous) = page.previous;
   page.previous = page.next = kNoSlot;
+  namespaces_.count(owner, /*held=*/0, /*cached=*/-1);
   --cached_count_;
 }
 
@@ -175,6 +209,14 @@ PageCacheStats PageCache::stats() const {
   return stats;
 }
 
+void PageCache::list_uses(std::vector<NamespaceUse>& ret_uses) const {
+  ret_uses.clear();
+  for (const auto& [id, one] : namespaces_.all()) {
+    if (one.pages_held == 0) continue;
+    ret_uses.push_back({id, one.pages_held - one.pages_cached, one.pages_cached});
+  }
+}
+
 void PageCache::check() const {
   std::vector<int> seen(segment_->backed_slots(), 0);
   std::uint64_t free_count = 0;
@@ -185,23 +227,45 @@ void PageCache::check() const {
   }
   std::uint64_t cached_count = 0;
   std::vector<std::uint64_t> order(segment_->backed_slots(), 0);
-  for (SlotId slot = lru_first_; slot != kNoSlot; slot = pages_[slot].next) {
-    ++seen[slot];
-    assert(seen[slot] == 1 && pages_[slot].references == 0 && pages_[slot].committed);
-    order[slot] = ++cached_count;
+  namespaces_.check();
+  for (const auto& [id, one] : namespaces_.all()) {
+    const std::uint64_t before = cached_count;
+    for (SlotId slot = one.lru_first; slot != kNoSlot; slot = pages_[slot].next) {
+      ++seen[slot];
+      assert(seen[slot] == 1 && pages_[slot].references == 0 && pages_[slot].committed);
+      assert(pages_[slot].owner == &one);
+      order[slot] = ++cached_count;
+    }
+    assert(one.pages_cached == cached_count - before);
+    assert(one.pages_held <= quota_pages_ || one.pages_cached == 0);
   }
   assert(free_count == free_count_ && cached_count == cached_count_);
+  check_pages(seen, order);
+}
+
+// Of the pages by themselves: seen, how often each is on a list; order, its place on its LRU list.
+void PageCache::check_pages(const std::vector<int>& seen,
+                            const std::vector<std::uint64_t>& order) const {
+  std::unordered_map<const Namespace*, std::uint64_t> held;
   for (SlotId slot = 0; slot < segment_->backed_slots(); ++slot) {
     const Page& page = pages_[slot];
     assert((page.references > 0) == (seen[slot] == 0));
+    const bool is_free =
+        segment_->record(slot).state == static_cast<std::uint32_t>(SlotState::free);
+    assert((page.owner == nullptr) == is_free);
+    if (is_free) continue;
+    assert(segment_->record(slot).namespace_id == page.owner->id);
+    ++held[page.owner];
     if (!page.committed) continue;
     assert(segment_->record(slot).state == static_cast<std::uint32_t>(SlotState::committed));
     const SlotId parent = index_.parent(slot);
     if (parent == kNoSlot) continue;
     assert(pages_[parent].committed && segment_->tokens(parent).size() == page_tokens());
+    assert(pages_[parent].owner == page.owner);
     if (page.references > 0) assert(pages_[parent].references > 0);
     if (order[slot] > 0 && order[parent] > 0) assert(order[slot] < order[parent]);
   }
+  for (const auto& [id, one] : namespaces_.all()) assert(one.pages_held == held[&one]);
 }
 
 }  // namespace hearth::cache

@@ -1,14 +1,18 @@
 // The pages of one model: which are free, who uses them, which one goes next.
 //
 // THREAD: the engine.  A page is taken (FILLING, one reference), filled, committed, shared by
-// reference and kept after its last user until its memory is needed.  Eviction takes the least
-// recently used page that nobody refers to.
+// reference and kept after its last user until its memory is needed.
+//
+// Eviction takes pages that nobody refers to, the least recently used one of a namespace first.  A
+// namespace that holds more than its quota gives up its own, before anybody else needs them; when
+// memory is needed, namespaces.hpp says which one gives way.
 //
 // Invariants, asserted by check():
 //  (1) a page is on exactly one of: free list, LRU list, in use (references > 0);
 //  (2) who refers to a page refers to every page before it in its sequence;
-//  (3) on the LRU list a page stands before the page it continues, so that the front has no
-//  children.
+//  (3) on its namespace's LRU list a page stands before the page it continues, so that the front
+//      has no children;
+//  (4) a namespace holds no more than its quota, or has pages in use and no others.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +21,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cache/namespaces.hpp"
 #include "cache/page_key.hpp"
 #include "cache/prefix_index.hpp"
 #include "cache/segment.hpp"
@@ -33,11 +38,19 @@ struct PageCacheStats {
   std::uint64_t page_bytes = 0;    // of one object with its header and record
 };
 
+// What a namespace has of a cache.
+struct NamespaceUse {
+  NamespaceId id;
+  std::uint64_t pages_in_use;
+  std::uint64_t pages_cached;
+};
+
 class PageCache {
  public:
   // With what the segment has kept: the index is rebuilt from its records.  A page is held to its
   // checksum when it is used first.
-  PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret);
+  PageCache(std::unique_ptr<Segment> segment, const Digest& master_secret,
+            const NamespaceRules& rules = {});
 
   // The share of the budget of a cache that no sequence uses any more.
   static BudgetShare dissolve(std::unique_ptr<PageCache> cache) {
@@ -77,6 +90,8 @@ class PageCache {
   void release(SlotId slot);
 
   PageCacheStats stats() const;
+  // Every namespace that holds pages, in no order, in place of what was in the list.
+  void list_uses(std::vector<NamespaceUse>& ret_uses) const;
   std::uint32_t references(SlotId slot) const { return pages_[slot].references; }
   void check() const;  // asserts the invariants
 
@@ -84,13 +99,10 @@ class PageCache {
   struct Page {
     std::uint32_t references = 0;
     bool committed = false;
-    bool intact = false;        // the payload was computed or checked by this daemon
-    SlotId previous = kNoSlot;  // LRU list
-    SlotId next = kNoSlot;      // LRU list or free list
-  };
-  struct Namespace {
-    Digest secret;
-    Digest root;
+    bool intact = false;         // the payload was computed or checked by this daemon
+    SlotId previous = kNoSlot;   // LRU list
+    SlotId next = kNoSlot;       // LRU list or free list
+    Namespace* owner = nullptr;  // while it is not free
   };
   Namespace& find_namespace(NamespaceId id);
   void rebuild();
@@ -98,20 +110,23 @@ class PageCache {
   void add_slots(std::uint32_t first);
   bool is_intact(SlotId slot);
   void drop_tree(SlotId slot);
+  Status make_free();
+  void keep_quota(Namespace& owner);
+  void evict_page(Namespace& owner);
   void drop(SlotId slot);      // out of index and segment, onto the free list
   void lru_push(SlotId slot);  // most recently used
   void lru_unlink(SlotId slot);
+  void check_pages(const std::vector<int>& seen, const std::vector<std::uint64_t>& order) const;
   void drop_shorter_siblings(SlotId slot, SlotId parent, const PageIdentity& identity);
 
   std::unique_ptr<Segment> segment_;
   const Digest master_secret_;
   PrefixIndex index_;
-  std::vector<Page> pages_;  // [slots that have memory]
-  std::unordered_map<NamespaceId, Namespace> namespaces_;
-  SlotId free_ = kNoSlot;       // list by next
-  SlotId lru_first_ = kNoSlot;  // evicted next
-  SlotId lru_last_ = kNoSlot;
-  std::uint64_t cached_count_ = 0;  // pages on the LRU list
+  std::vector<Page> pages_;          // [slots that have memory]
+  const std::uint64_t quota_pages_;  // of each namespace
+  Namespaces namespaces_;
+  SlotId free_ = kNoSlot;           // list by next
+  std::uint64_t cached_count_ = 0;  // pages on LRU lists
   std::uint64_t free_count_ = 0;    // pages on the free list
   std::uint64_t evictions_ = 0;
   std::uint64_t damaged_ = 0;

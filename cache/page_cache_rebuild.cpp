@@ -71,6 +71,8 @@ void PageCache::rebuild() {
     }
     index_.insert(record.namespace_id, parent, slot);
     pages_[slot].committed = true;
+    pages_[slot].owner = &find_namespace(record.namespace_id);
+    namespaces_.count(*pages_[slot].owner, /*held=*/1, /*cached=*/0);
     if (tokens.size() == page_tokens()) full.emplace(first_bits(record.key), slot);
   }
   // The last pages of sequences are evicted before those that they continue.
@@ -78,6 +80,9 @@ void PageCache::rebuild() {
     if (pages_[*slot].committed) lru_push(*slot);
   }
   add_slots(0);
+  for (const SlotId slot : kept) {
+    if (pages_[slot].committed) keep_quota(*pages_[slot].owner);
+  }
 }
 
 }  // namespace hearth::cache

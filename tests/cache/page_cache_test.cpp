@@ -11,20 +11,6 @@ namespace {
 constexpr NamespaceId kAlice = 1000;
 constexpr NamespaceId kBob = 1001;
 
-// Takes, fills and commits a page that continues parent.
-SlotId add_page(PageCache& cache, NamespaceId id, SlotId parent, const Digest& parent_key,
-                std::span<const std::int32_t> tokens, Digest& ret_key) {
-  const auto slot = cache.take(id);
-  EXPECT_TRUE(slot && *slot != kNoSlot);
-  ret_key = cache.page_key(id, parent_key, tokens);
-  return cache.commit(*slot, parent,
-                      {.namespace_id = id,
-                       .key = ret_key,
-                       .parent_key = parent_key,
-                       .first_token = 0,
-                       .tokens = tokens});
-}
-
 TEST(page_cache, a_page_is_found_by_what_it_holds_and_by_its_owner_only) {
   SmallCache cache(4);
   Digest key;
