@@ -213,7 +213,10 @@ void PageCache::list_uses(std::vector<NamespaceUse>& ret_uses) const {
   ret_uses.clear();
   for (const auto& [id, one] : namespaces_.all()) {
     if (one.pages_held == 0) continue;
-    ret_uses.push_back({id, one.pages_held - one.pages_cached, one.pages_cached});
+    ret_uses.push_back({.id = id,
+                        .pages_in_use = one.pages_held - one.pages_cached,
+                        .pages_cached = one.pages_cached,
+                        .bytes = one.pages_held * segment_->slot_bytes()});
   }
 }
 

@@ -43,6 +43,7 @@ struct NamespaceUse {
   NamespaceId id;
   std::uint64_t pages_in_use;
   std::uint64_t pages_cached;
+  std::uint64_t bytes;  // of all of them
 };
 
 class PageCache {

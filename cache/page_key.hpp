@@ -16,7 +16,7 @@
 
 namespace hearth::cache {
 
-using NamespaceId = std::uint64_t;  // a uid in the default configuration
+using NamespaceId = std::uint64_t;  // a uid, or from the name of a group of users
 
 // Hashes a stream of bytes.
 class Hasher {

@@ -56,6 +56,18 @@ Result<std::uint64_t> parse_bytes(const char* name, const RawSetting& raw) {
   return value << shift;
 }
 
+// "2G", or "25%" of a whole.
+Result<std::uint64_t> parse_part(const char* name, const RawSetting& raw, std::uint64_t whole) {
+  if (!raw.value.ends_with('%')) return parse_bytes(name, raw);
+  std::uint32_t percent = 0;
+  const char* end = raw.value.data() + raw.value.size() - 1;
+  const auto [stop, error] = std::from_chars(raw.value.data(), end, percent);
+  if (error != std::errc() || stop != end || percent == 0 || percent > 100) {
+    return wrong(name, raw, "is not a percentage from 1% to 100%");
+  }
+  return whole / 100 * percent + whole % 100 * percent / 100;
+}
+
 Result<std::uint32_t> parse_mode(const char* name, const RawSetting& raw) {
   std::uint32_t value = 0;
   const char* end = raw.value.data() + raw.value.size();
@@ -196,6 +208,21 @@ const std::vector<Setting>& settings() {
       {"kv-bytes", "memory for all KV caches together, as in 4G", default_kv_bytes,
        [](const RawSetting& raw, Config& config) -> Status {
          HEARTH_TRY(config.kv_bytes, parse_bytes("kv-bytes", raw));
+         return {};
+       }},
+      // After kv-bytes, of which it may be a part.
+      {"user-kv-bytes",
+       "what one user or group may keep in each model's cache, as in 2G or 25% of kv-bytes",
+       [] { return std::string("100%"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.user_kv_bytes, parse_part("user-kv-bytes", raw, config.kv_bytes));
+         return {};
+       }},
+      {"group", "NAME=USER,USER,...: users who share one cache; may be given several times",
+       nullptr,
+       [](const RawSetting& raw, Config& config) -> Status {
+         const Status added = config.groups.add(raw.value);
+         if (!added) return wrong("group", raw, added.error().message);
          return {};
        }},
       {"model-bytes", "memory for all loaded models together, as in 16G", default_model_bytes,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/result.hpp"
+#include "daemon/user_groups.hpp"
 #include "engine/rope.hpp"
 
 namespace hearth {
@@ -32,6 +33,8 @@ struct Config {
   std::uint32_t threads = 0;                  // that compute; 0: one per core we may use
   std::uint32_t ctx = 0;            // longest sequence, tokens; 0: what each model was trained for
   std::uint64_t kv_bytes = 0;       // budget of all KV caches together
+  std::uint64_t user_kv_bytes = 0;  // of these, what a user or group may keep of one model
+  UserGroups groups;                // who share a cache
   std::uint64_t model_bytes = 0;    // budget of all weights in memory together
   std::int64_t keep_alive_s = -1;   // how long an idle model stays in memory; -1: for ever
   std::string preload;              // all, none: what is loaded at the start
@@ -47,7 +50,7 @@ struct RawSetting {
   std::string value;
   std::string origin;  // "--ctx", "HEARTH_CTX", "/etc/hearth/hearthd.toml: ctx", "default"
 };
-// By name; "model" may have several values, ID=PATH each.
+// By name; "model" may have several values, ID=PATH each, and so may "rope" and "group".
 using RawSettings = std::map<std::string, std::vector<RawSetting>>;
 
 // A setting's name, its default as text, and one line of help.

@@ -6,6 +6,9 @@
 //   stories = "/srv/models/stories260K.gguf"
 //   [rope]
 //   stories = "yarn,factor=2"
+//   [[group]]
+//   name = "research"
+//   users = ["alice", 1001]
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
@@ -27,6 +30,34 @@ std::optional<std::string> scalar_text(const toml::node& node) {
   if (const auto* number = node.as_integer()) return std::to_string(number->get());
   if (const auto* flag = node.as_boolean()) return std::string(flag->get() ? "true" : "false");
   return std::nullopt;
+}
+
+// NAME=USER,USER,... of one [[group]].
+Result<std::string> group_text(const std::string& origin, const toml::node& node) {
+  const auto wrong = [&](const char* field, const char* why) {
+    return Error{Code::CONFIG, fmt::format("{}: group.{} {}", origin, field, why)};
+  };
+  const toml::table& group = *node.as_table();
+  for (const auto& [key, value] : group) {
+    if (key.str() != "name" && key.str() != "users") {
+      return wrong(std::string(key.str()).c_str(), "is unknown: a group has name and users");
+    }
+  }
+  const auto* name = group["name"].as_string();
+  if (name == nullptr) return wrong("name", "is missing, or no text");
+  // What parts the text must not be in it.
+  if (name->get().find('=') != std::string::npos) return wrong("name", "has a \"=\"");
+  const toml::array* users = group["users"].as_array();
+  if (users == nullptr || users->empty()) return wrong("users", "is missing, or no list of users");
+  std::string text;
+  for (const toml::node& user : *users) {
+    const bool listable = user.is_string() || user.is_integer();
+    if (!listable) return wrong("users", "has a user that is neither a name nor a number");
+    const std::string one = *scalar_text(user);
+    if (one.find(',') != std::string::npos) return wrong("users", "has a user with a comma");
+    text.append(&user == &users->front() ? "=" : ",").append(one);
+  }
+  return name->get() + text;
 }
 
 }  // namespace
@@ -61,6 +92,18 @@ Result<RawSettings> settings_from_file(const std::string& path) {
         }
         const std::string setting = name == "models" ? "model" : name;
         raw[setting].push_back({std::string(id.str()) + "=" + *text, origin});
+      }
+      continue;
+    }
+    if (name == "group") {
+      const toml::array* groups = node.as_array();
+      if (groups == nullptr || !groups->is_homogeneous(toml::node_type::table)) {
+        return Error{Code::CONFIG, fmt::format("{}: group is not a list of [[group]]", origin)};
+      }
+      for (const toml::node& group : *groups) {
+        const std::string where = fmt::format("{}: line {}", path, group.source().begin.line);
+        HEARTH_TRY(std::string text, group_text(where, group));
+        raw[name].push_back({std::move(text), where});
       }
       continue;
     }

@@ -268,7 +268,7 @@ void Dispatcher::submit(Request& request) {
   if (const Status status = check_prompt(request); !status) return fail(request, status.error());
   SubmitCommand& submit = request.submit;
   submit.request = request.id;
-  submit.namespace_id = request.session->uid();
+  submit.namespace_id = request.session->namespace_id();
   submit.received_ns = request.received_ns;
   submit.prompt_count = static_cast<std::uint32_t>(request.ids.size());
   submit.credit = static_cast<std::uint32_t>(passable_credit(request));

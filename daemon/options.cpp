@@ -38,7 +38,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
     CLI::Option* option =
         app.add_option(std::string("--") + info.name, given[info.name], info.help);
     option->type_name("")->take_all();
-    if (std::string(info.name) != "model" && std::string(info.name) != "rope") {
+    const std::string name = info.name;
+    if (name != "model" && name != "rope" && name != "group") {
       option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     } else {
       option->expected(1)->allow_extra_args(false);

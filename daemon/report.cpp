@@ -90,6 +90,32 @@ JsonWriter model_of_ps(const ServedModel& model, const Residency& residency, int
   return json;
 }
 
+// What users and groups keep of a model's cache: the asker's own, or everybody's for an
+// administrator.
+JsonWriter cache_uses_of_stats(const Server& server, const ServedModel& model,
+                               const Session& asker) {
+  std::vector<cache::NamespaceUse> uses = model.cache_uses();
+  std::ranges::sort(uses, {}, &cache::NamespaceUse::id);
+  JsonWriter list = JsonWriter::array();
+  for (const cache::NamespaceUse& use : uses) {
+    if (use.id != asker.namespace_id() && !asker.is_administrator()) continue;
+    JsonWriter json;
+    if (UserGroups::is_uid(use.id)) {
+      json.add("uid", use.id);
+    } else {
+      json.add_null("uid");
+    }
+    const std::string* group = server.config().groups.group_name(use.id);
+    add_known(json, "group", group != nullptr ? *group : "");
+    json.add("pages", use.pages_in_use + use.pages_cached)
+        .add("pages_in_use", use.pages_in_use)
+        .add("bytes", use.bytes)
+        .add("quota_bytes", server.config().user_kv_bytes);
+    list.push(std::move(json));
+  }
+  return list;
+}
+
 }  // namespace
 
 std::string models_document(Server& server) {
@@ -156,7 +182,7 @@ std::string ps_document(Server& server, uid_t asker) {
   return document.text();
 }
 
-std::string stats_document(Server& server) {
+std::string stats_document(Server& server, const Session& asker) {
   JsonWriter daemon;
   daemon.add("uptime_s", seconds_since(server.started_ns()))
       .add("connections", std::uint64_t{server.connection_count()})
@@ -200,6 +226,7 @@ std::string stats_document(Server& server) {
         .add("evictions", stats.evictions)
         .add("pages", std::move(pages))
         .add("cache_start", std::move(cache_start))
+        .add("users", cache_uses_of_stats(server, *model, asker))
         .add("running", stats.running)
         .add("queued", stats.queued);
     models.push(std::move(json));

@@ -10,9 +10,10 @@
 namespace hearth {
 
 class Server;
+class Session;
 
 std::string models_document(Server& server);
 std::string ps_document(Server& server, uid_t asker);
-std::string stats_document(Server& server);
+std::string stats_document(Server& server, const Session& asker);
 
 }  // namespace hearth

@@ -140,6 +140,7 @@ void ServedModel::drop_cache() {
   if (has_idle_cache()) log_info("model {}: its cache is dropped", id());
   kv_ = {};
   kept_bytes_ = 0;
+  past_cache_uses_.clear();
   if (const Status removed = services_->store->remove(segment_name()); !removed) {
     log_warning("model {}: {}", id(), removed.error().message);
   }
@@ -173,6 +174,10 @@ void ServedModel::unload() {
   past_stats_ = stats();
   past_stats_.running = past_stats_.queued = 0;
   past_stats_.pages_cached += std::exchange(past_stats_.pages_in_use, 0);
+  past_cache_uses_ = engine_->cache_uses();
+  for (cache::NamespaceUse& use : past_cache_uses_) {
+    use.pages_cached += std::exchange(use.pages_in_use, 0);
+  }
   progress_ = 0;
   end_polling();
   engine_.reset();

@@ -113,6 +113,10 @@ class ServedModel {
 
   // Since the daemon started, however often the model was loaded.
   EngineStats stats() const;
+  // Who has what of its cache, in no order.
+  std::vector<cache::NamespaceUse> cache_uses() const {
+    return engine_ ? engine_->cache_uses() : past_cache_uses_;
+  }
   std::uint64_t load_count() const { return load_count_; }
 
  private:
@@ -139,7 +143,8 @@ class ServedModel {
   KvMemory kv_;                   // while there is no engine
   std::uint64_t kept_bytes_ = 0;  // of a segment that no engine of ours has looked at yet
   std::shared_ptr<Engine> engine_;
-  EngineStats past_stats_ = {};  // of engines that are gone
+  EngineStats past_stats_ = {};                       // of engines that are gone
+  std::vector<cache::NamespaceUse> past_cache_uses_;  // of the last one
   std::uint64_t load_count_ = 0;
   uv_poll_t* notices_poll_ = nullptr;  // freed in its close callback
   std::vector<std::byte> message_;     // the notice being handled

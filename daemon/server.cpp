@@ -115,6 +115,7 @@ void Server::start_models() {
   options.kv_type = kv_type_of(config_.kv_type);
   options.cpu_features = config_.cpu_features;
   options.master_secret = store_->secret();
+  options.namespace_bytes = config_.user_kv_bytes;
   for (const ModelConfig& model_config : config_.models) {
     models_.push_back(std::make_unique<ServedModel>(model_config, &services_));
     residency_.add(models_.back().get());

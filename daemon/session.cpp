@@ -51,7 +51,11 @@ std::string text_of(std::span<const std::byte> payload) {
 
 Session::Session(Server* server, uv_loop_t* loop, Flusher* flusher, UniqueFd fd, std::uint64_t id,
                  uid_t uid)
-    : server_(server), id_(id), uid_(uid), connection_(loop, flusher, std::move(fd), this) {}
+    : server_(server),
+      id_(id),
+      uid_(uid),
+      namespace_id_(server->config().groups.namespace_of(uid)),
+      connection_(loop, flusher, std::move(fd), this) {}
 
 const Session::Verb* Session::find_verb(std::uint16_t number) {
   static constexpr std::array kVerbs = {
@@ -264,7 +268,7 @@ Status Session::report(const Frame& frame) {
   const auto verb = static_cast<hearth_verb>(frame.header.verb);
   const std::string document = verb == HEARTH_VERB_MODELS ? models_document(*server_)
                                : verb == HEARTH_VERB_PS   ? ps_document(*server_, uid_)
-                                                          : stats_document(*server_);
+                                                          : stats_document(*server_, *this);
   reply(frame.header.request, verb, nullptr, std::as_bytes(std::span(document)));
   return {};
 }
@@ -438,9 +442,12 @@ Status Session::evaluate(const Frame& frame) {
   return {};
 }
 
-// Who may decide for all users: root, and the user whose daemon it is.
+bool Session::is_administrator() const {
+  return uid_ == 0 || uid_ == geteuid();
+}
+
 Status Session::check_administrator(const char* what) const {
-  if (uid_ == 0 || uid_ == geteuid()) return {};
+  if (is_administrator()) return {};
   return Error{
       Code::INVALID_OPERATION,
       fmt::format("{}: only root and uid {}, which runs the daemon, may do that", what, geteuid())};

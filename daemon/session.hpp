@@ -9,6 +9,7 @@
 #include <string>
 #include <unordered_map>
 
+#include "cache/page_key.hpp"
 #include "daemon/connection.hpp"
 #include "daemon/json.hpp"
 #include "daemon/request.hpp"
@@ -25,6 +26,9 @@ class Session final : public ConnectionOwner {
 
   std::uint64_t id() const { return id_; }
   uid_t uid() const { return uid_; }
+  cache::NamespaceId namespace_id() const { return namespace_id_; }
+  // Who may decide for all users: root, and the user whose daemon it is.
+  bool is_administrator() const;
   const std::string& client_name() const { return client_name_; }
 
   // Answers; the request stays open until close_request().
@@ -86,7 +90,8 @@ class Session final : public ConnectionOwner {
 
   Server* server_;  // outlives us
   const std::uint64_t id_;
-  const uid_t uid_;  // of the peer when it connected: SO_PEERCRED
+  const uid_t uid_;                        // of the peer when it connected: SO_PEERCRED
+  const cache::NamespaceId namespace_id_;  // whose cache its requests use
   bool greeted_ = false;
   bool half_closed_ = false;
   std::string client_name_;

@@ -93,7 +93,9 @@ Status open_pages(const EngineOptions& options, const cache::SegmentStore& store
   }
   segment->set_aside(context_bytes -
                      std::min(context_bytes, segment->backed_slots() * segment->slot_bytes()));
-  kv.pages = std::make_unique<cache::PageCache>(std::move(segment), options.master_secret);
+  kv.pages = std::make_unique<cache::PageCache>(
+      std::move(segment), options.master_secret,
+      cache::NamespaceRules{.bytes_max = options.namespace_bytes});
   return {};
 }
 

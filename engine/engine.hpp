@@ -54,9 +54,10 @@ struct EngineOptions {
   std::uint32_t page_tokens = 32;    // power of two
   std::uint32_t sequences_max = 64;  // that run at a time
   KvType kv_type;
-  RopeOverride rope = {};            // instead of what the model file says
-  std::uint32_t cpu_features = 0;    // kernels that may be used
-  cache::Digest master_secret = {};  // root of all namespaces' secrets
+  RopeOverride rope = {};                      // instead of what the model file says
+  std::uint32_t cpu_features = 0;              // kernels that may be used
+  cache::Digest master_secret = {};            // root of all namespaces' secrets
+  std::uint64_t namespace_bytes = UINT64_MAX;  // of the cache, that one namespace may keep
 };
 
 // A model's KV cache: what it may take of the budget, and the pages it holds.  It outlives the
@@ -93,6 +94,7 @@ class Engine {
 
   // Any thread.  What a request did is in it before the request is said to be over.
   EngineStats stats() const { return board_.get(); }
+  std::vector<cache::NamespaceUse> cache_uses() const { return board_.cache_uses(); }
 
   // Longest prompt that a command can carry, tokens.
   static constexpr std::uint32_t kPromptTokensMax = 1u << 20;

@@ -212,7 +212,8 @@ void Scheduler::publish() {
   stats.pages_damaged = pages.damaged;
   stats.running = static_cast<std::uint32_t>(running_.size());
   stats.queued = static_cast<std::uint32_t>(queue_.size());
-  board_->put(stats);
+  cache_->list_uses(cache_uses_);
+  board_->put(stats, cache_uses_);
 }
 
 }  // namespace hearth

@@ -117,6 +117,7 @@ class Scheduler {
   std::string text_;                 // of the token being handled
   std::string shown_;                // of it, what may be sent
   EngineStats stats_ = {};
+  std::vector<cache::NamespaceUse> cache_uses_;  // being published
 };
 
 }  // namespace hearth

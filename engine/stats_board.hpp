@@ -4,6 +4,10 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
+#include <vector>
+
+#include "cache/page_cache.hpp"
 
 namespace hearth {
 
@@ -26,18 +30,26 @@ struct EngineStats {
 // Any thread.
 class StatsBoard {
  public:
-  void put(const EngineStats& stats) {
+  // Takes memory only when there are more namespaces than ever before.
+  void put(const EngineStats& stats, std::span<const cache::NamespaceUse> cache_uses) {
     const std::lock_guard lock(mutex_);
     stats_ = stats;
+    cache_uses_.assign(cache_uses.begin(), cache_uses.end());
   }
   EngineStats get() const {
     const std::lock_guard lock(mutex_);
     return stats_;
   }
+  // Who has what of the cache, in no order.
+  std::vector<cache::NamespaceUse> cache_uses() const {
+    const std::lock_guard lock(mutex_);
+    return cache_uses_;
+  }
 
  private:
   mutable std::mutex mutex_;
   EngineStats stats_ = {};
+  std::vector<cache::NamespaceUse> cache_uses_;
 };
 
 }  // namespace hearth

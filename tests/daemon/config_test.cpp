@@ -138,6 +138,28 @@ TEST(config, a_tier_that_this_system_lacks_is_an_error_that_names_those_it_has) 
   EXPECT_EQ(make_config({})->cpu_features, kernels::cpu_features());
 }
 
+TEST(config, what_a_user_may_keep_is_a_size_or_a_part_of_the_whole) {
+  const auto quota = [](const char* value) {
+    RawSettings raw = one("user-kv-bytes", value);
+    raw["kv-bytes"] = {{"4G", "--kv-bytes"}};
+    const auto config = make_config({raw});
+    return config ? config->user_kv_bytes : 0;
+  };
+  EXPECT_EQ(make_config({})->user_kv_bytes, make_config({})->kv_bytes);
+  EXPECT_EQ(quota("100%"), 4ull << 30);
+  EXPECT_EQ(quota("25%"), 1ull << 30);
+  EXPECT_EQ(quota("1%"), (4ull << 30) / 100);
+  EXPECT_EQ(quota("512M"), 512u << 20);
+  for (const char* bad : {"", "%", "0%", "101%", "-1%", "2.5%", "1%%", "1 %", "%1", "0", "x"}) {
+    EXPECT_EQ(quota(bad), 0u) << bad;
+  }
+  const auto refused = make_config({one("user-kv-bytes", "200%", "HEARTH_TEST")});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("user-kv-bytes (from HEARTH_TEST): \"200%\""),
+            std::string::npos)
+      << refused.error().message;
+}
+
 TEST(config, models_are_listed_once_each) {
   RawSettings raw;
   raw["model"] = {{"a=/x/a.gguf", "--model"}, {"b=/x=y/b.gguf", "--model"}};

@@ -247,7 +247,8 @@ TEST(lifecycle, bad_model_files_are_errors_of_their_models_alone) {
 TEST(lifecycle, check_config_shows_every_setting_and_its_origin) {
   const TemporaryDirectory directory;
   const std::string file = directory.path() + "/hearthd.toml";
-  std::ofstream(file) << "ctx = 77\nthreads = 3\n";
+  std::ofstream(file) << "ctx = 77\nthreads = 3\n"
+                         "[[group]]\nname = \"research\"\nusers = [\"root\", 1001]\n";
   const auto run = [&](const std::string& arguments, int& ret_status) {
     const std::string command = "HEARTH_DRAIN_SECONDS=9 " HEARTH_PROGRAMS_DIR
                                 "/hearthd --check-config --config " +
@@ -267,6 +268,12 @@ TEST(lifecycle, check_config_shows_every_setting_and_its_origin) {
   EXPECT_NE(text.find("threads = 5  # --threads"), std::string::npos) << text;
   EXPECT_NE(text.find("drain-seconds = 9  # HEARTH_DRAIN_SECONDS"), std::string::npos) << text;
   EXPECT_NE(text.find("kv-type = auto  # default"), std::string::npos) << text;
+  EXPECT_NE(text.find("user-kv-bytes = 100%  # default"), std::string::npos) << text;
+  EXPECT_NE(text.find("group = research=root,1001  # " + file + ": line 3"), std::string::npos)
+      << text;
+  const std::string unknown = run("--group a=no-such-user-here", status);
+  EXPECT_EQ(status, 2);
+  EXPECT_NE(unknown.find("no-such-user-here"), std::string::npos) << unknown;
   const std::string wrong = run("--kv-type f7", status);
   EXPECT_EQ(status, 2);
   EXPECT_NE(wrong.find("f7"), std::string::npos) << wrong;

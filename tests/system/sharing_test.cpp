@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/daemon/daemon_process.hpp"
+#include "tests/system/as_user.hpp"
 #include "tests/system/client_process.hpp"
 
 namespace hearth {
@@ -69,22 +70,6 @@ TEST(sharing, processes_that_come_together_compute_their_prompt_once) {
   EXPECT_LE(computed, 320 + 7 * kPageTokens);
 }
 
-// The effective uid is what the kernel tells the daemon of a connection made meanwhile.
-class AsUser {
- public:
-  explicit AsUser(uid_t uid) { EXPECT_EQ(seteuid(uid), 0); }
-  ~AsUser() { EXPECT_EQ(seteuid(0), 0); }
-};
-
-std::int64_t cached_tokens_of_a_run(RawClient& client, const std::string& payload) {
-  const RawFrame reply = client.ask(
-      kGenerate, R"({"model":"qwen","prompt_kind":"tokens","max_tokens":4,"temperature":0})",
-      payload);
-  EXPECT_EQ(error_code(reply), "");
-  const double cached = number_at(parse_json(reply.json).get(), "usage.cached_tokens");
-  return static_cast<std::int64_t>(cached);
-}
-
 TEST(sharing, another_user_finds_neither_pages_nor_requests_of_ours) {
   if (geteuid() != 0) GTEST_SKIP() << "only root can be two users";
   DaemonProcess daemon(
@@ -95,11 +80,7 @@ TEST(sharing, another_user_finds_neither_pages_nor_requests_of_ours) {
   EXPECT_EQ(cached_tokens_of_a_run(ours, prompt), 0);
   EXPECT_GE(cached_tokens_of_a_run(ours, prompt), 96);
 
-  std::unique_ptr<RawClient> theirs;
-  {
-    const AsUser nobody(kNobody);
-    theirs = std::make_unique<RawClient>(daemon.socket());
-  }
+  const auto theirs = connect_as(kNobody, daemon);
   ASSERT_TRUE(theirs->connected());
   EXPECT_EQ(cached_tokens_of_a_run(*theirs, prompt), 0) << "a hit tells that somebody asked this";
   EXPECT_GE(cached_tokens_of_a_run(*theirs, prompt), 96) << "their own is warm";
