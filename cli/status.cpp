@@ -80,6 +80,21 @@ std::string ps_text(JsonView document) {
   return text;
 }
 
+// Who has what of the caches: "" when nobody has anything that we may see.
+std::string cache_users_text(JsonView document) {
+  Table users({"MODEL", "USER", ">PAGES", ">IN USE", ">KV BYTES", ">QUOTA"});
+  document["models"].each([&](JsonView model) {
+    model["users"].each([&](JsonView user) {
+      std::string who = "a former group";
+      if (user["uid"].known()) who = "uid " + exact(user["uid"]);
+      if (user["group"].known()) who = "group " + name(user["group"]);
+      users.add({name(model["id"]), who, exact(user["pages"]), exact(user["pages_in_use"]),
+                 bytes(user["bytes"]), bytes(user["quota_bytes"])});
+    });
+  });
+  return users.empty() ? "" : users.text();
+}
+
 std::string stats_text(JsonView document) {
   const JsonView daemon = document["daemon"];
   Table totals({">UP", ">CONNECTIONS", ">EVER", ">REQUESTS", ">ERRORS", ">RESIDENT", ">FDS",
@@ -98,7 +113,9 @@ std::string stats_text(JsonView document) {
                 exact(model["pages"]["cached"]), exact(model["evictions"]),
                 exact(model["preemptions"])});
   });
-  return totals.text() + '\n' + models.text();
+  std::string text = totals.text() + '\n' + models.text();
+  const std::string users = cache_users_text(document);
+  return users.empty() ? text : text + '\n' + users;
 }
 
 }  // namespace

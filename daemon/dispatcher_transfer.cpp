@@ -49,7 +49,7 @@ void Dispatcher::transfer(Request& request) {
   if (!fd) return fail(request, from_errno("duplicate a memfd"));
   TransferCommand command = {};
   command.request = request.id;
-  command.namespace_id = request.uid;
+  command.namespace_id = request.session->namespace_id();
   command.geometry = transfer.geometry;
   command.pages_offset = transfer.pages_offset;
   command.page_count = transfer.page_count;

@@ -56,7 +56,10 @@ TEST_F(CliStatus, stats_counts_what_was_computed) {
   EXPECT_EQ(run_hearth(daemon_, {"run", "qwen", "--tokens", "1,2,3", "-n", "5"}).status, 0);
   const Json stats = parse_json(run_hearth(daemon_, {"--json", "stats"}).out);
   EXPECT_EQ(number_at(stats.get(), "models.0.rows.prompt"), 3);
-  EXPECT_NE(run_hearth(daemon_, {"stats"}).out.find("PROMPT ROWS"), std::string::npos);
+  const std::string table = run_hearth(daemon_, {"stats"}).out;
+  EXPECT_NE(table.find("PROMPT ROWS"), std::string::npos);
+  const std::string us = "qwen   uid " + std::to_string(geteuid()) + "      1       0  ";
+  EXPECT_NE(table.find(us), std::string::npos) << table;
 }
 
 }  // namespace
