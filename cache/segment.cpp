@@ -22,8 +22,8 @@ namespace bip = boost::interprocess;
 
 constexpr std::uint64_t kGrowBytes = 4u << 20;  // memory is taken in steps of about this much
 
-// Lets Boost map a descriptor that we opened ourselves: a file in a private directory now, a memfd
-// that systemd kept for us later.
+// Lets Boost map a descriptor that we did not open by a name: the store has it from where it keeps
+// segments.
 class DescriptorMapping {
  public:
   explicit DescriptorMapping(int fd) : fd_(fd) {}

@@ -1,7 +1,6 @@
 // See segment_store.hpp.
 #include "cache/segment_store.hpp"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -11,10 +10,13 @@
 #include <algorithm>
 #include <climits>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <span>
 
 #include "cache/page_key.hpp"
+#include "cache/segment_descriptors.hpp"
+#include "cache/segment_directory.hpp"
 
 namespace hearth::cache {
 namespace {
@@ -38,7 +40,7 @@ Result<std::string> real_path(const std::string& path) {
 Result<std::string> memory_directory(const std::string& state_dir, const std::string& memory_root) {
   HEARTH_TRY(const std::string resolved, real_path(state_dir));
   const Digest digest = hash(std::as_bytes(std::span(resolved)));
-  std::string name = fmt::format("{}/hearth-{}-", memory_root, geteuid());
+  std::string name = fmt::format("{}/{}{}-", memory_root, kKeptPrefix, geteuid());
   for (int i = 0; i < 8; ++i) name += fmt::format("{:02x}", digest[static_cast<std::size_t>(i)]);
   return name;
 }
@@ -52,22 +54,6 @@ Result<UniqueFd> lock_state_directory(const std::string& state_dir) {
   return Error{Code::INVALID_OPERATION,
                fmt::format("{} is in use by another hearthd: stop it, or name another --state-dir",
                            state_dir)};
-}
-
-// Open a directory that nobody but us can change.  /dev/shm is everybody's: somebody may have put a
-// directory or a link of this name there first.
-Result<UniqueFd> open_private_directory(const std::string& path) {
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd) return from_errno("open " + path);
-  struct stat status = {};
-  if (fstat(fd.get(), &status) != 0) return from_errno("stat " + path);
-  if (status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-    return Error{Code::STORAGE,
-                 fmt::format("{} is not private to uid {} (it belongs to uid {}, mode "
-                             "{:03o}): remove it",
-                             path, geteuid(), status.st_uid, status.st_mode & 0777)};
-  }
-  return fd;
 }
 
 // The secret that is there, or a new one, which is there whole or not at all.
@@ -100,56 +86,49 @@ Result<Digest> read_or_make_secret(const std::string& state_dir) {
   return secret;
 }
 
-Result<std::vector<std::string>> list_files(int directory_fd, const std::string& path) {
-  const int listing_fd = dup(directory_fd);
-  DIR* listing = listing_fd < 0 ? nullptr : fdopendir(listing_fd);
-  if (listing == nullptr) return from_errno("list " + path);
-  rewinddir(listing);
-  std::vector<std::string> names;
-  while (const dirent* entry = readdir(listing)) {
-    const std::string name = entry->d_name;
-    if (name != "." && name != "..") names.push_back(name);
-  }
-  closedir(listing);
-  return names;
-}
-
-// The lock on a state directory says little where that directory was removed, or is another one of
-// the same path in another container: what is shared is the memory.
-Status lock_memory(const UniqueFd& directory, const std::string& path) {
-  if (flock(directory.get(), LOCK_EX | LOCK_NB) == 0) return {};
-  if (errno != EWOULDBLOCK) return from_errno("lock " + path);
-  return Error{
-      Code::INVALID_OPERATION,
-      fmt::format("{} is in use by another hearthd: stop it, or name another --state-dir", path)};
-}
-
-Status remove_files(int directory_fd, const std::string& path) {
-  HEARTH_TRY(const auto names, list_files(directory_fd, path));
-  Status status;
-  for (const std::string& name : names) {
-    if (unlinkat(directory_fd, name.c_str(), 0) != 0) {
-      status = from_errno("remove " + path + "/" + name);
-    }
-  }
-  return status;
-}
-
 }  // namespace
 
 Result<SegmentStore> SegmentStore::open(const std::string& state_dir,
-                                        const std::string& memory_root) {
+                                        const std::string& memory_root, StoreOptions options) {
   SegmentStore store;
   HEARTH_CHECK(make_directories(state_dir));
   HEARTH_TRY(store.lock_, lock_state_directory(state_dir));
   HEARTH_TRY(store.secret_, read_or_make_secret(state_dir));
-  HEARTH_TRY(store.directory_, memory_directory(state_dir, memory_root));
-  if (mkdir(store.directory_.c_str(), 0700) != 0 && errno != EEXIST) {
-    return from_errno("create " + store.directory_);
-  }
-  HEARTH_TRY(store.directory_fd_, open_private_directory(store.directory_));
-  HEARTH_CHECK(lock_memory(store.directory_fd_, store.directory_));
+  HEARTH_TRY(const std::string memory, memory_directory(state_dir, memory_root));
+  HEARTH_CHECK(store.choose_place(memory, std::move(options)));
   return store;
+}
+
+// Files are preferred: they survive where a manager's store does not (a stop, before systemd 254),
+// can be seen, counted and purged without the manager, and a daemon that is started by hand finds
+// them, too.
+Status SegmentStore::choose_place(const std::string& memory_directory, StoreOptions options) {
+  const bool manager = options.keeper != nullptr;
+  if (options.backend == StoreBackend::fdstore && !manager) {
+    return Error{Code::CONFIG,
+                 "cache-backend: fdstore needs a service manager (NOTIFY_SOCKET is not set): "
+                 "choose shm"};
+  }
+  if (options.backend != StoreBackend::fdstore) {
+    auto files = SegmentDirectory::open_or_make(memory_directory);
+    if (files) {
+      for (const KeptDescriptor& kept : options.kept) {
+        if (manager) options.keeper->forget(kept.name);
+      }
+      directory_ = memory_directory;
+      place_ = *std::move(files);
+      return {};
+    }
+    const bool in_use = files.error().code == Code::INVALID_OPERATION;
+    if (options.backend == StoreBackend::shm || !manager || in_use) return files.error();
+  } else {
+    // As far as that is possible, and not a living daemon's.
+    (void)SegmentDirectory::purge(memory_directory);
+  }
+  const std::string name = std::filesystem::path(memory_directory).filename();
+  place_ =
+      std::make_unique<SegmentDescriptors>(options.keeper, name + ".", std::move(options.kept));
+  return {};
 }
 
 Status SegmentStore::purge(const std::string& state_dir, const std::string& memory_root) {
@@ -159,12 +138,7 @@ Status SegmentStore::purge(const std::string& state_dir, const std::string& memo
   }
   HEARTH_TRY(const UniqueFd lock, lock_state_directory(state_dir));
   HEARTH_TRY(const std::string memory, memory_directory(state_dir, memory_root));
-  if (lstat(memory.c_str(), &status) == 0) {
-    HEARTH_TRY(const UniqueFd directory, open_private_directory(memory));
-    HEARTH_CHECK(lock_memory(directory, memory));
-    HEARTH_CHECK(remove_files(directory.get(), memory));
-    if (rmdir(memory.c_str()) != 0) return from_errno("remove " + memory);
-  }
+  HEARTH_CHECK(SegmentDirectory::purge(memory));
   for (const char* name : {"/secret", "/lock"}) {
     const std::string path = state_dir + name;
     if (unlink(path.c_str()) != 0 && errno != ENOENT) return from_errno("remove " + path);
@@ -174,40 +148,20 @@ Status SegmentStore::purge(const std::string& state_dir, const std::string& memo
 }
 
 Result<UniqueFd> SegmentStore::create(const std::string& name, std::uint64_t bytes) const {
-  HEARTH_CHECK(remove(name));
-  UniqueFd fd(openat(directory_fd_.get(), name.c_str(),
-                     O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return from_errno(fmt::format("create {}/{}", directory_, name));
-  if (ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) {
-    return from_errno(fmt::format("size {}/{} to {} bytes", directory_, name, bytes));
-  }
-  return fd;
+  return place_->create(name, bytes);
 }
 
 Result<UniqueFd> SegmentStore::open_segment(const std::string& name) const {
-  UniqueFd fd(openat(directory_fd_.get(), name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd && errno == ENOENT) return UniqueFd();
-  if (!fd && errno == ELOOP) {
-    return Error{Code::STORAGE, fmt::format("{}/{} is a link", directory_, name)};
-  }
-  if (!fd) return from_errno(fmt::format("open {}/{}", directory_, name));
-  struct stat status = {};
-  if (fstat(fd.get(), &status) != 0) return from_errno("stat " + name);
-  if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0) {
-    return Error{Code::STORAGE, fmt::format("{}/{} is no private file of ours", directory_, name)};
-  }
-  return fd;
+  return place_->open(name);
 }
 
 std::uint64_t SegmentStore::kept_bytes(const std::string& name) const {
-  struct stat status = {};
-  if (fstatat(directory_fd_.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return 0;
-  return static_cast<std::uint64_t>(status.st_blocks) * 512;
+  return place_->kept_bytes(name);
 }
 
 Result<std::vector<std::string>> SegmentStore::keep_only(
     const std::vector<std::string>& names) const {
-  HEARTH_TRY(std::vector<std::string> others, list_files(directory_fd_.get(), directory_));
+  HEARTH_TRY(std::vector<std::string> others, place_->names());
   std::erase_if(others, [&](const std::string& name) {
     return std::ranges::find(names, name) != names.end();
   });
@@ -220,17 +174,11 @@ Result<std::vector<std::string>> SegmentStore::keep_only(
 }
 
 Status SegmentStore::rename(const std::string& from, const std::string& to) const {
-  if (renameat(directory_fd_.get(), from.c_str(), directory_fd_.get(), to.c_str()) != 0) {
-    return from_errno(fmt::format("rename {}/{} to {}", directory_, from, to));
-  }
-  return {};
+  return place_->rename(from, to);
 }
 
 Status SegmentStore::remove(const std::string& name) const {
-  if (unlinkat(directory_fd_.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
-    return from_errno(fmt::format("remove {}/{}", directory_, name));
-  }
-  return {};
+  return place_->remove(name);
 }
 
 }  // namespace hearth::cache
