@@ -112,6 +112,10 @@ std::string default_socket() {
 }
 
 std::string default_state_dir() {
+  // A unit's StateDirectory=, whoever its user is.
+  if (const std::string state = environment("STATE_DIRECTORY"); !state.empty()) {
+    return state.substr(0, state.find(':'));
+  }
   if (geteuid() == 0) return "/var/lib/hearth";
   if (const std::string state = environment("XDG_STATE_HOME"); !state.empty()) {
     return state + "/hearth";
@@ -223,6 +227,17 @@ const std::vector<Setting>& settings() {
        [](const RawSetting& raw, Config& config) -> Status {
          const Status added = config.groups.add(raw.value);
          if (!added) return wrong("group", raw, added.error().message);
+         return {};
+       }},
+      {"cache-backend",
+       "what keeps the caches: shm, fdstore (the service manager), auto (shm where possible)",
+       [] { return std::string("auto"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(const std::string name,
+                    parse_choice("cache-backend", raw, {"auto", "shm", "fdstore"}));
+         config.cache_backend = name == "shm"       ? cache::StoreBackend::shm
+                                : name == "fdstore" ? cache::StoreBackend::fdstore
+                                                    : cache::StoreBackend::automatic;
          return {};
        }},
       {"model-bytes", "memory for all loaded models together, as in 16G", default_model_bytes,

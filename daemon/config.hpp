@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/segment_store.hpp"
 #include "common/result.hpp"
 #include "daemon/user_groups.hpp"
 #include "engine/rope.hpp"
@@ -35,6 +36,7 @@ struct Config {
   std::uint64_t kv_bytes = 0;       // budget of all KV caches together
   std::uint64_t user_kv_bytes = 0;  // of these, what a user or group may keep of one model
   UserGroups groups;                // who share a cache
+  cache::StoreBackend cache_backend = cache::StoreBackend::automatic;  // auto, shm, fdstore
   std::uint64_t model_bytes = 0;    // budget of all weights in memory together
   std::int64_t keep_alive_s = -1;   // how long an idle model stays in memory; -1: for ever
   std::string preload;              // all, none: what is loaded at the start

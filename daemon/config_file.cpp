@@ -2,6 +2,8 @@
 //
 //   ctx = 4096
 //   kv-bytes = "8G"
+//   [cache]
+//   backend = "shm"        the setting cache-backend
 //   [models]
 //   stories = "/srv/models/stories260K.gguf"
 //   [rope]
@@ -60,6 +62,55 @@ Result<std::string> group_text(const std::string& origin, const toml::node& node
   return name->get() + text;
 }
 
+// The settings of a table: [cache] backend is cache-backend.
+Status add_table(const std::string& group, const toml::table& table, const std::string& path,
+                 RawSettings& raw) {
+  for (const auto& [key, node] : table) {
+    const std::string name = fmt::format("{}-{}", group, key.str());
+    const std::string origin = fmt::format("{}: line {}", path, node.source().begin.line);
+    const auto text = scalar_text(node);
+    if (!text) {
+      return Error{Code::CONFIG,
+                   fmt::format("{}: {}.{} is not a single value", origin, group, key.str())};
+    }
+    raw[name].push_back({*text, origin});
+  }
+  return {};
+}
+
+// A table by id of model: [models], [rope].
+Status add_by_model(const std::string& name, const toml::node& node, const std::string& origin,
+                    RawSettings& raw) {
+  const toml::table* entries = node.as_table();
+  if (entries == nullptr) {
+    return Error{Code::CONFIG, fmt::format("{}: {} is not a table", origin, name)};
+  }
+  for (const auto& [id, value] : *entries) {
+    const auto text = scalar_text(value);
+    if (!text) {
+      return Error{Code::CONFIG, fmt::format("{}: {}.{} is no text", origin, name, id.str())};
+    }
+    const std::string setting = name == "models" ? "model" : name;
+    raw[setting].push_back({std::string(id.str()) + "=" + *text, origin});
+  }
+  return {};
+}
+
+// The list of [[group]].
+Status add_groups(const toml::node& node, const std::string& path, RawSettings& raw) {
+  const toml::array* groups = node.as_array();
+  if (groups == nullptr || !groups->is_homogeneous(toml::node_type::table)) {
+    return Error{Code::CONFIG, fmt::format("{}: line {}: group is not a list of [[group]]", path,
+                                           node.source().begin.line)};
+  }
+  for (const toml::node& group : *groups) {
+    const std::string where = fmt::format("{}: line {}", path, group.source().begin.line);
+    HEARTH_TRY(std::string text, group_text(where, group));
+    raw["group"].push_back({std::move(text), where});
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<RawSettings> settings_from_file(const std::string& path) {
@@ -79,32 +130,16 @@ Result<RawSettings> settings_from_file(const std::string& path) {
   for (const auto& [key, node] : table) {
     const std::string name(key.str());
     const std::string origin = fmt::format("{}: line {}", path, node.source().begin.line);
-    // Tables by id of model.
+    if (name == "cache" && node.is_table()) {
+      HEARTH_CHECK(add_table(name, *node.as_table(), path, raw));
+      continue;
+    }
     if (name == "models" || name == "rope") {
-      const toml::table* entries = node.as_table();
-      if (entries == nullptr) {
-        return Error{Code::CONFIG, fmt::format("{}: {} is not a table", origin, name)};
-      }
-      for (const auto& [id, value] : *entries) {
-        const auto text = scalar_text(value);
-        if (!text) {
-          return Error{Code::CONFIG, fmt::format("{}: {}.{} is no text", origin, name, id.str())};
-        }
-        const std::string setting = name == "models" ? "model" : name;
-        raw[setting].push_back({std::string(id.str()) + "=" + *text, origin});
-      }
+      HEARTH_CHECK(add_by_model(name, node, origin, raw));
       continue;
     }
     if (name == "group") {
-      const toml::array* groups = node.as_array();
-      if (groups == nullptr || !groups->is_homogeneous(toml::node_type::table)) {
-        return Error{Code::CONFIG, fmt::format("{}: group is not a list of [[group]]", origin)};
-      }
-      for (const toml::node& group : *groups) {
-        const std::string where = fmt::format("{}: line {}", path, group.source().begin.line);
-        HEARTH_TRY(std::string text, group_text(where, group));
-        raw[name].push_back({std::move(text), where});
-      }
+      HEARTH_CHECK(add_groups(node, path, raw));
       continue;
     }
     const auto text = scalar_text(node);

@@ -1,6 +1,7 @@
 // See listener.hpp.
 #include "daemon/listener.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -70,10 +71,31 @@ Status Listener::open(const std::string& path, std::uint32_t mode, OnClient on_c
   if (chmod(path.c_str(), mode) != 0 || lstat(path.c_str(), &status) != 0) {
     return from_errno("set the mode of " + path);
   }
+  ours_ = true;
   device_ = status.st_dev;
   inode_ = status.st_ino;
   if (listen(fd_.get(), kBacklog) != 0) return from_errno("listen on " + path);
+  serve(std::move(on_client));
+  return {};
+}
 
+Status Listener::adopt(UniqueFd socket, OnClient on_client) {
+  sockaddr_un address = {};
+  socklen_t size = sizeof(address);
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return from_errno("name the socket that was handed over");
+  }
+  const int flags = fcntl(socket.get(), F_GETFL);
+  if (flags < 0 || fcntl(socket.get(), F_SETFL, flags | O_NONBLOCK) != 0) {
+    return from_errno("prepare the socket that was handed over");
+  }
+  path_.assign(address.sun_path, strnlen(address.sun_path, sizeof(address.sun_path)));
+  fd_ = std::move(socket);
+  serve(std::move(on_client));
+  return {};
+}
+
+void Listener::serve(OnClient on_client) {
   on_client_ = std::move(on_client);
   uv_poll_init(loop_, &poll_, fd_.get());
   poll_.data = this;
@@ -81,7 +103,6 @@ Status Listener::open(const std::string& path, std::uint32_t mode, OnClient on_c
   pause_timer_.data = this;
   uv_poll_start(&poll_, UV_READABLE, on_poll);
   open_ = true;
-  return {};
 }
 
 void Listener::on_poll(uv_poll_t* handle, int, int) {
@@ -123,7 +144,8 @@ void Listener::close() {
   uv_close(reinterpret_cast<uv_handle_t*>(&pause_timer_), nullptr);
   fd_.reset();
   struct stat status = {};
-  if (lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ && status.st_ino == inode_) {
+  if (ours_ && lstat(path_.c_str(), &status) == 0 && status.st_dev == device_ &&
+      status.st_ino == inode_) {
     unlink(path_.c_str());
   }
 }

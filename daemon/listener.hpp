@@ -1,4 +1,5 @@
-// The listening socket: made safely, accepted from without starving anybody, removed at the end.
+// The listening socket: made safely, or taken over from who made it; accepted from without starving
+// anybody.  What we made is removed at the end.
 //
 // THREAD: loop.
 #pragma once
@@ -25,18 +26,25 @@ class Listener {
   // living daemon listens there; CONFIG for a path too long; IO.
   Status open(const std::string& path, std::uint32_t mode, OnClient on_client);
 
-  // Stop accepting and remove the socket.
+  // Listen on a socket that somebody else made and listens on; it stays when we close it.
+  Status adopt(UniqueFd socket, OnClient on_client);
+
+  // Stop accepting, and remove the socket if we made it.
   void close();
+
+  const std::string& path() const { return path_; }  // that clients connect to
 
  private:
   static void on_poll(uv_poll_t* handle, int status, int events);
+  void serve(OnClient on_client);
   void accept_some();
   void pause();
 
   uv_loop_t* loop_;
   UniqueFd fd_;
   std::string path_;
-  dev_t device_ = 0;  // of the socket that we made: another one at this path is not ours to remove
+  bool ours_ = false;  // we made it
+  dev_t device_ = 0;   // of the socket that we made: another one at this path is not ours to remove
   ino_t inode_ = 0;
   OnClient on_client_;
   uv_poll_t poll_ = {};

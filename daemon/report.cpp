@@ -147,7 +147,7 @@ std::string ps_document(Server& server, uid_t asker) {
   daemon.add("version", HEARTH_VERSION_STRING)
       .add("pid", static_cast<std::int64_t>(getpid()))
       .add("uptime_s", seconds_since(server.started_ns()))
-      .add("socket", server.config().socket)
+      .add("socket", server.socket())
       .add("connections", std::uint64_t{server.connection_count()})
       .add("draining", server.draining());
   JsonWriter models = JsonWriter::array();

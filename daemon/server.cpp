@@ -63,8 +63,12 @@ Server::~Server() {
 Status Server::run() {
   const Status status = start();
   if (status) {
-    log_info("hearthd {} serves {} on {}", HEARTH_VERSION_STRING, model_ids(), config_.socket);
+    log_info("hearthd {} serves {} on {}", HEARTH_VERSION_STRING, model_ids(), socket());
+    tell_status();
+    manager_.tell_ready();
     uv_run(&loop_, UV_RUN_DEFAULT);
+  } else {
+    manager_.tell_status(status.error().message);
   }
   shut_down();
   return status;
@@ -81,14 +85,44 @@ Status Server::start() {
   }
   uv_timer_init(&loop_, &drain_timer_);
   drain_timer_.data = this;
-  HEARTH_TRY(auto store, cache::SegmentStore::open(config_.state_dir));
-  store_ = std::make_unique<cache::SegmentStore>(std::move(store));
+  uv_timer_init(&loop_, &watchdog_timer_);
+  watchdog_timer_.data = this;
+  HEARTH_CHECK(manager_.take_over());
+  HEARTH_CHECK(open_store());
   HEARTH_CHECK(kept_sessions_.open(config_.state_dir + "/sessions", store_->secret()));
   HEARTH_CHECK(start_workers());
-  HEARTH_CHECK(listener_.open(config_.socket, config_.socket_mode,
-                              [this](UniqueFd fd, uid_t uid) { on_client(std::move(fd), uid); }));
+  HEARTH_CHECK(start_listening());
   start_models();
+  // In the loop: as long as it turns, the daemon lives.
+  if (const std::uint64_t interval_ms = ServiceManager::watchdog_ms(); interval_ms != 0) {
+    uv_timer_start(
+        &watchdog_timer_,
+        [](uv_timer_t* timer) { static_cast<Server*>(timer->data)->manager_.tell_alive(); },
+        /*timeout_ms=*/0, interval_ms);
+    uv_unref(reinterpret_cast<uv_handle_t*>(&watchdog_timer_));
+  }
   return {};
+}
+
+Status Server::open_store() {
+  cache::StoreOptions options;
+  options.backend = config_.cache_backend;
+  options.keeper = ServiceManager::is_present() ? &manager_ : nullptr;
+  options.kept = manager_.take_kept();
+  HEARTH_TRY(auto store,
+             cache::SegmentStore::open(config_.state_dir, "/dev/shm", std::move(options)));
+  store_ = std::make_unique<cache::SegmentStore>(std::move(store));
+  const std::string& directory = store_->directory();
+  log_info("the cache lies in {}",
+           directory.empty() ? "memory that the service manager keeps" : directory);
+  return {};
+}
+
+Status Server::start_listening() {
+  auto on_client = [this](UniqueFd fd, uid_t uid) { this->on_client(std::move(fd), uid); };
+  UniqueFd listener = manager_.take_listener();
+  if (!listener) return listener_.open(config_.socket, config_.socket_mode, on_client);
+  return listener_.adopt(std::move(listener), on_client);
 }
 
 Status Server::start_workers() {
@@ -102,7 +136,7 @@ Status Server::start_workers() {
 
 void Server::start_models() {
   services_ = {.loop = &loop_,
-               .owner = &dispatcher_,
+               .owner = this,
                .jobs = &dispatcher_.jobs(),
                .pool = pool_.get(),
                .store = store_.get(),
@@ -163,6 +197,27 @@ void Server::forget(std::uint64_t session) {
   sessions_.erase(found);
 }
 
+void Server::on_model_changed(ServedModel& model) {
+  dispatcher_.on_model_changed(model);
+  tell_status();
+}
+
+void Server::on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) {
+  dispatcher_.on_notice(model, notice, payload);
+}
+
+// The models and their states, to the service manager; only what is new.
+void Server::tell_status() {
+  std::string status;
+  for (const auto& model : models_) {
+    status += fmt::format("{}{} {}", status.empty() ? "models: " : ", ", model->id(),
+                          model_state_name(model->state()));
+  }
+  if (draining_ || status == told_status_) return;
+  manager_.tell_status(status);
+  told_status_ = std::move(status);
+}
+
 void Server::on_signal(uv_signal_t* handle, int number) {
   auto& self = *static_cast<Server*>(handle->data);
   if (self.draining_) {
@@ -178,6 +233,10 @@ void Server::drain() {
   draining_ = true;
   drain_deadline_ns_ = now_ns() + std::int64_t{config_.drain_seconds} * 1'000'000'000;
   listener_.close();
+  // What is cut off then takes a moment to end.
+  constexpr std::uint32_t kEndSeconds = 30;
+  manager_.tell_stopping(config_.drain_seconds + kEndSeconds);
+  manager_.tell_status(fmt::format("ending: {} requests are under way", dispatcher_.count()));
   uv_timer_start(
       &drain_timer_,
       [](uv_timer_t* timer) { static_cast<Server*>(timer->data)->stop_when_drained(); },
@@ -208,6 +267,7 @@ void Server::shut_down() {
   for (const auto& model : models_) model->shut_down();
   for (uv_signal_t& handle : signals_) uv_close(reinterpret_cast<uv_handle_t*>(&handle), nullptr);
   uv_close(reinterpret_cast<uv_handle_t*>(&drain_timer_), nullptr);
+  uv_close(reinterpret_cast<uv_handle_t*>(&watchdog_timer_), nullptr);
   flusher_.close();
   uv_run(&loop_, UV_RUN_DEFAULT);  // text jobs still running, and close callbacks
   models_.clear();

@@ -21,13 +21,14 @@
 #include "daemon/listener.hpp"
 #include "daemon/residency.hpp"
 #include "daemon/served_model.hpp"
+#include "daemon/service_manager.hpp"
 #include "daemon/session.hpp"
 #include "daemon/session_store.hpp"
 #include "engine/worker_pool.hpp"
 
 namespace hearth {
 
-class Server {
+class Server : private ModelOwner {
  public:
   explicit Server(Config config);
   ~Server();
@@ -44,6 +45,7 @@ class Server {
   bool draining() const { return draining_; }
   const std::string& epoch() const { return epoch_; }
   const Config& config() const { return config_; }
+  const std::string& socket() const { return listener_.path(); }
   const cache::MemoryBudget& budget() const { return budget_; }
   SessionStore& kept_sessions() { return kept_sessions_; }
   int threads() const { return pool_ ? pool_->size() : 0; }
@@ -57,10 +59,15 @@ class Server {
 
  private:
   Status start();
+  Status open_store();
   Status start_workers();
+  Status start_listening();
   void start_models();
   void forget_other_caches();
   void on_client(UniqueFd fd, uid_t uid);
+  void on_model_changed(ServedModel& model) override;
+  void on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) override;
+  void tell_status();
   static void on_signal(uv_signal_t* handle, int number);
   void drain();
   void stop_when_drained();
@@ -70,6 +77,8 @@ class Server {
   const std::string epoch_;
   const std::int64_t started_ns_;
   uv_loop_t loop_ = {};
+  ServiceManager manager_;  // outlives the store
+  std::string told_status_;
   cache::MemoryBudget budget_;
   std::unique_ptr<cache::Topology> topology_;
   std::unique_ptr<cache::SegmentStore> store_;
@@ -85,6 +94,7 @@ class Server {
   std::unordered_map<uid_t, std::size_t> sessions_of_user_;
   std::uint64_t next_session_ = 1;
   uv_signal_t signals_[2] = {};
+  uv_timer_t watchdog_timer_ = {};
   uv_timer_t drain_timer_ = {};
   std::int64_t drain_deadline_ns_ = 0;
   bool draining_ = false;  // no new requests

@@ -43,6 +43,7 @@ DOORS = {
     "hwloc.h": ["cache/topology."],
     "cjson/": ["daemon/json.", "libclient/json.", "cli/json"],
     "spdlog/": ["daemon/log."],
+    "systemd/": ["daemon/service_manager."],
     "toml++/": ["daemon/config_file."],
     "CLI/": ["daemon/options.", "cli/", "bench/", "tools/"],
     "utf8proc.h": ["engine/tokenizer/unicode."],

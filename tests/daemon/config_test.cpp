@@ -206,6 +206,40 @@ TEST(config, a_file_gives_settings_and_models_and_says_where) {
   EXPECT_FALSE(settings_from_file(directory.path() + "/absent.toml"));
 }
 
+TEST(config, settings_of_the_cache_may_stand_in_a_table) {
+  const TemporaryDirectory directory;
+  const std::string path = directory.path() + "/h.toml";
+  EXPECT_EQ(make_config({})->cache_backend, cache::StoreBackend::automatic);
+  for (const char* text : {"[cache]\nbackend = \"fdstore\"\n", "cache-backend = \"fdstore\"\n"}) {
+    std::ofstream(path) << text;
+    const auto raw = settings_from_file(path);
+    ASSERT_TRUE(raw) << raw.error().message;
+    EXPECT_EQ(make_config({*raw})->cache_backend, cache::StoreBackend::fdstore) << text;
+  }
+  EXPECT_EQ(make_config({one("cache-backend", "shm")})->cache_backend, cache::StoreBackend::shm);
+  for (const auto& [text, word] : {std::pair("[cache]\nbackend = \"disk\"\n", "auto, shm, fdstore"),
+                                   {"[cache]\nfrontend = 1\n", "cache-frontend"},
+                                   {"[cache]\nfrontend = 1\n", "line 2"}}) {
+    std::ofstream(path) << text;
+    const auto config = make_config({*settings_from_file(path)});
+    ASSERT_FALSE(config) << text;
+    EXPECT_NE(config.error().message.find(word), std::string::npos) << config.error().message;
+  }
+  for (const char* text : {"[cache]\nbackend = [1]\n", "cache = 1\n"}) {
+    std::ofstream(path) << text;
+    const auto raw = settings_from_file(path);
+    EXPECT_FALSE(raw && make_config({*raw})) << text;
+  }
+}
+
+TEST(config, a_units_state_directory_is_the_default) {
+  setenv("STATE_DIRECTORY", "/var/lib/one:/var/lib/two", 1);
+  EXPECT_EQ(make_config({})->state_dir, "/var/lib/one");
+  EXPECT_EQ(make_config({one("state-dir", "/x")})->state_dir, "/x");
+  unsetenv("STATE_DIRECTORY");
+  EXPECT_NE(make_config({})->state_dir, "/var/lib/one");
+}
+
 TEST(config, positions_of_a_model_can_be_scaled) {
   const TemporaryDirectory directory;
   const std::string file = directory.path() + "/hearthd.toml";

@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <cstring>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <string>
@@ -64,9 +65,18 @@ bool eventually(Condition condition, double timeout_s = 30) {
   return false;
 }
 
+// What a daemon is started with, beside its arguments.
+struct ProcessSetup {
+  std::vector<std::string> environment;  // NAME=VALUE
+  std::vector<int> descriptors;          // that it has as 3, 4, ..., as LISTEN_FDS says
+};
+
 class DaemonProcess {
  public:
-  explicit DaemonProcess(std::vector<std::string> arguments, bool wait_until_it_serves = true) {
+  // setup: asked before every start.
+  explicit DaemonProcess(std::vector<std::string> arguments, bool wait_until_it_serves = true,
+                         std::function<ProcessSetup()> setup = nullptr)
+      : setup_(std::move(setup)) {
     arguments.insert(arguments.begin(), {HEARTH_PROGRAMS_DIR "/hearthd", "--socket", socket(),
                                          "--state-dir", directory_.path() + "/state"});
     arguments_ = std::move(arguments);
@@ -80,6 +90,7 @@ class DaemonProcess {
     if (pid_ > 0) end_at_once();
     EXPECT_EQ(log().find("Sanitizer"), std::string::npos) << log();
     // What it kept in shared memory.
+    setup_ = nullptr;
     std::vector<std::string> purge = {HEARTH_PROGRAMS_DIR "/hearthd", "--purge", "--state-dir",
                                       directory_.path() + "/state"};
     start(purge);
@@ -135,8 +146,10 @@ class DaemonProcess {
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
     ended_ = false;
+    const ProcessSetup setup = setup_ ? setup_() : ProcessSetup{};
     pid_ = fork();
     if (pid_ == 0) {
+      apply(setup);
       const std::string log = directory_.path() + "/log";
       const int fd = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
       dup2(fd, STDERR_FILENO);
@@ -144,6 +157,20 @@ class DaemonProcess {
       execv(argv[0], argv.data());
       _exit(127);
     }
+  }
+
+  // In the child.
+  static void apply(const ProcessSetup& setup) {
+    for (const std::string& variable : setup.environment) {
+      const std::size_t equals = variable.find('=');
+      setenv(variable.substr(0, equals).c_str(), variable.substr(equals + 1).c_str(), 1);
+    }
+    if (setup.descriptors.empty()) return;
+    setenv("LISTEN_FDS", std::to_string(setup.descriptors.size()).c_str(), 1);
+    setenv("LISTEN_PID", std::to_string(getpid()).c_str(), 1);
+    std::vector<int> high;  // out of the way first
+    for (const int fd : setup.descriptors) high.push_back(fcntl(fd, F_DUPFD_CLOEXEC, 200));
+    for (std::size_t i = 0; i < high.size(); ++i) dup2(high[i], static_cast<int>(3 + i));
   }
 
   bool says_it_serves(int times) const {
@@ -157,6 +184,7 @@ class DaemonProcess {
   int exit_code() const { return WIFEXITED(status_) ? WEXITSTATUS(status_) : -WTERMSIG(status_); }
 
   TemporaryDirectory directory_;
+  std::function<ProcessSetup()> setup_;
   std::vector<std::string> arguments_;
   int starts_ = 1;
   pid_t pid_ = -1;      // -1: none
