@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -17,6 +18,9 @@ namespace {
 
 // The environment stays as it is: every message needs NOTIFY_SOCKET.
 constexpr int kKeepEnvironment = 0;
+
+// systemd ignores messages beyond 4096 bytes.
+constexpr std::size_t kStatusBytesMax = 2000;
 
 void tell(const std::string& message) {
   const int told = sd_notify(kKeepEnvironment, message.c_str());
@@ -89,7 +93,8 @@ void ServiceManager::tell_ready() {
 }
 
 void ServiceManager::tell_status(const std::string& words) {
-  tell("STATUS=" + words);
+  const std::string line = words.substr(0, words.find('\n'));
+  tell("STATUS=" + line.substr(0, kStatusBytesMax));
 }
 
 void ServiceManager::tell_alive() {

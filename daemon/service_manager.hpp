@@ -36,7 +36,7 @@ class ServiceManager final : public cache::DescriptorKeeper {
   static std::uint64_t watchdog_ms();
 
   void tell_ready();
-  void tell_status(const std::string& words);  // one line, for a person
+  void tell_status(const std::string& words);  // the first line of it, for a person
   void tell_alive();
   // The daemon ends, within so many seconds.
   void tell_stopping(std::uint32_t seconds);
