@@ -39,6 +39,7 @@ struct Namespace {
   std::uint32_t pages_cached = 0;  // of these, nobody refers to: on the list
   SlotId lru_first = kNoSlot;      // goes next
   SlotId lru_last = kNoSlot;       // most recently used
+  bool had_pages = false;          // ever, since this cache was made
   std::int64_t used_s = 0;         // when it last took or gave up a page
 };
 

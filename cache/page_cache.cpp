@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <chrono>
 
 namespace hearth::cache {
 
@@ -39,7 +40,7 @@ SlotId PageCache::find(NamespaceId id, SlotId parent, const Digest& key,
   const SlotId slot = index_.find(id, parent, key, tokens);
   if (slot == kNoSlot) return kNoSlot;
   if (!is_intact(slot)) {
-    drop_tree(slot);
+    if (!pages_[slot].damaged) drop_tree(slot);
     return kNoSlot;
   }
   hold(slot);
@@ -51,18 +52,24 @@ PrefixIndex::Partial PageCache::find_partial(NamespaceId id, SlotId parent,
   for (;;) {
     const PrefixIndex::Partial found = index_.find_partial(id, parent, tokens);
     if (found.slot == kNoSlot || is_intact(found.slot)) return found;
+    if (pages_[found.slot].damaged) return {};
     drop_tree(found.slot);
   }
 }
 
 bool PageCache::is_intact(SlotId slot) {
   Page& page = pages_[slot];
-  if (!page.intact) page.intact = segment_->payload_intact(slot);
+  if (page.damaged) ++checks_.damaged;
+  if (page.intact || page.damaged) return page.intact;
+  const auto begin = std::chrono::steady_clock::now();
+  page.intact = segment_->payload_intact(slot);
+  checks_.ns += std::chrono::nanoseconds(std::chrono::steady_clock::now() - begin).count();
+  ++(page.intact ? checks_.intact : checks_.damaged);
   return page.intact;
 }
 
-// A page that nobody can have referred to since it was attached, and so nobody to what continues
-// it: all of these go, the deepest first.
+// A page that nobody refers to, and so nobody to what continues it: all of these go, the deepest
+// first.
 void PageCache::drop_tree(SlotId slot) {
   for (SlotId at = slot;;) {
     while (index_.has_children(at)) at = index_.first_child(/*id=*/0, at);
@@ -144,6 +151,7 @@ SlotId PageCache::commit(SlotId slot, SlotId parent, const PageIdentity& identit
     return same;
   }
   segment_->commit(slot, identity);
+  find_namespace(identity.namespace_id).had_pages = true;
   pages_[slot].committed = pages_[slot].intact = true;
   index_.insert(identity.namespace_id, parent, slot);
   drop_shorter_siblings(slot, parent, identity);
@@ -160,6 +168,7 @@ void PageCache::release(SlotId slot) {
   if (--page.references > 0) return;
   if (page.committed) {
     lru_push(slot);
+    if (page.damaged) return drop_tree(slot);
     keep_quota(*page.owner);
   } else {
     drop(slot);

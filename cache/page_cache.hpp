@@ -46,6 +46,14 @@ struct NamespaceUse {
   std::uint64_t bytes;  // of all of them
 };
 
+// Pages of an earlier daemon that were held to their checksums when they were found, for nobody had
+// used them before; and how long that took.
+struct PageChecks {
+  std::uint64_t intact = 0;
+  std::uint64_t damaged = 0;  // and each time that one was met which is known to be damaged
+  std::int64_t ns = 0;
+};
+
 class PageCache {
  public:
   // With what the segment has kept: the index is rebuilt from its records.  A page is held to its
@@ -93,14 +101,26 @@ class PageCache {
   PageCacheStats stats() const;
   // Every namespace that holds pages, in no order, in place of what was in the list.
   void list_uses(std::vector<NamespaceUse>& ret_uses) const;
+  const PageChecks& checks() const { return checks_; }
+  // Whether any page is kept for a namespace.
+  bool has_pages(NamespaceId id) const { return index_.first_child(id, kNoSlot) != kNoSlot; }
+  // Whether any ever was, since this cache was made.
+  bool had_pages(NamespaceId id) const {
+    const auto found = namespaces_.all().find(id);
+    return found != namespaces_.all().end() && found->second.had_pages;
+  }
+  // True for a page in use that was found damaged: it is found no more, and goes with its users.
+  bool is_damaged(SlotId slot) const { return pages_[slot].damaged; }
   std::uint32_t references(SlotId slot) const { return pages_[slot].references; }
   void check() const;  // asserts the invariants
 
  private:
+  friend class CacheUpkeep;  // what is done with pages on their owner's word
   struct Page {
     std::uint32_t references = 0;
     bool committed = false;
     bool intact = false;         // the payload was computed or checked by this daemon
+    bool damaged = false;        // in use, and no longer what it was
     SlotId previous = kNoSlot;   // LRU list
     SlotId next = kNoSlot;       // LRU list or free list
     Namespace* owner = nullptr;  // while it is not free
@@ -131,6 +151,7 @@ class PageCache {
   std::uint64_t free_count_ = 0;    // pages on the free list
   std::uint64_t evictions_ = 0;
   std::uint64_t damaged_ = 0;
+  PageChecks checks_;
 };
 
 }  // namespace hearth::cache

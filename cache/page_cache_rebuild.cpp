@@ -73,6 +73,7 @@ void PageCache::rebuild() {
     pages_[slot].committed = true;
     pages_[slot].owner = &find_namespace(record.namespace_id);
     namespaces_.count(*pages_[slot].owner, /*held=*/1, /*cached=*/0);
+    pages_[slot].owner->had_pages = true;
     if (tokens.size() == page_tokens()) full.emplace(first_bits(record.key), slot);
   }
   // The last pages of sequences are evicted before those that they continue.

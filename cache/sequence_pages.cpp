@@ -24,15 +24,29 @@ void SequencePages::push(SlotId slot) {
   payloads_.push_back(cache_->payload(slot));
 }
 
+// What of the cache's checks since then was done for this sequence: all, for it is its thread.
+void SequencePages::count_restored(const PageChecks& before, std::uint32_t tokens) {
+  const PageChecks& now = cache_->checks();
+  const auto pages = static_cast<std::uint32_t>(now.intact - before.intact);
+  adoption_.restored_pages += pages;
+  adoption_.restored_tokens += pages > 0 ? tokens : 0;
+  adoption_.restore_ns += now.ns - before.ns;
+  adoption_.damaged |= now.damaged > before.damaged;
+}
+
 std::uint32_t SequencePages::adopt_pages(std::span<const std::int32_t> tokens,
                                          std::uint32_t limit) {
   assert(end_ == committed_ * page_tokens_ && page_count() == committed_);
   limit = std::min(limit, static_cast<std::uint32_t>(tokens.size()));
+  adoption_.damaged = adoption_.no_room = false;
   while (end_ + page_tokens_ <= limit) {
     const auto page = tokens.subspan(end_, page_tokens_);
     const Digest key = cache_->page_key(namespace_id_, last_key_, page);
+    const PageChecks before = cache_->checks();
     const SlotId slot = cache_->find(namespace_id_, parent_of(committed_), key, page);
+    count_restored(before, page_tokens_);
     if (slot == kNoSlot) break;
+    adoption_.page_tokens += page_tokens_;
     push(slot);
     last_key_ = key;
     ++committed_;
@@ -47,14 +61,22 @@ Result<std::uint32_t> SequencePages::adopt_tail(std::span<const std::int32_t> to
   assert(end_ == committed_ * page_tokens_ && page_count() == committed_);
   limit = std::min({limit, static_cast<std::uint32_t>(tokens.size()), end_ + page_tokens_});
   if (limit <= end_) return end_;
+  const PageChecks before = cache_->checks();
   PrefixIndex::Partial source = cache_->find_partial(namespace_id_, parent_of(committed_),
                                                      tokens.subspan(end_, limit - end_));
+  count_restored(before, source.tokens);
   if (other != nullptr && end_ / page_tokens_ < other->page_count()) {
+    const SlotId theirs = other->slots_[end_ / page_tokens_];
     const std::uint32_t reach = std::min({common, other->end_, limit});
-    if (reach > end_ + source.tokens) source = {other->slots_[end_ / page_tokens_], reach - end_};
+    if (reach > end_ + source.tokens && !cache_->is_damaged(theirs))
+      source = {theirs, reach - end_};
   }
   if (source.tokens == 0) return end_;
-  return copy_tokens(source.slot, tokens, end_ + source.tokens);
+  const std::uint32_t begin = end_;
+  HEARTH_TRY(const std::uint32_t end, copy_tokens(source.slot, tokens, end_ + source.tokens));
+  adoption_.copied_tokens += end - begin;
+  adoption_.no_room = end == begin;
+  return end;
 }
 
 // Fill positions [end(), end) of a new page from the page that holds the same tokens there.
@@ -126,6 +148,7 @@ void SequencePages::release(std::span<const std::int32_t> tokens, bool keep) {
   }
   committed_ = 0;
   end_ = 0;
+  adoption_.page_tokens = adoption_.copied_tokens = 0;
   last_key_ = cache_->root_key(namespace_id_);
 }
 

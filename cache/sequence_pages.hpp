@@ -12,6 +12,18 @@
 
 namespace hearth::cache {
 
+// What a sequence has taken from the cache since it last had no pages; of what was restored, since
+// it was made.
+struct Adoption {
+  std::uint32_t page_tokens = 0;      // of whole pages, by reference
+  std::uint32_t copied_tokens = 0;    // of a part of a page
+  std::uint32_t restored_tokens = 0;  // of these, of pages that nobody had used since the start
+  std::uint32_t restored_pages = 0;
+  std::int64_t restore_ns = 0;  // holding pages to their checksums, damaged ones too
+  bool damaged = false;         // the last adopt_pages() or adopt_tail() met a damaged page
+  bool no_room = false;         // there was no page to copy to
+};
+
 class SequencePages {
  public:
   // tokens_max: the longest the sequence can become; all memory for its table is taken here.
@@ -41,6 +53,7 @@ class SequencePages {
   // that the next sequence can copy from it.
   void release(std::span<const std::int32_t> tokens, bool keep);
 
+  const Adoption& adoption() const { return adoption_; }
   std::uint32_t end() const { return end_; }
   std::uint32_t page_tokens() const { return page_tokens_; }
   std::byte* const* payloads() const { return payloads_.data(); }  // [pages], by position
@@ -51,6 +64,7 @@ class SequencePages {
                                     std::uint32_t end);
   void commit_page(std::span<const std::int32_t> tokens, std::uint32_t page, std::uint32_t count);
   void push(SlotId slot);
+  void count_restored(const PageChecks& before, std::uint32_t tokens);
   SlotId parent_of(std::uint32_t page) const { return page == 0 ? kNoSlot : slots_[page - 1]; }
   std::uint32_t page_count() const { return static_cast<std::uint32_t>(slots_.size()); }
 
@@ -62,6 +76,7 @@ class SequencePages {
   std::uint32_t committed_ = 0;       // pages [0, committed_) are committed
   Digest last_key_;                   // of page committed_ - 1, or the namespace's root key
   std::uint32_t end_ = 0;             // positions that have keys and values
+  Adoption adoption_;
 };
 
 }  // namespace hearth::cache

@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "cache/page_cache.hpp"
+#include "engine/cache_keeper.hpp"
 #include "engine/clock.hpp"
 #include "engine/executor.hpp"
 #include "engine/fingerprint.hpp"
@@ -24,6 +25,8 @@ constexpr std::uint32_t kCommandRingBytes = 8u
 constexpr std::uint32_t kNoticeRingBytes = 8u << 20;  // holds some rows of logits of any vocabulary
 constexpr std::int64_t kRowsMax = 256;                // of a step
 constexpr std::int64_t kLogitBytesMax = 64 << 20;     // of a step
+constexpr std::int64_t kUpkeepNs = 2'000'000;         // on the cache, when nothing is computed
+constexpr std::int64_t kUpkeepShare = 8;              // and at most this part of a step
 static_assert(Engine::kPromptTokensMax * sizeof(TokenId) < kCommandRingBytes - 65536);
 
 template <class T>
@@ -146,6 +149,7 @@ struct Engine::Loaded {
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<PageTransfers> transfers;
+  std::unique_ptr<CacheKeeper> keeper;
   std::uint32_t context = 0;
 };
 
@@ -189,6 +193,12 @@ bool Engine::submit(const SubmitCommand& command, std::span<const TokenId> promp
                         {bytes_of(command), std::as_bytes(prompt), rest});
 }
 
+bool Engine::ask_cache(const CacheCommand& command, std::span<const TokenId> prefix) {
+  assert(prefix.size() == command.prefix_count && prefix.size() <= kPromptTokensMax);
+  return commands_.push(static_cast<std::uint32_t>(Command::cache),
+                        {bytes_of(command), std::as_bytes(prefix)});
+}
+
 bool Engine::grant(RequestId request, std::uint32_t tokens) {
   const CreditCommand command = {request, tokens, 0};
   return commands_.push(static_cast<std::uint32_t>(Command::credit), {bytes_of(command)});
@@ -220,6 +230,7 @@ void Engine::run() {
 }
 
 void Engine::serve(Loaded& loaded) {
+  loaded.keeper = std::make_unique<CacheKeeper>(kv_.pages.get(), &writer_, loaded.scheduler.get());
   for (;;) {
     // A step of a large model takes long: what was cancelled must let go of its pages before it
     // ends.
@@ -227,8 +238,11 @@ void Engine::serve(Loaded& loaded) {
     if (stop_) return;
     const bool told = handle_commands(loaded);
     const bool moved = loaded.transfers->step();
+    const std::int64_t begin_ns = now_ns();
     const bool computed = loaded.scheduler->step(&hurry_);
-    if (!told && !moved && !computed) wait_for_command();
+    const std::int64_t step_share = (now_ns() - begin_ns) / kUpkeepShare;
+    const bool kept = loaded.keeper->step(computed ? std::min(kUpkeepNs, step_share) : kUpkeepNs);
+    if (!told && !moved && !computed && !kept) wait_for_command();
   }
 }
 
@@ -335,6 +349,12 @@ bool Engine::handle_commands(Loaded& loaded) {
         const auto command = reader.take<CancelCommand>();
         loaded.transfers->cancel(command.request);
         loaded.scheduler->cancel(command.request);
+        loaded.keeper->cancel(command.request);
+        break;
+      }
+      case Command::cache: {
+        const auto command = reader.take<CacheCommand>();
+        loaded.keeper->submit(command, reader.take_all<TokenId>(command.prefix_count));
         break;
       }
       case Command::transfer: {

@@ -1,9 +1,9 @@
 // The engine of one model instance: a thread that loads the model, owns its cache and its scheduler
 // and drives the workers.
 //
-// The daemon talks to it only through submit(), grant() and cancel(), which write to a bounded
-// ring, and through the ring of notices, whose descriptor it polls; stats() may be read at any
-// time.
+// The daemon talks to it only through submit(), ask_cache(), grant() and cancel(), which write to a
+// bounded ring, and through the ring of notices, whose descriptor it polls; stats() may be read at
+// any time.
 #pragma once
 
 #include <atomic>
@@ -80,6 +80,7 @@ class Engine {
   // THREAD: one thread of the daemon.  False: the ring is full, try again after the next notice.
   bool submit(const SubmitCommand& command, std::span<const TokenId> prompt,
               std::span<const std::string> stops, std::span<const LogitBias> biases = {});
+  bool ask_cache(const CacheCommand& command, std::span<const TokenId> prefix);
   bool grant(RequestId request, std::uint32_t tokens);
   bool cancel(RequestId request);
   // The engine takes over command.fd when this is true.

@@ -8,6 +8,7 @@
 #include "cache/recovery.hpp"
 #include "cache/segment.hpp"
 #include "common/sampling_fields.h"
+#include "hearth/hearth.h"
 
 namespace hearth {
 
@@ -20,6 +21,7 @@ enum class Command : std::uint32_t {
   credit = 2,    // CreditCommand
   cancel = 3,    // CancelCommand
   transfer = 4,  // TransferCommand, TokenId ids[token_count]
+  cache = 20,    // CacheCommand, TokenId prefix[prefix_count]
 };
 
 enum class RequestKind : std::uint32_t {
@@ -105,19 +107,43 @@ struct TransferCommand {
   bool import;      // else export
 };
 
+enum class CacheAction : std::uint32_t {
+  list = HEARTH_CACHE_LS,
+  evict = HEARTH_CACHE_EVICT,
+  verify = HEARTH_CACHE_VERIFY,
+};
+
+struct CacheCommand {
+  RequestId request;
+  std::uint64_t namespace_id;  // whose pages
+  std::uint64_t bytes_max;     // evict
+  CacheAction action;
+  std::uint32_t all;           // 1: of all namespaces
+  std::uint32_t limit;         // list: texts
+  std::uint32_t first_tokens;  // list: of each text, at most kFirstTokensMax
+  std::uint32_t prefix_count;  // tokens; 0: all texts
+  std::uint32_t reserved;      // 0
+
+  static constexpr std::uint32_t kTextsMax = 1000;
+  static constexpr std::uint32_t kFirstTokensMax = 64;
+};
+static_assert(sizeof(CacheCommand) == 48 && std::is_trivially_copyable_v<CacheCommand>);
+
 // Engine to daemon.
 enum class Notice : std::uint32_t {
-  loading = 1,       // LoadingNotice
-  loaded = 2,        // LoadedNotice
-  load_failed = 3,   // FailedNotice (request 0), then the text
-  prefill = 4,       // PrefillNotice
-  tokens = 5,        // TokensNotice, ids, text
-  logits = 6,        // LogitsNotice, rows
-  done = 7,          // DoneNotice: the request is over
-  failed = 8,        // FailedNotice, then the text: the request is over
-  probs = 9,         // ProbsNotice, TokenProbability[count]
-  embedding = 10,    // EmbeddingNotice, float[size]
-  transferred = 11,  // TransferredNotice: the request is over
+  loading = 1,          // LoadingNotice
+  loaded = 2,           // LoadedNotice
+  load_failed = 3,      // FailedNotice (request 0), then the text
+  prefill = 4,          // PrefillNotice
+  tokens = 5,           // TokensNotice, ids, text
+  logits = 6,           // LogitsNotice, rows
+  done = 7,             // DoneNotice: the request is over
+  failed = 8,           // FailedNotice, then the text: the request is over
+  probs = 9,            // ProbsNotice, TokenProbability[count]
+  embedding = 10,       // EmbeddingNotice, float[size]
+  transferred = 11,     // TransferredNotice: the request is over
+  cache_progress = 20,  // CacheProgressNotice
+  cache_done = 21,      // CacheDoneNotice, then text_count times CachedTextHead and its ids
 };
 
 struct LoadingNotice {
@@ -180,6 +206,50 @@ struct TransferredNotice {
   cache::SegmentGeometry geometry;  // of this model's pages
 };
 
+// What the cache did for a request, before its first row was computed.
+struct CacheUse {
+  std::uint32_t copied_tokens;      // of its cached tokens, from a part of a page
+  std::uint32_t waited_tokens;      // of its cached tokens, there after waiting for another request
+  std::uint32_t restored_tokens;    // of pages of an earlier daemon, used for the first time
+  std::uint32_t restored_pages;     // those
+  std::uint32_t computed_tokens;    // of the prompt
+  std::uint32_t recomputed_tokens;  // of prompt and completion, once more after a preemption
+  std::uint32_t match_end;          // enum hearth_match_end
+  std::uint32_t tier;               // enum hearth_cache_tier
+  std::uint32_t was_empty;  // cold: 1 when it never had anything since the model's cache was opened
+  std::uint32_t reserved;   // 0
+  std::int64_t restore_ns;  // checking restored pages, damaged ones too
+};
+
+struct CacheProgressNotice {
+  RequestId request;
+  double fraction;  // 0 .. 1
+};
+
+struct CacheDoneNotice {
+  RequestId request;
+  std::uint32_t canceled;        // 1: it is the state at that time
+  std::uint32_t text_count;      // list
+  std::uint64_t left_out;        // list: texts beyond the limit
+  std::uint64_t page_bytes;      // payload of one page
+  std::uint64_t pages;           // list: meant; evict: evicted; verify: checked
+  std::uint64_t pages_in_use;    // list, evict: meant, and in use
+  std::uint64_t tokens;          // list: in pages; evict: evicted
+  std::uint64_t damaged;         // verify: pages
+  std::uint64_t damaged_in_use;  // verify: of these, those that go with their users
+  std::uint64_t dropped;         // verify: damaged pages, and what continued them
+  std::int64_t ns;               // from its turn to its end
+};
+
+struct CachedTextHead {
+  std::uint64_t namespace_id;
+  std::uint64_t tokens;
+  std::uint32_t pages;
+  std::uint32_t own_pages;  // that no other text has
+  std::uint32_t pages_in_use;
+  std::uint32_t id_count;  // of its first tokens
+};
+
 struct DoneNotice {
   RequestId request;
   std::uint32_t stop_reason;  // enum hearth_stop_reason
@@ -190,6 +260,7 @@ struct DoneNotice {
   std::int64_t prefill_ns;  // from the first computed row of the prompt to the first token
   std::int64_t decode_ns;   // from the first token to the last
   double mean_nll;          // evaluate: nats per token
+  CacheUse cache;
 };
 
 // With the text behind it: error_of().

@@ -62,6 +62,8 @@ class Scheduler {
   void admit();
   void place(Sequence& sequence);
   void wake_waiting();
+  void note_cache_use(Sequence& sequence, std::uint32_t limit, std::uint32_t common,
+                      bool waits) const;
   Sequence* find_ahead(const Sequence& sequence, std::uint32_t& ret_common) const;
   bool make_room(Sequence& sequence, std::uint32_t end);
   Sequence* find_victim(const Sequence& needy, bool parked_only) const;

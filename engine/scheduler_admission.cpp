@@ -58,12 +58,13 @@ void Scheduler::place(Sequence& sequence) {
     sequence.state = SequenceState::waiting;
     sequence.waits_for = ahead->command.request;
     sequence.waits_until = common;
+    sequence.waited_from = std::min(sequence.waited_from, sequence.computed());
   } else {
     const auto adopted =
         sequence.pages.adopt_tail(sequence.tokens, limit, ahead ? &ahead->pages : nullptr, common);
     if (!adopted) return fail(sequence, adopted.error());
   }
-  if (sequence.prefill_begin_ns == 0) sequence.cached_tokens = sequence.computed();
+  note_cache_use(sequence, limit, common, waits);
   if (waits) return;
 
   // Do not start what cannot be finished: the prompt and one more token must find pages.
@@ -85,6 +86,40 @@ void Scheduler::place(Sequence& sequence) {
       admission_closed_ = true;
     }
     return;
+  }
+}
+
+// What the cache has for a sequence that has not begun.  common: tokens that another one has, or
+// will have.
+void Scheduler::note_cache_use(Sequence& sequence, std::uint32_t limit, std::uint32_t common,
+                               bool waits) const {
+  if (sequence.prefill_begin_ns != 0) return;
+  const cache::Adoption& adopted = sequence.pages.adoption();
+  CacheUse& use = sequence.cache_use;
+  sequence.cached_tokens = sequence.computed();
+  use.copied_tokens = adopted.copied_tokens;
+  use.waited_tokens = sequence.computed() - std::min(sequence.computed(), sequence.waited_from);
+  use.restored_tokens = adopted.restored_tokens;
+  use.restored_pages = adopted.restored_pages;
+  use.restore_ns = adopted.restore_ns;
+  use.tier = sequence.computed() > 0 ? HEARTH_CACHE_TIER_HOST : HEARTH_CACHE_TIER_NONE;
+  if (waits) {
+    use.match_end = HEARTH_MATCH_END_NONE;
+  } else if (sequence.evaluates()) {
+    use.match_end = HEARTH_MATCH_END_EVALUATION;
+  } else if (sequence.computed() == limit) {
+    use.match_end = HEARTH_MATCH_END_LAST_TOKEN;
+  } else if (adopted.no_room) {
+    use.match_end = HEARTH_MATCH_END_NO_ROOM;
+  } else if (adopted.damaged) {
+    use.match_end = HEARTH_MATCH_END_DAMAGED;
+  } else if (common > sequence.computed()) {
+    use.match_end = HEARTH_MATCH_END_IN_PROGRESS;
+  } else if (!cache_->has_pages(sequence.command.namespace_id)) {
+    use.match_end = HEARTH_MATCH_END_COLD;
+    use.was_empty = cache_->had_pages(sequence.command.namespace_id) ? 0 : 1;
+  } else {
+    use.match_end = HEARTH_MATCH_END_NEVER_SEEN;
   }
 }
 

@@ -35,7 +35,14 @@ void Scheduler::count_rows(std::int64_t begin_ns) {
     if (sequence.prefill_begin_ns == 0) {
       sequence.prefill_begin_ns = begin_ns;
       stats_.cached_tokens += sequence.cached_tokens;
+      sequence.seen_until = first;
     }
+    const std::uint32_t again =
+        std::min(end, sequence.seen_until) - std::min(first, sequence.seen_until);
+    sequence.seen_until = std::max(end, sequence.seen_until);
+    sequence.cache_use.recomputed_tokens += again;
+    sequence.cache_use.computed_tokens =
+        std::min(sequence.seen_until, sequence.prompt_count) - sequence.cached_tokens;
     sequence.pages.advance(sequence.tokens, end);
   }
 }
@@ -191,6 +198,7 @@ void Scheduler::finish(Sequence& sequence, std::uint32_t stop_reason) {
       .mean_nll = sequence.evaluates() && predictions > 0
                       ? sequence.nll_sum / static_cast<double>(predictions)
                       : 0,
+      .cache = sequence.cache_use,
   };
   remove(sequence);
   publish();

@@ -69,9 +69,12 @@ struct Sequence {
   std::uint32_t waits_until = 0;    // and how far it must have come
   std::uint64_t admitted = 0;       // order of admission; the latest is preempted first
   std::uint32_t cached_tokens = 0;  // of the prompt: adopted before its first row was computed
-  double nll_sum = 0;               // evaluate
-  std::uint32_t evaluated = 0;      // evaluate: positions whose logits were taken
-  std::vector<double> pooled;       // evaluate: sums over rows of the last layer
+  CacheUse cache_use = {};
+  std::uint32_t waited_from = UINT32_MAX;  // positions that it had when it first had to wait
+  std::uint32_t seen_until = 0;            // positions that were cached or computed for it before
+  double nll_sum = 0;                      // evaluate
+  std::uint32_t evaluated = 0;             // evaluate: positions whose logits were taken
+  std::vector<double> pooled;              // evaluate: sums over rows of the last layer
   std::int64_t prefill_begin_ns = 0;
   std::int64_t first_token_ns = 0;  // 0: none yet
   std::int64_t last_token_ns = 0;

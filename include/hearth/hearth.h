@@ -303,6 +303,33 @@ enum hearth_stop_reason {
 /** The name of a stop reason, as in --json: "end", "stop", "length", "context", "canceled". */
 HEARTH_API const char* hearth_stop_reason_name(int stop_reason);
 
+/* Why the part of a prompt that came from the cache ends where it does: C name, value, name on the
+ * wire and in --json, text.  Append only. */
+#define HEARTH_MATCH_END_MAP(X)                                                                \
+  X(NONE, 0, "none", "it ended before its place in the cache was found")                       \
+  X(LAST_TOKEN, 1, "last_token", "all is cached but the last token, which is always computed") \
+  X(NEVER_SEEN, 2, "never_seen", "nothing that is cached goes on with these tokens")           \
+  X(COLD, 3, "cold", "nothing is cached for this user and model")                              \
+  X(DAMAGED, 4, "damaged", "the page that goes on had changed and was dropped")                \
+  X(IN_PROGRESS, 5, "in_progress", "another request is just computing what follows")           \
+  X(NO_ROOM, 6, "no_room", "no page was free to copy the rest to")                             \
+  X(EVALUATION, 7, "evaluation", "an evaluation computes every token")
+
+#define HEARTH_MATCH_END_ENUM_(name, value, wire, text) HEARTH_MATCH_END_##name = value,
+enum hearth_match_end { HEARTH_MATCH_END_MAP(HEARTH_MATCH_END_ENUM_) HEARTH_MATCH_END_END_ = 1000 };
+#undef HEARTH_MATCH_END_ENUM_
+
+/** The name of an enum hearth_match_end, "never_seen", and one English phrase that explains it.
+ *  Static memory, never NULL. */
+HEARTH_API const char* hearth_match_end_name(int match_end);
+HEARTH_API const char* hearth_match_end_text(int match_end);
+
+/* Where cached tokens lay. */
+enum hearth_cache_tier {
+  HEARTH_CACHE_TIER_NONE = 0, /* there are none, or they lay in a tier of a later version */
+  HEARTH_CACHE_TIER_HOST = 1  /* the host's memory */
+};
+
 typedef struct hearth_result {
   size_t struct_size;
   int64_t prompt_tokens;     /* tokens of the prompt, BOS included */
@@ -323,6 +350,23 @@ typedef struct hearth_result {
   const float* embedding; /* evaluation with pooling: [embedding_size], else NULL */
   size_t embedding_size;  /* floats */
   int64_t session_tokens; /* generation in a session: tokens that the session has now; else 0 */
+  /* More of the cache, docs/cache.md: what was there before the first token was computed. */
+  int64_t copied_tokens;     /* of cached_tokens, copied from a part of a page; the others are
+                                whole pages, shared */
+  int64_t waited_tokens;     /* of cached_tokens, there after waiting for another request that was
+                                computing them */
+  int64_t restored_tokens;   /* of pages that an earlier daemon had left, used first by this one */
+  int64_t restored_pages;    /* those pages */
+  double restore_ms;         /* checking them; damaged ones too */
+  int64_t computed_tokens;   /* prompt tokens computed; fewer than the rest when it was stopped */
+  int64_t recomputed_tokens; /* of prompt and completion, computed once more: it had given way to
+                                others for want of pages */
+  int32_t match_end;         /* enum hearth_match_end */
+  int32_t cache_tier;        /* enum hearth_cache_tier, of cached_tokens */
+  const char* cache;         /* all of this as the daemon sent it, JSON; NULL from
+                                hearth_generate_each() and where there is none */
+  const char* document;      /* hearth_cache() only: the answer, JSON */
+  size_t document_size;      /* bytes, without the NUL behind them */
 } hearth_result;
 
 HEARTH_API void hearth_result_init_sized(hearth_result* result, size_t struct_size);
@@ -435,6 +479,45 @@ HEARTH_API int hearth_load(hearth_client* client, const char* model, int64_t kee
  * @return as hearth_load()
  */
 HEARTH_API int hearth_unload(hearth_client* client, const char* model, hearth_stream** ret_stream);
+
+enum hearth_cache_action {
+  HEARTH_CACHE_LS = 1,    /* what is cached, the last used first */
+  HEARTH_CACHE_EVICT = 2, /* drop what nobody uses, the longest unused first */
+  HEARTH_CACHE_VERIFY = 3 /* hold every page to its checksum; drop what has changed */
+};
+
+typedef struct hearth_cache_options {
+  size_t struct_size;
+  const char* model;         /* required; it must be loaded */
+  int32_t action;            /* required: enum hearth_cache_action */
+  int32_t all;               /* 1: every user's pages; only for root and the daemon's own user */
+  int64_t uid;               /* another user's pages, likewise; unset: one's own */
+  const int32_t* prefix_ids; /* [prefix_id_count] only pages of texts that begin with these tokens;
+                                not for verify.  NULL: all */
+  size_t prefix_id_count;    /* tokens */
+  int64_t max_bytes;         /* evict: at most so many, >= 1; unset: all */
+  int32_t limit;             /* ls: at most so many texts, 1 .. 1000; unset: 100 */
+  int32_t first_tokens;      /* ls: ids of each text's beginning, 0 .. 64; unset: 16 */
+} hearth_cache_options;
+
+HEARTH_API void hearth_cache_options_init_sized(hearth_cache_options* options, size_t struct_size);
+
+static inline void hearth_cache_options_init(hearth_cache_options* options) {
+  hearth_cache_options_init_sized(options, sizeof(*options));
+}
+
+/**
+ * Look at, evict or check what the cache of a loaded model holds for a user.  Pages in use stay.
+ *
+ * @param ret_stream  receives a stream of HEARTH_EVENT_PROGRESS (verify: state "verify"), then
+ *                    HEARTH_EVENT_DONE; its result has the answer in `document`: docs/wire.md
+ *
+ * @return as hearth_generate().  From hearth_stream_read() also
+ *         HEARTH_EINVALID_OPERATION  the model is not loaded: hearth_load() it first; or another
+ *                                    user's pages, asked for by one who may not
+ */
+HEARTH_API int hearth_cache(hearth_client* client, const hearth_cache_options* options,
+                            hearth_stream** ret_stream);
 
 /** Close and free; a stream still running is cancelled.  NULL is a no-op.  Returns NULL. */
 HEARTH_API hearth_stream* hearth_stream_close(hearth_stream* stream);

@@ -132,6 +132,18 @@ class EngineHarness {
 
   EngineStats stats() const { return engine_->stats(); }
 
+  // What a command about the cache has done.
+  CacheDoneNotice ask_cache(CacheCommand command, const std::vector<TokenId>& prefix = {}) {
+    command.request = next_id_++;
+    command.namespace_id = greedy(1).namespace_id;
+    command.prefix_count = static_cast<std::uint32_t>(prefix.size());
+    EXPECT_TRUE(engine_->ask_cache(command, prefix));
+    while (cache_done_.request != command.request && !testing::Test::HasFatalFailure()) {
+      take_notices();
+    }
+    return cache_done_;
+  }
+
  private:
   template <class T>
   T head() {
@@ -143,7 +155,9 @@ class EngineHarness {
   void handle(Notice notice) {
     switch (notice) {
       case Notice::loading:
-      case Notice::prefill: break;
+      case Notice::prefill:
+      case Notice::cache_progress: break;
+      case Notice::cache_done: cache_done_ = head<CacheDoneNotice>(); break;
       case Notice::loaded: loaded_ = head<LoadedNotice>(); break;
       case Notice::load_failed: load_error_ = error_of(message_); break;
       case Notice::failed:
@@ -197,6 +211,7 @@ class EngineHarness {
   std::optional<LoadedNotice> loaded_;
   std::optional<Error> load_error_;
   std::map<RequestId, Outcome> outcomes_;
+  CacheDoneNotice cache_done_ = {};  // the last one
   std::vector<std::byte> message_;
   RequestId next_id_ = 1;
 };
