@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
+#include "daemon/cache_verb.hpp"
 #include "daemon/sampling_report.hpp"
 #include "daemon/session.hpp"
 
@@ -104,6 +106,7 @@ void Dispatcher::advance(Request& request) {
                           (request.verb == HEARTH_VERB_GENERATE && request.prompt_is_text);
     if (converts) return convert(request);
     if (request.verb == HEARTH_VERB_SESSION_IMPORT) return receive(request);
+    if (request.verb == HEARTH_VERB_CACHE && !join_for_cache(request)) return;
     request.stage = RequestStage::waits_for_engine;
   }
   if (request.stage != RequestStage::waits_for_engine) return;
@@ -117,6 +120,7 @@ void Dispatcher::advance(Request& request) {
       return request.session->send_progress(request.wire_request, "loading", model.progress());
     case ModelState::ready:
       if (!residency_->admits(model, request.term)) return;
+      if (request.verb == HEARTH_VERB_CACHE) return submit_cache(request);
       if (request.verb == HEARTH_VERB_LOAD) return answer_load(request);
       return request.transfer != nullptr ? transfer(request) : submit(request);
     default: return;  // it will be loaded
@@ -291,6 +295,38 @@ void Dispatcher::add_history(Request& request) {
   request.ids.insert(request.ids.begin(), (*session)->ids.begin(), (*session)->ids.end());
 }
 
+// A model is not loaded for looking at its cache, but one that is stays until that is over.  False
+// when the request has failed.
+bool Dispatcher::join_for_cache(Request& request) {
+  ServedModel& model = *request.model;
+  const bool loaded = model.state() == ModelState::ready || model.state() == ModelState::loading;
+  if (loaded && !std::as_const(*residency_).use_of(model).has_to_go()) {
+    request.term = residency_->join(model);
+    return true;
+  }
+  if (model.state() == ModelState::vocabulary) return true;  // fails as others do
+  fail(request,
+       {Code::INVALID_OPERATION,
+        fmt::format("model {} is not loaded: {}; load it first (hearth load {})", model.id(),
+                    model.has_idle_cache() ? "its cache is kept, but only its engine can tell or "
+                                             "change what is in it"
+                                           : "it has no cache in memory",
+                    model.id())});
+  return false;
+}
+
+void Dispatcher::submit_cache(Request& request) {
+  Engine* engine = request.model->engine();
+  if (engine == nullptr) return fail(request, {Code::UNAVAILABLE, "the daemon is shutting down"});
+  request.cache.request = request.id;
+  if (!engine->ask_cache(request.cache, request.ids)) {
+    stalled_.insert(request.model);
+    return;
+  }
+  request.stage = RequestStage::in_engine;
+  request.ids = {};
+}
+
 void Dispatcher::pass_credit(Request& request) {
   Engine* engine = request.model->engine();
   if (request.stage != RequestStage::in_engine || engine == nullptr) return;
@@ -404,8 +440,8 @@ void Dispatcher::on_waited(ServedModel& model, std::uint32_t patience) {
     if (request == nullptr || request->session == nullptr) continue;
     const std::uint64_t computed =
         request->submit.want_logits != 0 ? request->rows_computed : request->completion_tokens;
-    const bool goes_on =
-        request->stage != RequestStage::in_engine || computed < request->credit_passed;
+    const bool goes_on = request->stage != RequestStage::in_engine ||
+                         request->verb == HEARTH_VERB_CACHE || computed < request->credit_passed;
     if (goes_on || request->times_parked++ < patience) continue;
     request->session->reply_error(
         request->wire_request, request->verb,
@@ -426,6 +462,11 @@ void Dispatcher::on_notice(ServedModel& model, Notice notice, std::span<const st
   switch (notice) {
     case Notice::done: on_done(head_of<DoneNotice>(payload)); break;
     case Notice::transferred: on_transferred(head_of<TransferredNotice>(payload)); break;
+    case Notice::cache_done: {
+      const auto done = head_of<CacheDoneNotice>(payload);
+      on_cache_done(done, payload);
+      break;
+    }
     default: on_request_notice(notice, payload); break;
   }
   if (stalled_.erase(&model) != 0) retry(model);
@@ -470,9 +511,27 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
       request->embedding.assign(payload.begin(), payload.end());
       break;
     }
+    case Notice::cache_progress: {
+      const auto head = head_of<CacheProgressNotice>(payload);
+      session.send_progress(request->wire_request, "verify", head.fraction);
+      break;
+    }
     case Notice::failed: fail(*request, error_of(payload)); break;
     default: break;
   }
+}
+
+void Dispatcher::on_cache_done(const CacheDoneNotice& done, std::span<const std::byte> texts) {
+  Request* request = find(done.request);
+  if (request == nullptr || request->session == nullptr) return erase(done.request);
+  const CacheAction action = request->cache.action;
+  const std::string document = cache_document(request->model->id(), action, done, texts);
+  JsonWriter json;
+  json.add("do", cache_action_name(action));
+  if (done.canceled != 0) json.add("stop_reason", "canceled");
+  request->session->reply(request->wire_request, request->verb, &json,
+                          std::as_bytes(std::span(document)));
+  close(*request);
 }
 
 void Dispatcher::on_done(const DoneNotice& done) {
@@ -491,6 +550,7 @@ void Dispatcher::on_done(const DoneNotice& done) {
         .add("decode_tps", per_second(later, done.decode_ns));
     JsonWriter json;
     json.add("usage", std::move(usage))
+        .add("cache", cache_use_document(done.cache, request->model->loaded().cache_start.cold))
         .add("timings", std::move(timings))
         .add("seed", request->submit.seed)
         .add("stop_reason", stop_reason_name(done.stop_reason));

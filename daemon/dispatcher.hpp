@@ -71,6 +71,8 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
   void receive(Request& request);
   void hand_out(Request& request);
   void on_transferred(const TransferredNotice& notice);
+  void submit_cache(Request& request);
+  bool join_for_cache(Request& request);
   Status check_prompt(const Request& request) const;
   std::uint64_t passable_credit(const Request& request) const;
   void pass_credit(Request& request);
@@ -81,6 +83,7 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
   void erase(RequestId id);
   void on_request_notice(Notice notice, std::span<const std::byte> payload);
   void on_done(const DoneNotice& done);
+  void on_cache_done(const CacheDoneNotice& done, std::span<const std::byte> texts);
 
   TextJobs jobs_;
   Residency* residency_;

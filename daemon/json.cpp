@@ -269,6 +269,11 @@ JsonWriter& JsonWriter::push(const std::string& value) {
   return *this;
 }
 
+JsonWriter& JsonWriter::push(std::int32_t value) {
+  cJSON_AddItemToArray(root_.get(), cJSON_CreateNumber(value));
+  return *this;
+}
+
 std::string JsonWriter::text() const {
   const std::unique_ptr<char, decltype(&cJSON_free)> printed(cJSON_PrintUnformatted(root_.get()),
                                                              &cJSON_free);

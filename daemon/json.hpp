@@ -74,6 +74,7 @@ class JsonWriter {
   JsonWriter& add(const char* key, JsonWriter value);
   JsonWriter& push(JsonWriter value);  // to an array
   JsonWriter& push(const std::string& value);
+  JsonWriter& push(std::int32_t value);
 
   std::string text() const;  // compact; bytes that are not UTF-8 become U+FFFD
 

@@ -1,5 +1,5 @@
-// One request that a client waits for: GENERATE, EVAL, TOKENIZE, DETOKENIZE, LOAD or UNLOAD, from
-// its frame to its reply.
+// One request that a client waits for: GENERATE, EVAL, TOKENIZE, DETOKENIZE, LOAD, UNLOAD or CACHE,
+// from its frame to its reply.
 //
 // THREAD: loop.  OWNER: the Server's table of requests, by id.  A session that goes takes its
 // requests with it; what engines and text threads still say about them then falls on deaf ears.
@@ -52,6 +52,7 @@ struct Request {
   EncodeOptions encode;
   bool spell_special = false;  // DETOKENIZE
   SubmitCommand submit = {};   // GENERATE, EVAL: what the engine will be told
+  CacheCommand cache = {};     // CACHE: likewise; ids: the prefix
   std::vector<std::string> stops;
   std::vector<LogitBias> biases;
   std::vector<std::byte> embedding;  // what came of it, float[]

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <random>
 
+#include "daemon/cache_verb.hpp"
 #include "daemon/log.hpp"
 #include "daemon/report.hpp"
 #include "daemon/server.hpp"
@@ -76,6 +77,7 @@ const Session::Verb* Session::find_verb(std::uint16_t number) {
       Verb{HEARTH_VERB_SESSION_DESTROY, true, false, &Session::destroy_session},
       Verb{HEARTH_VERB_SESSION_EXPORT, true, false, &Session::export_session},
       Verb{HEARTH_VERB_SESSION_IMPORT, true, true, &Session::import_session},
+      Verb{HEARTH_VERB_CACHE, true, false, &Session::cache},
       Verb{HEARTH_VERB_CREDIT, false, false, &Session::credit},
       Verb{HEARTH_VERB_CANCEL, false, false, &Session::cancel},
   };
@@ -471,6 +473,22 @@ Status Session::unload(const Frame& frame) {
   HEARTH_TRY(auto request, make_request(frame, json));
   HEARTH_CHECK(json.done());
   HEARTH_CHECK(check_administrator("unload"));
+  open(std::move(request));
+  return {};
+}
+
+Status Session::cache(const Frame& frame) {
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_TRY(request->ids, read_ids(frame.payload));
+  if (request->ids.size() > Engine::kPromptTokensMax) {
+    return Error{Code::LIMIT, fmt::format("payload: {} tokens, no prompt can have more than {}",
+                                          request->ids.size(), Engine::kPromptTokensMax)};
+  }
+  request->cache.namespace_id = uid_;
+  HEARTH_CHECK(read_cache_command(json, request->ids.size(), request->cache));
+  if (request->cache.all != 0) HEARTH_CHECK(check_administrator("all"));
+  if (request->cache.namespace_id != uid_) HEARTH_CHECK(check_administrator("uid"));
   open(std::move(request));
   return {};
 }

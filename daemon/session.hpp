@@ -78,6 +78,7 @@ class Session final : public ConnectionOwner {
   Status destroy_session(const Frame& frame);
   Status export_session(const Frame& frame);
   Status import_session(const Frame& frame);
+  Status cache(const Frame& frame);
   Status credit(const Frame& frame);
   Status cancel(const Frame& frame);
 

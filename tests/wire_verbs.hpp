@@ -26,6 +26,7 @@ enum Verb : std::uint16_t {
   kSessionDestroy = 17,
   kSessionExport = 18,
   kSessionImport = 19,
+  kCache = 20,
   kTokens = 32,
   kLogits = 33,
   kProgress = 34

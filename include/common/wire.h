@@ -43,6 +43,7 @@
   X(SESSION_DESTROY, 17, "forget a session")                        \
   X(SESSION_EXPORT, 18, "a session and its pages as a descriptor")  \
   X(SESSION_IMPORT, 19, "make a session of such a descriptor")      \
+  X(CACHE, 20, "look at, evict or check what is cached")            \
   X(TOKENS, 32, "from the daemon: generated ids and text")          \
   X(LOGITS, 33, "from the daemon: rows of logits")                  \
   X(PROGRESS, 34, "from the daemon: how far loading or prefill is") \

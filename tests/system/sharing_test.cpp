@@ -104,5 +104,48 @@ TEST(sharing, another_user_finds_neither_pages_nor_requests_of_ours) {
   EXPECT_EQ(string_at(parse_json(reply.json).get(), "stop_reason"), "length");
 }
 
+// The pages that CACHE tells of, or NaN.
+double pages_of(RawClient& client, const std::string& rest) {
+  const RawFrame reply = client.ask(kCache, R"({"model":"qwen",)" + rest + "}");
+  return number_at(parse_json(reply.payload).get(), "pages");
+}
+
+TEST(sharing, another_user_neither_sees_nor_drops_pages_of_ours) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can be two users";
+  DaemonProcess daemon(
+      {"--model", kModel, "--ctx", "1024", "--kv-bytes", "64M", "--socket-mode", "0666"});
+  ASSERT_EQ(chmod(daemon.directory().c_str(), 0755), 0);
+  RawClient ours(daemon.socket());
+  std::unique_ptr<RawClient> theirs;
+  {
+    const AsUser nobody(kNobody);
+    theirs = std::make_unique<RawClient>(daemon.socket());
+  }
+  cached_tokens_of_a_run(ours, ids_payload(random_prompt(3, 128)));
+  cached_tokens_of_a_run(*theirs, ids_payload(random_prompt(4, 64)));
+  const double our_pages = pages_of(ours, R"("do":"ls")");
+  const double their_pages = pages_of(*theirs, R"("do":"ls")");
+  EXPECT_GE(our_pages, 4);
+  EXPECT_GE(their_pages, 2);
+  EXPECT_EQ(pages_of(*theirs, R"("do":"verify")"), their_pages);
+  // Their own uid by name is no other user's; all else is for administrators.
+  EXPECT_EQ(pages_of(*theirs, R"("do":"ls","uid":65534)"), their_pages);
+  for (const char* action : {"ls", "evict", "verify"}) {
+    const std::string head = R"({"model":"qwen","do":")" + std::string(action) + "\",";
+    EXPECT_EQ(error_code(theirs->ask(kCache, head + R"("uid":0})")), "invalid_operation");
+    EXPECT_EQ(error_code(theirs->ask(kCache, head + R"("all":true})")), "invalid_operation");
+  }
+  EXPECT_EQ(pages_of(*theirs, R"("do":"evict")"), their_pages);
+  EXPECT_EQ(pages_of(ours, R"("do":"ls")"), our_pages) << "ours are all there";
+  // Their prompt in our cache's place finds nothing of ours.
+  EXPECT_EQ(cached_tokens_of_a_run(*theirs, ids_payload(random_prompt(3, 128))), 0);
+  EXPECT_EQ(pages_of(ours, R"("do":"ls","all":true)"), 2 * our_pages);
+  EXPECT_EQ(pages_of(ours, R"("do":"ls","uid":65534)"), our_pages);
+  EXPECT_EQ(pages_of(ours, R"("do":"verify","all":true)"), 2 * our_pages);
+  EXPECT_EQ(pages_of(ours, R"("do":"evict","uid":65534)"), our_pages);
+  EXPECT_EQ(pages_of(*theirs, R"("do":"ls")"), 0);
+  EXPECT_GE(cached_tokens_of_a_run(ours, ids_payload(random_prompt(3, 128))), 96);
+}
+
 }  // namespace
 }  // namespace hearth
