@@ -57,7 +57,7 @@ struct request {
 struct hearth_stream {
   struct request request;
   hearth_client* client;
-  uint16_t verb;   /* HEARTH_VERB_GENERATE, EVAL, LOAD or UNLOAD */
+  uint16_t verb;   /* HEARTH_VERB_GENERATE, EVAL, LOAD, UNLOAD or CACHE */
   bool logits;     /* rows were asked for */
   bool may_cancel; /* no CANCEL was sent and one makes sense; guarded by hearth_client.mutex */
   bool canceled;   /* a CANCEL was sent; guarded likewise */
@@ -73,7 +73,8 @@ struct hearth_stream {
   int code;                    /* HEARTH_OK or why the request failed */
   hearth_result result;        /* its pointers are to what follows */
   char* sampling;              /* json_free() */
-  uint8_t* embedding;          /* the reply's payload, free() */
+  char* cache;                 /* json_free() */
+  uint8_t* payload;            /* the reply's, and a NUL; free() */
   char text[ERROR_TEXT_BYTES]; /* when it failed */
 
   /* Credit.  Tokens of a generation, rows of an evaluation. */
@@ -127,6 +128,7 @@ int out_of_memory(char text[ERROR_TEXT_BYTES]);
 /* The code with that name on the wire; HEARTH_EINTERNAL for names of a later version. */
 int error_from_name(const char* name);
 int stop_reason_from_name(const char* name);
+int match_end_from_name(const char* name); /* -1 for names of a later version */
 /* What strerror() says, in a buffer of the caller: strerror() itself is not for threads. */
 const char* errno_text(int error, char* buffer, size_t size);
 
@@ -143,6 +145,7 @@ void output_give(void* ret, const void* ours, size_t ours_size);
 int check_model(char text[ERROR_TEXT_BYTES], const char* model);
 int check_token_flags(char text[ERROR_TEXT_BYTES], uint32_t flags, uint32_t known);
 int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options);
+int check_cache_options(char text[ERROR_TEXT_BYTES], const hearth_cache_options* options);
 /* HEARTH_ELIMIT when count items, bytes or ids, do not fit a request. */
 int check_payload(hearth_client* client, const char* name, size_t count, size_t item_size);
 /* name: NULL is the caller's to judge. */
@@ -161,6 +164,7 @@ char* json_load(const char* model, int64_t keep_alive_s);
 /* Of the verbs about sessions; what is NULL or HEARTH_UNSET_I64 is left out. */
 char* json_session(const char* model, const char* name, const char* as, const char* mode, bool ids,
                    int64_t tokens);
+char* json_cache(const hearth_cache_options* options);
 void json_free(char* json);
 
 /* Control bodies of the daemon.  HEARTH_OK, HEARTH_EPROTOCOL or HEARTH_EOUT_OF_MEMORY; keys of a
@@ -169,8 +173,9 @@ int json_read_hello(struct frame* frame, int64_t* protocol, int64_t* payload_max
 int json_read_error(struct frame* frame, int* ret_code, char text[ERROR_TEXT_BYTES]);
 int json_read_count(struct frame* frame, int64_t* count);
 int json_read_progress(struct frame* frame, hearth_event* event);
-int json_read_result(struct frame* frame, hearth_result* result, char** ret_sampling);
 int json_read_session(struct frame* frame, hearth_session_info* info);
+int json_read_result(struct frame* frame, hearth_result* result, char** ret_sampling,
+                     char** ret_cache);
 
 /* frame.c ------------------------------------------------------------------------------------- */
 

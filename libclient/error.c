@@ -54,6 +54,34 @@ int stop_reason_from_name(const char* name) {
   return HEARTH_STOP_NONE;
 }
 
+const char* hearth_match_end_name(int match_end) {
+  switch (match_end) {
+#define CASE(name, value, wire, text) \
+  case value: return wire;
+    HEARTH_MATCH_END_MAP(CASE)
+#undef CASE
+    default: return "unknown";
+  }
+}
+
+const char* hearth_match_end_text(int match_end) {
+  switch (match_end) {
+#define CASE(name, value, wire, text) \
+  case value: return text;
+    HEARTH_MATCH_END_MAP(CASE)
+#undef CASE
+    default: return "a reason of a later version";
+  }
+}
+
+int match_end_from_name(const char* name) {
+#define MATCH(end, value, wire, text) \
+  if (strcmp(name, wire) == 0) return value;
+  HEARTH_MATCH_END_MAP(MATCH)
+#undef MATCH
+  return -1;
+}
+
 void hearth_free(void* memory) {
   free(memory);
 }

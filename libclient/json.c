@@ -164,6 +164,20 @@ char* json_session(const char* model, const char* name, const char* as, const ch
   return finish(&w);
 }
 
+char* json_cache(const hearth_cache_options* options) {
+  static const char* const actions[] = {"", "ls", "evict", "verify"};
+  struct writer w = begin();
+  add_string(&w, "model", options->model);
+  add_string(&w, "do", actions[options->action]);
+  add_flag(&w, "all", options->all);
+  if (options->uid != HEARTH_UNSET_I64) add_number(&w, "uid", (double)options->uid);
+  if (options->max_bytes != HEARTH_UNSET_I64)
+    add_number(&w, "max_bytes", (double)options->max_bytes);
+  add_i32(&w, "limit", options->limit);
+  add_i32(&w, "first_tokens", options->first_tokens);
+  return finish(&w);
+}
+
 void json_free(char* json) {
   cJSON_free(json);
 }
@@ -278,7 +292,32 @@ int json_read_progress(struct frame* frame, hearth_event* event) {
   return close_body(&r);
 }
 
-int json_read_result(struct frame* frame, hearth_result* result, char** ret_sampling) {
+/* The text of an object of the body; *ret_text stays where there is none. */
+static void get_text(struct reader* r, const cJSON* object, char** ret_text) {
+  if (object == NULL || r->code != HEARTH_OK) return;
+  *ret_text = cJSON_PrintUnformatted(object);
+  if (*ret_text == NULL) r->code = HEARTH_EOUT_OF_MEMORY;
+}
+
+static void read_cache(struct reader* r, hearth_result* result, char** ret_cache) {
+  const cJSON* cache = get(r, r->root, "cache", cJSON_IsObject);
+  get_count(r, cache, "copied_tokens", &result->copied_tokens);
+  get_count(r, cache, "waited_tokens", &result->waited_tokens);
+  get_count(r, cache, "restored_tokens", &result->restored_tokens);
+  get_count(r, cache, "restored_pages", &result->restored_pages);
+  get_number(r, cache, "restore_ms", &result->restore_ms);
+  get_count(r, cache, "computed_tokens", &result->computed_tokens);
+  get_count(r, cache, "recomputed_tokens", &result->recomputed_tokens);
+  const cJSON* end = get(r, cache, "match_end", cJSON_IsString);
+  if (end != NULL) result->match_end = match_end_from_name(end->valuestring);
+  const cJSON* tier = get(r, cache, "tier", cJSON_IsString);
+  if (tier != NULL && strcmp(tier->valuestring, "host") == 0)
+    result->cache_tier = HEARTH_CACHE_TIER_HOST;
+  get_text(r, cache, ret_cache);
+}
+
+int json_read_result(struct frame* frame, hearth_result* result, char** ret_sampling,
+                     char** ret_cache) {
   struct reader r = open_body(frame);
   const cJSON* usage = get(&r, r.root, "usage", cJSON_IsObject);
   get_count(&r, usage, "prompt_tokens", &result->prompt_tokens);
@@ -295,11 +334,8 @@ int json_read_result(struct frame* frame, hearth_result* result, char** ret_samp
   get_count(&r, r.root, "session_tokens", &result->session_tokens);
   const cJSON* reason = get(&r, r.root, "stop_reason", cJSON_IsString);
   if (reason != NULL) result->stop_reason = stop_reason_from_name(reason->valuestring);
-  const cJSON* sampling = get(&r, r.root, "sampling", cJSON_IsObject);
-  if (sampling != NULL && r.code == HEARTH_OK) {
-    *ret_sampling = cJSON_PrintUnformatted(sampling);
-    if (*ret_sampling == NULL) r.code = HEARTH_EOUT_OF_MEMORY;
-  }
+  get_text(&r, get(&r, r.root, "sampling", cJSON_IsObject), ret_sampling);
+  read_cache(&r, result, ret_cache);
   return close_body(&r);
 }
 

@@ -41,6 +41,15 @@ static const hearth_eval_options eval_defaults = {
     .want_logits = HEARTH_UNSET_I32,
 };
 
+static const hearth_cache_options cache_defaults = {
+    .struct_size = sizeof(hearth_cache_options),
+    .all = HEARTH_UNSET_I32,
+    .uid = HEARTH_UNSET_I64,
+    .max_bytes = HEARTH_UNSET_I64,
+    .limit = HEARTH_UNSET_I32,
+    .first_tokens = HEARTH_UNSET_I32,
+};
+
 /* Sets what the caller's struct has room for: an older header's is shorter than ours. */
 static void init(void* ret, size_t struct_size, const void* ours, size_t ours_size) {
   if (ret == NULL || struct_size < sizeof(size_t)) return;
@@ -63,6 +72,10 @@ void hearth_eval_options_init_sized(hearth_eval_options* options, size_t struct_
 
 void hearth_session_info_init_sized(hearth_session_info* info, size_t struct_size) {
   init(info, struct_size, &(hearth_session_info){0}, sizeof(hearth_session_info));
+}
+
+void hearth_cache_options_init_sized(hearth_cache_options* options, size_t struct_size) {
+  init(options, struct_size, &cache_defaults, sizeof(cache_defaults));
 }
 
 void hearth_result_init_sized(hearth_result* result, size_t struct_size) {
@@ -268,4 +281,30 @@ int check_eval_options(char text[ERROR_TEXT_BYTES], const hearth_eval_options* o
     return fail(text, HEARTH_EINVALID, "pooling, want_logits: one or the other");
   }
   return check_i32(text, "want_logits", options->want_logits, 0, 1);
+}
+
+/* What belongs to another action is the daemon's to refuse. */
+int check_cache_options(char text[ERROR_TEXT_BYTES], const hearth_cache_options* options) {
+  int code = check_model(text, options->model);
+  if (code != HEARTH_OK) return code;
+  if (options->action < HEARTH_CACHE_LS || options->action > HEARTH_CACHE_VERIFY) {
+    return fail(text, HEARTH_EINVALID, "action: %d is no enum hearth_cache_action",
+                options->action);
+  }
+  if ((options->prefix_ids == NULL) != (options->prefix_id_count == 0)) {
+    return fail(text, HEARTH_EINVALID, "prefix_ids, prefix_id_count: one without the other");
+  }
+  const int64_t uid = options->uid;
+  if (uid != HEARTH_UNSET_I64 && (uid < 0 || uid >= UINT32_MAX)) {
+    return fail(text, HEARTH_EINVALID, "uid: %lld is no user", (long long)uid);
+  }
+  const int64_t max_bytes = options->max_bytes;
+  if (max_bytes != HEARTH_UNSET_I64 && (max_bytes < 1 || max_bytes > INT64_C(1) << 53)) {
+    return fail(text, HEARTH_EINVALID, "max_bytes: %lld is not within 1 .. 2^53",
+                (long long)max_bytes);
+  }
+  code = check_i32(text, "all", options->all, 0, 1);
+  if (code == HEARTH_OK) code = check_i32(text, "limit", options->limit, 1, 1000);
+  if (code == HEARTH_OK) code = check_i32(text, "first_tokens", options->first_tokens, 0, 64);
+  return code;
 }

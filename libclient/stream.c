@@ -124,6 +124,26 @@ int hearth_unload(hearth_client* client, const char* model, hearth_stream** ret_
   return open_load(client, HEARTH_VERB_UNLOAD, model, HEARTH_UNSET_I64, ret_stream);
 }
 
+int hearth_cache(hearth_client* client, const hearth_cache_options* options,
+                 hearth_stream** ret_stream) {
+  hearth_cache_options ours;
+  hearth_cache_options_init(&ours);
+  int code = client_enter_open(client);
+  if (code == HEARTH_OK) {
+    code = options_take(client->error, "hearth_cache_options", options, &ours, sizeof(ours));
+  }
+  if (code == HEARTH_OK) code = check_cache_options(client->error, &ours);
+  if (code != HEARTH_OK) return code;
+  if (ret_stream == NULL) return fail(client->error, HEARTH_EINVALID, "ret_stream: NULL");
+  code = check_payload(client, "prefix_ids", ours.prefix_id_count, sizeof(*ours.prefix_ids));
+  if (code != HEARTH_OK) return code;
+  hearth_stream* stream =
+      create_stream(client, HEARTH_VERB_CACHE, /* logits= */ false, HEARTH_UNSET_I32);
+  if (stream == NULL) return out_of_memory(client->error);
+  return start_stream(client, stream, json_cache(&ours), ours.prefix_ids,
+                      ours.prefix_id_count * sizeof(*ours.prefix_ids), ret_stream);
+}
+
 /* ---- what arrives ------------------------------------------------------------------------- */
 
 /* The payload at the front of the body, where it is aligned for ids and floats. */
@@ -254,16 +274,27 @@ static bool retire_cancel(hearth_stream* stream) {
   return canceled;
 }
 
-/* The payload of a reply. */
-static int take_embedding(hearth_stream* stream, struct frame* frame) {
+/* The payload of a reply: a vector, or a document. */
+static int take_payload(hearth_stream* stream, struct frame* frame) {
   const size_t size = frame_payload_size(frame);
-  if (size == 0) return HEARTH_OK;
-  if (stream->verb != HEARTH_VERB_EVAL || size % sizeof(float) != 0) return HEARTH_EPROTOCOL;
-  stream->embedding = malloc(size);
-  if (stream->embedding == NULL) return HEARTH_EOUT_OF_MEMORY;
-  memcpy(stream->embedding, frame_payload(frame), size);
-  stream->result.embedding = (const float*)(const void*)stream->embedding;
-  stream->result.embedding_size = size / sizeof(float);
+  const bool is_document = stream->verb == HEARTH_VERB_CACHE;
+  if (size == 0 && !is_document) return HEARTH_OK;
+  if (is_document) {
+    if (size == 0 || memchr(frame_payload(frame), '\0', size) != NULL) return HEARTH_EPROTOCOL;
+  } else if (stream->verb != HEARTH_VERB_EVAL || size % sizeof(float) != 0) {
+    return HEARTH_EPROTOCOL;
+  }
+  stream->payload = malloc(size + 1);
+  if (stream->payload == NULL) return HEARTH_EOUT_OF_MEMORY;
+  memcpy(stream->payload, frame_payload(frame), size);
+  stream->payload[size] = '\0';
+  if (is_document) {
+    stream->result.document = (const char*)stream->payload;
+    stream->result.document_size = size;
+  } else {
+    stream->result.embedding = (const float*)(const void*)stream->payload;
+    stream->result.embedding_size = size / sizeof(float);
+  }
   return HEARTH_OK;
 }
 
@@ -273,9 +304,10 @@ static void take_reply(hearth_stream* stream, struct frame* frame) {
   if ((frame->header.flags & HEARTH_FRAME_ERROR) != 0) {
     code = json_read_error(frame, &stream->code, stream->text);
   } else {
-    code = json_read_result(frame, &stream->result, &stream->sampling);
+    code = json_read_result(frame, &stream->result, &stream->sampling, &stream->cache);
     stream->result.sampling = stream->sampling;
-    if (code == HEARTH_OK) code = take_embedding(stream, frame);
+    stream->result.cache = stream->cache;
+    if (code == HEARTH_OK) code = take_payload(stream, frame);
   }
   free(frame);
   if (code != HEARTH_OK) {
@@ -414,7 +446,8 @@ int hearth_stream_cancel(hearth_stream* stream) {
 void stream_free(hearth_stream* stream) {
   free(stream->current);
   json_free(stream->sampling);
-  free(stream->embedding);
+  json_free(stream->cache);
+  free(stream->payload);
   for (struct frame* frame = pop(stream); frame != NULL; frame = pop(stream)) free(frame);
   free(stream);
 }
@@ -450,7 +483,7 @@ int hearth_generate_each(hearth_client* client, const hearth_generate_options* o
     wanted = on_event(&event, user) != 0;
     if (!wanted) hearth_stream_cancel(stream);
   } while (code == HEARTH_EAGAIN || (code == HEARTH_OK && event.kind != HEARTH_EVENT_DONE));
-  stream->result.sampling = NULL; /* the stream goes */
+  stream->result.sampling = stream->result.cache = NULL; /* the stream goes */
   if (code == HEARTH_OK && ret_result != NULL) code = hearth_stream_result(stream, ret_result);
   hearth_stream_close(stream);
   return code;

@@ -42,6 +42,7 @@ TEST(structs, init_sets_no_byte_beyond_the_size_it_is_told) {
   check(as(&hearth_connect_options_init_sized), sizeof(hearth_connect_options));
   check(as(&hearth_generate_options_init_sized), sizeof(hearth_generate_options));
   check(as(&hearth_eval_options_init_sized), sizeof(hearth_eval_options));
+  check(as(&hearth_cache_options_init_sized), sizeof(hearth_cache_options));
   check(as(&hearth_result_init_sized), sizeof(hearth_result));
   check(as(&hearth_event_init_sized), sizeof(hearth_event));
 }
@@ -61,6 +62,17 @@ TEST(errors, every_code_has_a_name_and_a_text) {
   EXPECT_STREQ(hearth_stop_reason_name(HEARTH_STOP_SEQUENCE), "stop");
   EXPECT_STREQ(hearth_stop_reason_name(-1), "unknown");
   EXPECT_STREQ(hearth_stop_reason_name(6), "unknown");
+}
+
+TEST(errors, every_end_of_a_match_has_a_name_and_a_text) {
+#define EXPECT_NAMED(end, value, wire, text)                         \
+  EXPECT_EQ(HEARTH_MATCH_END_##end, value);                          \
+  EXPECT_STREQ(hearth_match_end_name(HEARTH_MATCH_END_##end), wire); \
+  EXPECT_STREQ(hearth_match_end_text(HEARTH_MATCH_END_##end), text);
+  HEARTH_MATCH_END_MAP(EXPECT_NAMED)
+#undef EXPECT_NAMED
+  EXPECT_STREQ(hearth_match_end_name(-1), "unknown");
+  EXPECT_STREQ(hearth_match_end_text(999), "a reason of a later version");
 }
 
 }  // namespace
