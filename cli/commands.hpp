@@ -20,6 +20,8 @@ Result<int> run_status(const Options& options);
 // load and unload
 Result<int> run_load(const Options& options);
 Result<int> run_sessions(const Options& options);
+// cache stats, ls, evict and verify
+Result<int> run_cache(const Options& options);
 // Of files: no daemon is asked.
 Result<int> run_pull(const Options& options);
 Result<int> run_info(const Options& options);

@@ -83,6 +83,12 @@ Result<Stream> Connection::unload(const std::string& model) const {
   return Stream(stream);
 }
 
+Result<Stream> Connection::cache(const hearth_cache_options& options) const {
+  hearth_stream* stream = nullptr;
+  HEARTH_CHECK(check(hearth_cache(client_.get(), &options, &stream)));
+  return Stream(stream);
+}
+
 Result<bool> Connection::next(const Stream& stream, hearth_event& ret_event) const {
   for (;;) {
     pollfd waits[] = {{signal_fd(), POLLIN, 0}, {-1, 0, 0}};

@@ -43,6 +43,7 @@ class Connection {
 
   Result<Stream> load(const std::string& model, std::int64_t keep_alive_s) const;
   Result<Stream> unload(const std::string& model) const;
+  Result<Stream> cache(const hearth_cache_options& options) const;
 
   // Any other call of libhearth on this client: its code as a Status.
   template <class Call>

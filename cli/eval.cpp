@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "cli/cache_use.hpp"
 #include "cli/commands.hpp"
 #include "cli/connection.hpp"
 #include "cli/interrupt.hpp"
@@ -48,10 +49,10 @@ Result<std::int64_t> follow(const Connection& connection, const Stream& stream,
 Status tell(const hearth_result& result, bool json) {
   const double perplexity = std::exp(result.mean_nll);
   if (!json) {
-    std::fputs(fmt::format("cached {} of {} prompt tokens; prefill {:.1f} tokens/s\n",
-                           result.cached_tokens, result.prompt_tokens, result.prefill_tps)
-                   .c_str(),
-               stderr);
+    std::fputs(
+        fmt::format("{}\nprefill {:.1f} tokens/s\n", cache_use_text(result), result.prefill_tps)
+            .c_str(),
+        stderr);
     return write_output(
         fmt::format("mean NLL {:.6f}\nperplexity {:.6f}\n", result.mean_nll, perplexity));
   }
@@ -59,7 +60,8 @@ Status tell(const hearth_result& result, bool json) {
   object.add("mean_nll", result.mean_nll)
       .add("perplexity", perplexity)
       .add("tokens", result.prompt_tokens)
-      .add("usage", usage_json(result));
+      .add("usage", usage_json(result))
+      .add_json("cache", cache_use_json(result));
   return write_output(object.text() + '\n');
 }
 

@@ -40,6 +40,10 @@ Result<int> run(const Options& options) {
     case Command::load:
     case Command::unload: return run_load(options);
     case Command::sessions: return run_sessions(options);
+    case Command::cache_stats:
+    case Command::cache_ls:
+    case Command::cache_evict:
+    case Command::cache_verify: return run_cache(options);
     case Command::pull: return run_pull(options);
     case Command::info: return run_info(options);
     case Command::config: return run_config(options);

@@ -67,6 +67,21 @@ constexpr const char* kInfoExamples = R"(
   hearth info model.gguf
   hearth info model.gguf --ctx 32768 --json | jq .memory)";
 
+constexpr const char* kLsExamples = R"(
+The texts used last come first; sizes are of whole pages, OWN is what no other text shares.
+
+  hearth cache ls stories
+  hearth cache ls stories --prefix "Once upon" --limit 5
+  hearth cache ls stories --json | jq '.prefixes[] | {tokens, own_bytes}')";
+
+constexpr const char* kEvictExamples = R"(
+The longest unused goes first, and pages in use stay.  The memory stays the model's, for its next
+pages; another user gets it zeroed.
+
+  hearth cache evict stories
+  hearth cache evict stories --max-bytes 512M
+  hearth cache evict stories --prefix "Once upon")";
+
 constexpr const char* kPullExamples = R"(
   hearth pull OWNER/REPO:model-q4_k_m.gguf
   hearth pull https://example.org/models/model.gguf --out /srv/models
@@ -316,6 +331,62 @@ void add_sessions(CLI::App& app, Options& options) {
   add_new_name(sub);
 }
 
+// "4096", "512M", "2G".
+std::int64_t read_bytes(const std::string& option, const std::string& text) {
+  constexpr std::string_view kUnits = "KMGT";
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
+  const std::size_t at = unit.size() == 1 ? kUnits.find(unit[0]) : std::string_view::npos;
+  const std::size_t shift = at == std::string_view::npos ? 0 : 10 * (at + 1);
+  const bool fits = error == std::errc() && (unit.empty() || shift > 0) && value >= 1 &&
+                    value <= (std::int64_t{1} << 53) >> shift;
+  if (!fits) refuse(option, fmt::format("\"{}\" is not a size: 4096, 512M, 2G", text));
+  return value << shift;
+}
+
+CLI::App* add_cache_command(CLI::App* cache, Options& options, Command command, const char* name,
+                            const char* help) {
+  CLI::App* sub = add_command(*cache, options, command, name, help);
+  add_model(sub, options);
+  sub->add_flag("--all", options.all, "of all users; for root and the daemon's own user");
+  add_number(sub, "--uid", options.uid, std::int64_t{0}, kUint32Max - 1,
+             "of another user, likewise");
+  return sub;
+}
+
+void add_prefix(CLI::App* sub, Options& options) {
+  add_text(sub, "--prefix", options.prefix, "only texts that begin so");
+  add_tokens(sub, options);
+}
+
+void add_cache(CLI::App& app, Options& options) {
+  CLI::App* cache = app.add_subcommand("cache", "what is kept of prompts and replies");
+  cache->require_subcommand(1);
+  cache->fallthrough();
+  CLI::App* sub = add_command(*cache, options, Command::cache_stats, "stats", "how large it is");
+  sub->add_option("MODEL", options.model, "only of this model")->type_name("");
+  sub = add_cache_command(cache, options, Command::cache_ls, "ls", "which texts are cached");
+  sub->footer(kLsExamples);
+  add_prefix(sub, options);
+  add_number(sub, "--limit", options.limit, 1, 1000, "texts to list at most [100]");
+  sub = add_cache_command(cache, options, Command::cache_evict, "evict",
+                          "drop what is cached and nobody uses");
+  sub->footer(kEvictExamples);
+  add_prefix(sub, options);
+  sub->add_option_function<std::string>(
+         "--max-bytes",
+         [&options](const std::string& text) {
+           options.max_bytes = read_bytes("--max-bytes", text);
+         },
+         "at most so many: 4096, 512M, 2G [all]")
+      ->type_name("");
+  sub = add_cache_command(cache, options, Command::cache_verify, "verify",
+                          "hold every page to its checksum, and drop what has changed");
+  sub->footer("\n  hearth cache verify stories\n\nWho generates meanwhile hardly notices.");
+}
+
 void add_pull(CLI::App& app, Options& options) {
   CLI::App* sub = add_command(app, options, Command::pull, "pull", "download a model file");
   sub->footer(kPullExamples);
@@ -378,6 +449,17 @@ void check(const Options& options) {
     case Command::detokenize: possible = "IDS, --tokens or --tokens-file"; break;
     case Command::eval: possible = "--tokens or --tokens-file"; break;
     case Command::embed: possible = "TEXT, --file, --tokens or --tokens-file"; break;
+    case Command::cache_ls:
+    case Command::cache_evict:
+      if (given + options.prefix.has_value() > 1) {
+        refuse("--prefix, --tokens, --tokens-file", "only one of these can be given");
+      }
+      [[fallthrough]];
+    case Command::cache_verify:
+      if (options.all && options.uid != HEARTH_UNSET_I64) {
+        refuse("--all, --uid", "only one of these can be given");
+      }
+      return;
     default: return;
   }
   if (given == 0) refuse(possible, "one of these is needed");
@@ -411,6 +493,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_embed(app, options);
   add_load(app, options);
   add_sessions(app, options);
+  add_cache(app, options);
   add_files(app, options);
   add_pull(app, options);
   add_config(app, options);

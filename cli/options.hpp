@@ -25,6 +25,10 @@ enum class Command {
   load,
   unload,
   sessions,
+  cache_stats,
+  cache_ls,
+  cache_evict,
+  cache_verify,
   info,
   pull,
   quantize,
@@ -83,6 +87,12 @@ struct Options {
   bool no_normalize = false;     // embed
 
   std::int64_t keep_alive_s = HEARTH_UNSET_I64;  // load
+
+  std::optional<std::string> prefix;          // cache ls, evict: of texts that begin so
+  bool all = false;                           // cache ls, evict, verify: of all users
+  std::int64_t uid = HEARTH_UNSET_I64;        // likewise: of another user
+  std::int64_t max_bytes = HEARTH_UNSET_I64;  // cache evict
+  std::int32_t limit = HEARTH_UNSET_I32;      // cache ls
 
   std::string config_file;  // config; empty: hearthd's own
 

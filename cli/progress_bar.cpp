@@ -44,6 +44,7 @@ void ProgressBar::show(std::string_view state, double progress) {
   if (!is_terminal_) return;
   const std::string label = state == "loading"   ? "loading the model"
                             : state == "prefill" ? "reading the prompt"
+                            : state == "verify"  ? "checking the cache"
                                                  : printable(state);
   const std::string line = progress_line(label, progress, terminal_columns());
   if (shown_columns_ > line.size()) erase();

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "cli/cache_use.hpp"
 #include "cli/commands.hpp"
 #include "cli/connection.hpp"
 #include "cli/interrupt.hpp"
@@ -197,9 +198,10 @@ Status follow(const Connection& connection, const Stream& stream, const Options&
 
 std::string numbers_text(const hearth_result& result) {
   return fmt::format(
-      "cached {} of {} prompt tokens; generated {} tokens, seed {}, stop reason: {}\n"
+      "{}\n"
+      "generated {} tokens, seed {}, stop reason: {}\n"
       "first token after {:.1f} ms; prefill {:.1f} tokens/s, decode {:.1f} tokens/s\n",
-      result.cached_tokens, result.prompt_tokens, result.completion_tokens, result.seed,
+      cache_use_text(result), result.completion_tokens, result.seed,
       hearth_stop_reason_name(result.stop_reason), result.ttft_ms, result.prefill_tps,
       result.decode_tps);
 }
@@ -213,6 +215,7 @@ std::string json_text(const hearth_result& result, const Output& output, const O
   json.add("text", output.text())
       .add("tokens", output.tokens())
       .add("usage", usage_json(result))
+      .add_json("cache", cache_use_json(result))
       .add("timings", std::move(timings))
       .add("seed", result.seed)
       .add_json("sampling", result.sampling == nullptr ? "null" : result.sampling)

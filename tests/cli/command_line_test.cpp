@@ -10,7 +10,7 @@ TEST(command_line, help_shows_every_command_and_ends_well) {
   const Ran ran = run_hearth(kNowhere, {"--help"});
   EXPECT_EQ(ran.status, 0);
   for (const char* command : {"run", "models", "ps", "stats", "tokenize", "detokenize", "eval",
-                              "load", "unload", "Examples"}) {
+                              "load", "unload", "cache", "Examples"}) {
     EXPECT_NE(ran.out.find(command), std::string::npos) << command;
   }
   EXPECT_EQ(run_hearth(kNowhere, {"run", "--help"}).status, 0);
