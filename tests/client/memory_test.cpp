@@ -75,6 +75,9 @@ void serve(Peer& peer) {
         peer.send(encode_logits(frame.request(), 0, 1, 2, {1, 2}));
         peer.reply(frame, kResult);
         break;
+      case kCache:
+        peer.reply(frame, R"({"do":"ls","cache":{"match_end":"cold"}})", R"({"prefixes":[]})");
+        break;
       case kCredit:
       case kCancel: break;
       default: peer.reply(frame, "", R"({"models":[]})");
@@ -124,6 +127,13 @@ bool live(const hearth_connect_options& connect_options,
   fine &= code == HEARTH_OK ? drain(stream) : is_fine(code) && stream == nullptr;
   stream = nullptr;
   code = hearth_eval(client, &eval_options, &stream);
+  fine &= code == HEARTH_OK ? drain(stream) : is_fine(code) && stream == nullptr;
+  hearth_cache_options cache_options;
+  hearth_cache_options_init(&cache_options);
+  cache_options.model = "m";
+  cache_options.action = HEARTH_CACHE_LS;
+  stream = nullptr;
+  code = hearth_cache(client, &cache_options, &stream);
   fine &= code == HEARTH_OK ? drain(stream) : is_fine(code) && stream == nullptr;
   // One that is left running, for hearth_close() to end.
   stream = nullptr;

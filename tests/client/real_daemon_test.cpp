@@ -53,6 +53,43 @@ TEST_F(RealDaemon, generates_and_tells_the_numbers) {
   EXPECT_GT(outcome.result.decode_tps, 0);
 }
 
+TEST_F(RealDaemon, the_cache_is_listed_checked_and_evicted) {
+  const Client client = connect();
+  std::vector<std::int32_t> prompt;
+  for (int i = 0; i < 70; ++i) prompt.push_back(i % 50 + 3);
+  hearth_generate_options options = ask(1);
+  options.prompt_ids = prompt.data();
+  options.prompt_id_count = prompt.size();
+  Outcome outcome = read_all(generate(client, options));
+  EXPECT_EQ(outcome.result.match_end, HEARTH_MATCH_END_COLD);
+  EXPECT_EQ(outcome.result.computed_tokens, 70);
+  EXPECT_EQ(outcome.result.cache_tier, HEARTH_CACHE_TIER_NONE);
+  outcome = read_all(generate(client, options));
+  EXPECT_EQ(outcome.result.match_end, HEARTH_MATCH_END_LAST_TOKEN);
+  EXPECT_EQ(outcome.result.copied_tokens, 5);
+  EXPECT_EQ(outcome.result.cache_tier, HEARTH_CACHE_TIER_HOST);
+
+  // The pages that an action tells of.
+  const auto pages = [&](int action) {
+    hearth_cache_options cache;
+    hearth_cache_options_init(&cache);
+    cache.model = "qwen";
+    cache.action = action;
+    hearth_stream* opened = nullptr;
+    EXPECT_EQ(hearth_cache(client.get(), &cache, &opened), HEARTH_OK) << last_error(client);
+    const Stream stream(opened);
+    while (next_event(stream).kind != HEARTH_EVENT_DONE) continue;
+    hearth_result result;
+    hearth_result_init(&result);
+    EXPECT_EQ(hearth_stream_result(stream.get(), &result), HEARTH_OK);
+    return number_at(parse_json(result.document).get(), "pages");
+  };
+  EXPECT_EQ(pages(HEARTH_CACHE_LS), 3);
+  EXPECT_EQ(pages(HEARTH_CACHE_VERIFY), 3);
+  EXPECT_EQ(pages(HEARTH_CACHE_EVICT), 3);
+  EXPECT_EQ(pages(HEARTH_CACHE_LS), 0);
+}
+
 TEST_F(RealDaemon, models_are_loaded_and_unloaded) {
   const Client client = connect();
   const auto state = [&] {
