@@ -156,6 +156,7 @@ class EngineHarness {
     switch (notice) {
       case Notice::loading:
       case Notice::prefill:
+      case Notice::transferred:
       case Notice::cache_progress: break;
       case Notice::cache_done: cache_done_ = head<CacheDoneNotice>(); break;
       case Notice::loaded: loaded_ = head<LoadedNotice>(); break;
