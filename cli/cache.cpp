@@ -127,13 +127,14 @@ Result<std::string> beginning(const Connection& connection, const Options& optio
 
 Result<std::string> ls_text(const Connection& connection, const Options& options,
                             JsonView document) {
-  Table table({">UID", ">TOKENS", ">SIZE", ">OWN", ">IN USE", "BEGIN"});
+  Table table({">USER", ">TOKENS", ">SIZE", ">OWN", ">IN USE", "BEGIN"});
   std::vector<JsonView> texts;
   document["prefixes"].each([&](JsonView text) { texts.push_back(text); });
   bool has_text = true;
   for (const JsonView& text : texts) {
     HEARTH_TRY(const std::string begin, beginning(connection, options, text, has_text));
-    table.add({count(text["uid"]), count(text["tokens"]), bytes_text(text["bytes"].number()),
+    const std::string owner = text["uid"].known() ? count(text["uid"]) : text["group"].string();
+    table.add({owner, count(text["tokens"]), bytes_text(text["bytes"].number()),
                bytes_text(text["own_bytes"].number()), bytes_text(text["in_use_bytes"].number()),
                begin});
   }

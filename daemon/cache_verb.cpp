@@ -41,13 +41,24 @@ T take(std::span<const std::byte>& bytes) {
   return value;
 }
 
-JsonWriter text_document(std::span<const std::byte>& texts, std::uint64_t page_bytes) {
+JsonWriter text_document(std::span<const std::byte>& texts, std::uint64_t page_bytes,
+                         const UserGroups& groups) {
   const auto head = take<CachedTextHead>(texts);
   JsonWriter first_tokens = JsonWriter::array();
   for (std::uint32_t i = 0; i < head.id_count; ++i) first_tokens.push(take<std::int32_t>(texts));
   JsonWriter json;
-  json.add("uid", head.namespace_id)
-      .add("tokens", head.tokens)
+  const std::string* group = groups.group_name(head.namespace_id);
+  if (UserGroups::is_uid(head.namespace_id)) {
+    json.add("uid", head.namespace_id);
+  } else {
+    json.add_null("uid");
+  }
+  if (group != nullptr) {
+    json.add("group", *group);
+  } else {
+    json.add_null("group");
+  }
+  json.add("tokens", head.tokens)
       .add("pages", head.pages)
       .add("bytes", head.pages * page_bytes)
       .add("own_bytes", head.own_pages * page_bytes)
@@ -67,7 +78,8 @@ const char* cache_action_name(CacheAction action) {
   return "ls";
 }
 
-Status read_cache_command(JsonReader& json, std::size_t prefix_count, CacheCommand& ret_command) {
+Status read_cache_command(JsonReader& json, std::size_t prefix_count, const UserGroups& groups,
+                          CacheCommand& ret_command) {
   HEARTH_TRY(const std::string action, json.require_string("do"));
   HEARTH_TRY(const auto uid, json.integer("uid", 0, kUidMax));
   HEARTH_TRY(const auto all, json.boolean("all"));
@@ -93,7 +105,7 @@ Status read_cache_command(JsonReader& json, std::size_t prefix_count, CacheComma
   if (prefix_count > 0 && ret_command.action == CacheAction::verify) {
     return Error{Code::INVALID, "payload: verify takes none, it checks all pages of a user"};
   }
-  if (uid) ret_command.namespace_id = static_cast<std::uint64_t>(*uid);
+  if (uid) ret_command.namespace_id = groups.namespace_of(static_cast<uid_t>(*uid));
   ret_command.all = all.value_or(false) ? 1 : 0;
   ret_command.bytes_max = max_bytes ? static_cast<std::uint64_t>(*max_bytes) : UINT64_MAX;
   ret_command.limit = static_cast<std::uint32_t>(limit.value_or(kLimitDefault));
@@ -103,7 +115,8 @@ Status read_cache_command(JsonReader& json, std::size_t prefix_count, CacheComma
 }
 
 std::string cache_document(const std::string& model, CacheAction action,
-                           const CacheDoneNotice& done, std::span<const std::byte> texts) {
+                           const CacheDoneNotice& done, std::span<const std::byte> texts,
+                           const UserGroups& groups) {
   JsonWriter json;
   json.add("do", cache_action_name(action))
       .add("model", model)
@@ -115,7 +128,7 @@ std::string cache_document(const std::string& model, CacheAction action,
     case CacheAction::list: {
       JsonWriter prefixes = JsonWriter::array();
       for (std::uint32_t i = 0; i < done.text_count; ++i) {
-        prefixes.push(text_document(texts, done.page_bytes));
+        prefixes.push(text_document(texts, done.page_bytes, groups));
       }
       json.add("pages_in_use", done.pages_in_use)
           .add("tokens", done.tokens)

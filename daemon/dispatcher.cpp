@@ -525,7 +525,8 @@ void Dispatcher::on_cache_done(const CacheDoneNotice& done, std::span<const std:
   Request* request = find(done.request);
   if (request == nullptr || request->session == nullptr) return erase(done.request);
   const CacheAction action = request->cache.action;
-  const std::string document = cache_document(request->model->id(), action, done, texts);
+  const std::string document =
+      cache_document(request->model->id(), action, done, texts, request->session->groups());
   JsonWriter json;
   json.add("do", cache_action_name(action));
   if (done.canceled != 0) json.add("stop_reason", "canceled");

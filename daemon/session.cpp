@@ -50,6 +50,10 @@ std::string text_of(std::span<const std::byte> payload) {
 
 }  // namespace
 
+const UserGroups& Session::groups() const {
+  return server_->config().groups;
+}
+
 Session::Session(Server* server, uv_loop_t* loop, Flusher* flusher, UniqueFd fd, std::uint64_t id,
                  uid_t uid)
     : server_(server),
@@ -485,10 +489,10 @@ Status Session::cache(const Frame& frame) {
     return Error{Code::LIMIT, fmt::format("payload: {} tokens, no prompt can have more than {}",
                                           request->ids.size(), Engine::kPromptTokensMax)};
   }
-  request->cache.namespace_id = uid_;
-  HEARTH_CHECK(read_cache_command(json, request->ids.size(), request->cache));
+  request->cache.namespace_id = namespace_id_;
+  HEARTH_CHECK(read_cache_command(json, request->ids.size(), groups(), request->cache));
   if (request->cache.all != 0) HEARTH_CHECK(check_administrator("all"));
-  if (request->cache.namespace_id != uid_) HEARTH_CHECK(check_administrator("uid"));
+  if (request->cache.namespace_id != namespace_id_) HEARTH_CHECK(check_administrator("uid"));
   open(std::move(request));
   return {};
 }

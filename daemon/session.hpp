@@ -14,6 +14,7 @@
 #include "daemon/json.hpp"
 #include "daemon/request.hpp"
 #include "daemon/session_file.hpp"
+#include "daemon/user_groups.hpp"
 
 namespace hearth {
 
@@ -26,6 +27,7 @@ class Session final : public ConnectionOwner {
 
   std::uint64_t id() const { return id_; }
   uid_t uid() const { return uid_; }
+  const UserGroups& groups() const;
   cache::NamespaceId namespace_id() const { return namespace_id_; }
   // Who may decide for all users: root, and the user whose daemon it is.
   bool is_administrator() const;

@@ -122,6 +122,26 @@ TEST_F(CacheVerb, ls_tells_texts_evict_drops_them_verify_checks_them) {
             "cold");
 }
 
+TEST_F(CacheVerb, members_of_a_group_mean_its_pages) {
+  const std::string group = "us=" + std::to_string(geteuid()) + ",4711";
+  ASSERT_EQ(daemon_.stop(SIGTERM), 0);
+  daemon_.restart({"--group", group});
+  RawClient client(daemon_.socket());
+  const RawFrame reply = client.ask(
+      kGenerate, R"({"model":"llama","prompt_kind":"tokens","max_tokens":1,"temperature":0})",
+      ids_payload(prompt_of(1)));
+  ASSERT_EQ(reply.flags, 1) << reply.json;
+  for (const char* who : {"", R"(,"uid":4711)"}) {
+    const RawFrame listed =
+        client.ask(kCache, R"({"model":"llama","do":"ls")" + std::string(who) + "}");
+    const Json json = parse_json(listed.payload);
+    EXPECT_EQ(number_at(json.get(), "pages"), 3) << who;
+    const cJSON* text = cJSON_GetArrayItem(cJSON_GetObjectItem(json.get(), "prefixes"), 0);
+    EXPECT_EQ(string_at(text, "group"), "us");
+    EXPECT_TRUE(cJSON_IsNull(cJSON_GetObjectItem(text, "uid")));
+  }
+}
+
 TEST_F(CacheVerb, what_a_request_uses_stays) {
   client_.send(
       kGenerate, 900,
