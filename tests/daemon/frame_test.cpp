@@ -65,7 +65,22 @@ TEST(frame, broken_headers_are_refused_before_any_body_is_kept) {
   EXPECT_TRUE(feed(header(HEARTH_FRAME_BYTES_MAX, 7, 0, 0, 1, 0), 16).broken)
       << "payload too large";
   EXPECT_TRUE(feed(header(0, 7, 1, 0, 1, 0), 16).broken);
-  EXPECT_TRUE(feed(header(0, 7, 0, 1, 1, 0), 16).broken);
+  EXPECT_TRUE(feed(header(0, 7, 0, 2, 1, 0), 16).broken);
+}
+
+TEST(frame, a_descriptor_belongs_to_the_frame_whose_header_came_with_it) {
+  FrameReader reader;
+  EXPECT_FALSE(reader.takes_fd());
+  const std::string with = header(1, 19, 0, 1, 1, 0) + "x", without = header(1, 7, 0, 0, 1, 0);
+  ASSERT_TRUE(reader.feed(std::as_bytes(std::span(with).first(8))));
+  EXPECT_TRUE(reader.takes_fd()) << "it may be that frame's";
+  ASSERT_TRUE(reader.feed(std::as_bytes(std::span(with).subspan(8, 8))));
+  EXPECT_TRUE(reader.takes_fd());
+  ASSERT_TRUE(reader.feed(std::as_bytes(std::span(with).subspan(16))));
+  EXPECT_EQ(reader.take().header.fd_count, 1);
+  EXPECT_FALSE(reader.takes_fd());
+  ASSERT_TRUE(reader.feed(std::as_bytes(std::span(without))));
+  EXPECT_FALSE(reader.takes_fd());
 }
 
 TEST(frame, what_is_encoded_is_read_back) {

@@ -102,6 +102,67 @@ TEST_F(Protocol, broken_frames_close_the_connection_and_no_other) {
   }
 }
 
+// A message with so many descriptors of /dev/null.
+void send_with_fds(const RawClient& client, std::string bytes, std::size_t count) {
+  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  alignas(cmsghdr) char control[CMSG_SPACE(4 * sizeof(int))] = {};
+  iovec part = {bytes.data(), bytes.size()};
+  msghdr message = {};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+  cmsghdr* const head = CMSG_FIRSTHDR(&message);
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(count * sizeof(int));
+  for (std::size_t i = 0; i < count; ++i) {
+    std::memcpy(CMSG_DATA(head) + i * sizeof(int), &null, sizeof(int));
+  }
+  EXPECT_EQ(sendmsg(client.fd(), &message, MSG_NOSIGNAL), static_cast<ssize_t>(bytes.size()));
+  close(null);
+}
+
+std::string with_fd_count(std::string bytes, char count) {
+  bytes[7] = count;
+  return bytes;
+}
+
+TEST_F(Protocol, descriptors_without_a_frame_that_takes_them_end_the_connection) {
+  const std::string import = RawClient::encode(kSessionImport, 1, R"({"model":"qwen"})");
+  const std::string models = RawClient::encode(kModels, 1, "");
+  {
+    RawClient client(daemon->socket());
+    send_with_fds(client, with_fd_count(models, 1), 1);  // a verb that takes none
+    EXPECT_TRUE(client.closed_by_peer());
+  }
+  {
+    RawClient client(daemon->socket());
+    send_with_fds(client, with_fd_count(import, 1), 2);
+    EXPECT_TRUE(client.closed_by_peer());
+  }
+  {
+    RawClient client(daemon->socket());
+    client.send_bytes(with_fd_count(import, 1));  // it is told and does not come
+    EXPECT_TRUE(client.closed_by_peer());
+  }
+  {
+    RawClient client(daemon->socket());
+    send_with_fds(client, import, 1);  // it comes and is not told
+    while (client.read().verb == kSessionImport) {
+    }
+    EXPECT_TRUE(client.closed_by_peer());
+  }
+  {
+    RawClient client(daemon->socket());
+    EXPECT_EQ(error_code(client.ask(kSessionImport, R"({"model":"qwen"})")), "invalid");
+    send_with_fds(client,
+                  with_fd_count(RawClient::encode(kSessionImport, 9, R"({"model":"qwen"})"), 1), 1);
+    EXPECT_EQ(error_code(client.read_reply(9)), "invalid");  // /dev/null is no sealed memfd
+    EXPECT_EQ(client.ask(kModels).flags, 1);
+  }
+}
+
 TEST_F(Protocol, random_bytes_do_no_harm) {
   RawClient witness(daemon->socket());
   unsigned state = 1;
