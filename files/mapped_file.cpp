@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "common/unique_fd.hpp"
 
@@ -40,7 +41,13 @@ void on_sigbus(int signal_number, siginfo_t* info, void*) {
       return;
     }
   }
-  signal(signal_number, SIG_DFL);  // not ours: die as without a handler
+  // Not ours to mend: a segment of the cache, for one, whose bytes must not become others.
+  constexpr std::string_view kWhy =
+      "fatal: a file that is mapped was truncated or its memory is gone; a daemon that is started "
+      "again begins with what is whole\n";
+  const ssize_t told = write(STDERR_FILENO, kWhy.data(), kWhy.size());
+  (void)told;
+  signal(signal_number, SIG_DFL);  // die as without a handler
   raise(signal_number);
 }
 

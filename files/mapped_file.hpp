@@ -16,7 +16,7 @@
 namespace hearth {
 
 // Install the SIGBUS handler.  Once, from main(), before threads start.  A SIGBUS outside every
-// MappedFile still ends the process.
+// MappedFile still ends the process, which says so first.
 void guard_mappings();
 
 // What tells a file, as it is now, from every other and from itself after a change: device, inode,

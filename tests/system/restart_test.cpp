@@ -195,6 +195,34 @@ TEST(restart, full_pages_of_a_reply_that_never_ended_are_kept) {
   EXPECT_EQ(left.recovery().kept, (40u + 59u) / kPageTokens);
 }
 
+// The segment that a daemon has mapped.
+std::string mapped_segment(const DaemonProcess& daemon) {
+  std::ifstream maps("/proc/" + std::to_string(daemon.pid()) + "/maps");
+  for (std::string line; std::getline(maps, line);) {
+    const std::size_t at = line.find("/dev/shm/hearth-");
+    if (at != std::string::npos) return line.substr(at);
+  }
+  return "";
+}
+
+// Only root and the daemon's own user can do that.
+TEST(restart, a_cache_that_is_truncated_under_it_ends_the_daemon_and_the_next_begins_cold) {
+  DaemonProcess daemon(kArguments);
+  const Tokens prompt = random_prompt(9, 330);
+  const ClientOutcome cold = ClientProcess(daemon.socket(), "qwen", prompt, 40).outcome();
+  ASSERT_EQ(cold.code, HEARTH_OK);
+  std::filesystem::resize_file(mapped_segment(daemon), 16384);
+  EXPECT_NE(ClientProcess(daemon.socket(), "qwen", prompt, 40).outcome().code, HEARTH_OK);
+  EXPECT_EQ(daemon.wait(), -SIGBUS);
+  EXPECT_NE(daemon.log().find("was truncated"), std::string::npos) << daemon.log();
+  daemon.restart();
+  const ClientOutcome again = ClientProcess(daemon.socket(), "qwen", prompt, 40).outcome();
+  ASSERT_EQ(again.code, HEARTH_OK);
+  EXPECT_EQ(again.cached_tokens, 0);
+  EXPECT_EQ(again.tokens, cold.tokens);
+  EXPECT_NE(daemon.log().find("its cache begins empty"), std::string::npos) << daemon.log();
+}
+
 TEST(restart, another_model_of_the_name_begins_cold) {
   const TemporaryDirectory files;
   const std::string file = files.path() + "/model.gguf";
