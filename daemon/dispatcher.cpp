@@ -351,6 +351,7 @@ void Dispatcher::grant(RequestId id, std::uint32_t tokens) {
 void Dispatcher::on_sent(RequestId id) {
   Request* request = find(id);
   if (request == nullptr) return;
+  if (request->verb == HEARTH_VERB_SESSION_EXPORT) return close(*request);
   ++request->rows_sent;
   pass_credit(*request);
 }
@@ -358,6 +359,11 @@ void Dispatcher::on_sent(RequestId id) {
 void Dispatcher::cancel(RequestId id) {
   Request* request = find(id);
   if (request == nullptr) return;
+  if (request->stage == RequestStage::is_answered) return;
+  if (waits_for_job(*request)) {
+    request->cancel_wanted = true;  // on_job_done() says so
+    return;
+  }
   if (request->stage != RequestStage::in_engine) {
     return fail(*request, {Code::CANCELED, "canceled before it began"});
   }
@@ -377,6 +383,7 @@ void Dispatcher::forget(RequestId id) {
   Request* request = find(id);
   if (request == nullptr) return;
   request->session = nullptr;
+  if (waits_for_job(*request)) return;  // it counts as long as its job takes
   if (request->stage == RequestStage::in_engine) pass_cancel(*request);
   if (request->cancel_wanted && !request->cancel_passed) return;  // kept until the engine knows
   erase(id);
@@ -440,8 +447,9 @@ void Dispatcher::on_waited(ServedModel& model, std::uint32_t patience) {
     if (request == nullptr || request->session == nullptr) continue;
     const std::uint64_t computed =
         request->submit.want_logits != 0 ? request->rows_computed : request->completion_tokens;
-    const bool goes_on = request->stage != RequestStage::in_engine ||
-                         request->verb == HEARTH_VERB_CACHE || computed < request->credit_passed;
+    const bool streams = request->verb == HEARTH_VERB_GENERATE || request->verb == HEARTH_VERB_EVAL;
+    const bool goes_on =
+        request->stage != RequestStage::in_engine || !streams || computed < request->credit_passed;
     if (goes_on || request->times_parked++ < patience) continue;
     request->session->reply_error(
         request->wire_request, request->verb,

@@ -49,7 +49,11 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
   }
   TextJobs& jobs() { return jobs_; }
 
-  static constexpr std::size_t kRequestsMax = 4096;  // of all clients
+  // Exports and imports of a user that are not over.
+  std::size_t transfers_of(uid_t uid) const;
+
+  static constexpr std::size_t kRequestsMax = 4096;       // of all clients
+  static constexpr std::size_t kTransfersPerUserMax = 2;  // they take descriptors and text threads
 
   void on_model_changed(ServedModel& model) override;
   void on_term(ServedModel& model) override;
@@ -70,6 +74,8 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
   void transfer(Request& request);
   void receive(Request& request);
   void hand_out(Request& request);
+  static bool waits_for_job(const Request& request);
+  Request* on_job_done(RequestId id, const Status& status);
   void on_transferred(const TransferredNotice& notice);
   void submit_cache(Request& request);
   bool join_for_cache(Request& request);

@@ -3,10 +3,43 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/dispatcher.hpp"
 #include "daemon/session.hpp"
 
 namespace hearth {
+
+std::size_t Dispatcher::transfers_of(uid_t uid) const {
+  return static_cast<std::size_t>(std::ranges::count_if(requests_, [&](const auto& entry) {
+    const Request& request = *entry.second;
+    return request.uid == uid && (request.verb == HEARTH_VERB_SESSION_EXPORT ||
+                                  request.verb == HEARTH_VERB_SESSION_IMPORT);
+  }));
+}
+
+// A transfer on a text thread stays a request until its job is done, whatever its client does, so
+// that jobs are bounded as requests are.
+bool Dispatcher::waits_for_job(const Request& request) {
+  return request.stage == RequestStage::on_text_thread &&
+         (request.verb == HEARTH_VERB_SESSION_EXPORT || request.verb == HEARTH_VERB_SESSION_IMPORT);
+}
+
+// The request that goes on; null when it has ended.
+Request* Dispatcher::on_job_done(RequestId id, const Status& status) {
+  Request* request = find(id);
+  if (request == nullptr) return nullptr;
+  if (request->session == nullptr) {
+    erase(id);
+  } else if (request->cancel_wanted) {
+    fail(*request, {Code::CANCELED, "canceled"});
+  } else if (!status) {
+    fail(*request, status.error());
+  } else {
+    return request;
+  }
+  return nullptr;
+}
 
 // Import, first: is it what this daemon exported?
 void Dispatcher::receive(Request& request) {
@@ -22,9 +55,8 @@ void Dispatcher::receive(Request& request) {
         work->status = read_import(*work->transfer, key);
       },
       [this, work, id = request.id] {
-        Request* found = find(id);
-        if (found == nullptr) return;  // the client is gone
-        if (!work->status) return fail(*found, work->status.error());
+        Request* found = on_job_done(id, work->status);
+        if (found == nullptr) return;
         if (const std::string& model = work->transfer->session.model; model != found->model->id()) {
           return fail(*found, {Code::SESSION, fmt::format("the exported session: it is one of "
                                                           "model {}, not of {}",
@@ -67,6 +99,8 @@ void Dispatcher::transfer(Request& request) {
 void Dispatcher::on_transferred(const TransferredNotice& notice) {
   Request* request = find(notice.request);
   if (request == nullptr || request->session == nullptr) return erase(notice.request);
+  // The engine has forgotten it: there is nothing to cancel any more.
+  if (request->cancel_wanted) return fail(*request, {Code::CANCELED, "canceled"});
   SessionTransfer& transfer = *request->transfer;
   if (request->verb == HEARTH_VERB_SESSION_EXPORT) {
     transfer.geometry = notice.geometry;
@@ -91,17 +125,16 @@ void Dispatcher::hand_out(Request& request) {
   };
   const auto work = std::make_shared<Work>();
   work->transfer = std::move(request.transfer);
-  jobs_.run([work, key = sessions_->key_of(
-                       request.uid)] { work->status = finish_export(*work->transfer, key); },
+  const cache::Digest key = sessions_->key_of(request.uid);
+  jobs_.run([work, key] { work->status = finish_export(*work->transfer, key); },
             [this, work, id = request.id] {
-              Request* found = find(id);
+              Request* found = on_job_done(id, work->status);
               if (found == nullptr) return;
-              if (!work->status) return fail(*found, work->status.error());
               JsonWriter json = session_document(work->transfer->session);
               json.add("pages", work->transfer->page_count);
+              found->stage = RequestStage::is_answered;
               found->session->reply(found->wire_request, found->verb, &json, {},
-                                    std::move(work->transfer->fd));
-              close(*found);
+                                    std::move(work->transfer->fd), id);  // on_sent() ends it
             });
 }
 

@@ -69,6 +69,17 @@ Status check_duplicates(const cJSON* node) {
   return {};
 }
 
+// cJSON's texts end at a NUL: one that is spelled out would cut what stands behind it.
+bool spells_nul(std::string_view text) {
+  constexpr std::string_view kNul = "\\u0000";
+  for (std::size_t at = 0; at + 1 < text.size(); ++at) {
+    if (text[at] != '\\') continue;
+    if (text.substr(at, kNul.size()) == kNul) return true;
+    ++at;  // what is escaped
+  }
+  return false;
+}
+
 }  // namespace
 
 void CjsonDelete::operator()(cJSON* node) const {
@@ -85,6 +96,7 @@ Result<JsonReader> JsonReader::parse(std::span<const std::byte> body) {
   if (nesting_depth(text) > HEARTH_JSON_DEPTH_MAX) {
     return invalid(fmt::format("the JSON body is nested deeper than {}", HEARTH_JSON_DEPTH_MAX));
   }
+  if (spells_nul(text)) return invalid("a text in the JSON body holds \\u0000");
   const char* end = nullptr;
   CjsonPtr root(cJSON_ParseWithLengthOpts(text.c_str(), text.size() + 1, &end,
                                           /*require_null_terminated=*/true));

@@ -28,6 +28,7 @@ enum class RequestStage : std::uint8_t {
   on_text_thread,     // text and ids are being converted
   waits_for_engine,   // for its model's term, its weights, or room in the engine's ring
   in_engine,
+  is_answered,  // an export whose descriptor is still to be sent
 };
 
 struct Request {

@@ -149,12 +149,12 @@ void Session::on_gone(const Error& why) {
 }
 
 void Session::reply(std::uint32_t wire_request, hearth_verb verb, const JsonWriter* json,
-                    std::span<const std::byte> payload, UniqueFd fd) {
+                    std::span<const std::byte> payload, UniqueFd fd, RequestId tag) {
   const std::array parts = {payload};
   const std::uint8_t fd_count = fd ? 1 : 0;
   connection_.send(encode_frame(verb, HEARTH_FRAME_REPLY, wire_request,
                                 json == nullptr ? std::string() : json->text(), parts, fd_count),
-                   /*tag=*/0, std::move(fd));
+                   tag, std::move(fd));
 }
 
 void Session::reply_error(std::uint32_t wire_request, hearth_verb verb, const Error& error) {

@@ -35,7 +35,7 @@ class Session final : public ConnectionOwner {
 
   // Answers; the request stays open until close_request().
   void reply(std::uint32_t wire_request, hearth_verb verb, const JsonWriter* json,
-             std::span<const std::byte> payload = {}, UniqueFd fd = {});
+             std::span<const std::byte> payload = {}, UniqueFd fd = {}, RequestId tag = 0);
   void reply_error(std::uint32_t wire_request, hearth_verb verb, const Error& error);
   // Frames of a request that goes on.
   void send_progress(std::uint32_t wire_request, const char* state, double progress);
@@ -78,6 +78,7 @@ class Session final : public ConnectionOwner {
   Status fork_session(const Frame& frame);
   Status roll_back_session(const Frame& frame);
   Status destroy_session(const Frame& frame);
+  Status check_transfers() const;
   Status export_session(const Frame& frame);
   Status import_session(const Frame& frame);
   Status cache(const Frame& frame);

@@ -139,44 +139,43 @@ bool SessionStore::has_turn(uid_t uid, const std::string& name) const {
   return find(uid, name) && users_.find(uid)->second.find(name)->second.in_turn;
 }
 
-Status SessionStore::check_tokens(uid_t uid, std::size_t more) const {
+Status SessionStore::check_tokens(uid_t uid, std::size_t tokens, std::size_t freed) const {
   std::size_t held = 0;
   each(uid, [&](const KeptSession& session) { held += session.ids.size(); });
-  if (held + more <= kTokensPerUserMax && more <= kSessionTokensMax) return {};
-  return Error{Code::LIMIT, fmt::format("sessions: uid {} keeps {} tokens, {} more are wanted, {} "
-                                        "are possible: destroy some",
-                                        uid, held, more, kTokensPerUserMax)};
+  if (held - freed + tokens <= kTokensPerUserMax && tokens <= kSessionTokensMax) return {};
+  return Error{Code::LIMIT,
+               fmt::format("sessions: uid {} keeps {} tokens, {} more are wanted; {} "
+                           "are possible in all and {} in one: destroy some",
+                           uid, held - freed, tokens, kTokensPerUserMax, kSessionTokensMax)};
 }
 
-// For one more session.  Anonymous ones go before anybody is refused, the longest unused first.
-Status SessionStore::make_room(uid_t uid, std::size_t tokens) {
+// Who has to go for one more session; null: nobody.  Anonymous ones go before anybody is refused,
+// the longest unused first, but not the one that is needed for the new one.
+Result<const KeptSession*> SessionStore::find_victim(uid_t uid, const std::string& needed) const {
   const auto user = users_.find(uid);
-  while (user != users_.end() && user->second.size() >= kPerUserMax) {
-    const Kept* oldest = nullptr;
-    for (const auto& [name, kept] : user->second) {
-      if (!kept.session.anonymous || kept.in_turn) continue;
-      if (oldest == nullptr || kept.session.used_s < oldest->session.used_s) oldest = &kept;
-    }
-    if (oldest == nullptr) {
-      return Error{Code::LIMIT, fmt::format("sessions: uid {} has {}, no more are possible: "
-                                            "destroy some",
-                                            uid, kPerUserMax)};
-    }
-    HEARTH_CHECK(destroy(uid, std::string(oldest->session.name)));
+  const KeptSession* oldest = nullptr;
+  if (user == users_.end() || user->second.size() < kPerUserMax) return oldest;
+  for (const auto& [name, kept] : user->second) {
+    if (!kept.session.anonymous || kept.in_turn || name == needed) continue;
+    if (oldest == nullptr || kept.session.used_s < oldest->used_s) oldest = &kept.session;
   }
-  return check_tokens(uid, tokens);
+  if (oldest != nullptr) return oldest;
+  return Error{
+      Code::LIMIT,
+      fmt::format("sessions: uid {} has {}, no more are possible: destroy some", uid, kPerUserMax)};
 }
 
 Result<const KeptSession*> SessionStore::create(uid_t uid, const std::string& name,
-                                                const std::string& model,
-                                                std::vector<TokenId> ids) {
+                                                const std::string& model, std::vector<TokenId> ids,
+                                                const std::string& needed) {
   if (!name.empty() && !is_session_name(name)) {
     return Error{Code::INVALID, "session: it is no name"};
   }
   if (!name.empty() && find(uid, name)) {
     return Error{Code::SESSION, fmt::format("session {}: there is one already", name)};
   }
-  HEARTH_CHECK(make_room(uid, ids.size()));
+  HEARTH_TRY(const KeptSession* victim, find_victim(uid, needed));
+  HEARTH_CHECK(check_tokens(uid, ids.size(), victim == nullptr ? 0 : victim->ids.size()));
   Kept kept;
   kept.session = {.name = name.empty() ? random_name() : name,
                   .model = model,
@@ -185,6 +184,7 @@ Result<const KeptSession*> SessionStore::create(uid_t uid, const std::string& na
                   .used_s = wall_clock_s(),
                   .ids = std::move(ids)};
   HEARTH_CHECK(write(uid, kept.session));
+  if (victim != nullptr) HEARTH_CHECK(destroy(uid, std::string(victim->name)));
   const std::string key = kept.session.name;
   return &(users_[uid][key] = std::move(kept)).session;
 }
@@ -193,7 +193,7 @@ Result<const KeptSession*> SessionStore::fork(uid_t uid, const std::string& from
                                               const std::string& name) {
   HEARTH_TRY(const KeptSession* source, find(uid, from));
   const std::string model = source->model;
-  return create(uid, name, model, source->ids);
+  return create(uid, name, model, source->ids, /*needed=*/from);
 }
 
 // What a session is from now on: first in its file, then here.
@@ -217,6 +217,7 @@ Result<const KeptSession*> SessionStore::roll_back(uid_t uid, const std::string&
     return Error{Code::INVALID, fmt::format("tokens: {} cannot be dropped, session {} has {}",
                                             count, name, ids.size())};
   }
+  if (count == 0) return &kept->session;
   ids.resize(ids.size() - static_cast<std::size_t>(count));
   return replace(uid, *kept, std::move(ids));
 }
@@ -243,8 +244,7 @@ Result<const KeptSession*> SessionStore::begin_turn(uid_t uid, const std::string
 Status SessionStore::end_turn(uid_t uid, const std::string& name, std::vector<TokenId> ids) {
   Kept& kept = users_[uid].find(name)->second;
   kept.in_turn = false;
-  const std::size_t before = kept.session.ids.size();
-  HEARTH_CHECK(check_tokens(uid, ids.size() - std::min(before, ids.size())));
+  HEARTH_CHECK(check_tokens(uid, ids.size(), kept.session.ids.size()));
   HEARTH_CHECK(replace(uid, kept, std::move(ids)));
   return {};
 }

@@ -33,10 +33,11 @@ class SessionStore {
 
   // Errors of all that follow: INVALID (a name), NOT_FOUND, SESSION (it is there already, belongs
   // to another model, or a turn of it is under way), LIMIT (too many), IO, STORAGE (it could not be
-  // kept: nothing has changed).  An empty name for a new session asks for an anonymous one.
+  // kept: nothing has changed).  An empty name for a new session asks for an anonymous one;
+  // needed: that does not go to make room for it.
   Result<const KeptSession*> find(uid_t uid, const std::string& name) const;
   Result<const KeptSession*> create(uid_t uid, const std::string& name, const std::string& model,
-                                    std::vector<TokenId> ids = {});
+                                    std::vector<TokenId> ids = {}, const std::string& needed = "");
   Result<const KeptSession*> fork(uid_t uid, const std::string& from, const std::string& name);
   // Drop the last count tokens.
   Result<const KeptSession*> roll_back(uid_t uid, const std::string& name, std::int64_t count);
@@ -64,8 +65,8 @@ class SessionStore {
   using OfUser = std::map<std::string, Kept>;
 
   Result<Kept*> find_idle(uid_t uid, const std::string& name);
-  Status make_room(uid_t uid, std::size_t tokens);
-  Status check_tokens(uid_t uid, std::size_t more) const;
+  Result<const KeptSession*> find_victim(uid_t uid, const std::string& needed) const;
+  Status check_tokens(uid_t uid, std::size_t tokens, std::size_t freed) const;
   Result<const KeptSession*> replace(uid_t uid, Kept& kept, std::vector<TokenId> ids);
   Status write(uid_t uid, const KeptSession& session) const;
   void read_user(uid_t uid, const std::string& directory);

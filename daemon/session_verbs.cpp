@@ -127,6 +127,13 @@ Status Session::destroy_session(const Frame& frame) {
   return {};
 }
 
+Status Session::check_transfers() const {
+  if (server_->dispatcher().transfers_of(uid_) < Dispatcher::kTransfersPerUserMax) return {};
+  return Error{Code::LIMIT, fmt::format("{} exports and imports of uid {} are under way, no more "
+                                        "are possible: ask again later",
+                                        Dispatcher::kTransfersPerUserMax, uid_)};
+}
+
 // Its pages are in the engine: the dispatcher goes on.
 Status Session::export_session(const Frame& frame) {
   HEARTH_CHECK(no_payload(frame));
@@ -134,6 +141,7 @@ Status Session::export_session(const Frame& frame) {
   HEARTH_TRY(const std::string name, json.require_string("session"));
   HEARTH_CHECK(json.done());
   HEARTH_TRY(const KeptSession* session, server_->kept_sessions().find(uid_, name));
+  HEARTH_CHECK(check_transfers());
   HEARTH_TRY(auto request, make_request(frame, session->model));
   request->transfer = std::make_unique<SessionTransfer>();
   request->transfer->session = *session;
@@ -149,6 +157,7 @@ Status Session::import_session(const Frame& frame) {
   HEARTH_CHECK(json.done());
   if (name && !is_session_name(*name)) return no_name("session", *name);
   if (frame.fd < 0) return Error{Code::INVALID, "descriptor: missing"};
+  HEARTH_CHECK(check_transfers());
   HEARTH_TRY(auto request, make_request(frame, model));
   UniqueFd fd(fcntl(frame.fd, F_DUPFD_CLOEXEC, 0));
   if (!fd) return from_errno("duplicate a descriptor");

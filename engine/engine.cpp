@@ -172,6 +172,7 @@ KvMemory Engine::stop() {
     writer_.abandon();
     commands_.readable().set();
     thread_.join();
+    close_unread();
   }
   return std::exchange(kv_, {});
 }
@@ -217,6 +218,15 @@ bool Engine::transfer(const TransferCommand& command, std::span<const TokenId> i
   assert(ids.size() == command.token_count && ids.size() <= kPromptTokensMax);
   return commands_.push(static_cast<std::uint32_t>(Command::transfer),
                         {bytes_of(command), std::as_bytes(ids)});
+}
+
+// What nobody will read may hold descriptors.
+void Engine::close_unread() {
+  std::uint32_t type = 0;
+  while (commands_.pop(type, message_)) {
+    if (static_cast<Command>(type) != Command::transfer) continue;
+    UniqueFd(CommandReader(message_).take<TransferCommand>().fd).reset();
+  }
 }
 
 void Engine::run() {
@@ -280,7 +290,6 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   loaded->context =
       options_.context != 0 ? options_.context : static_cast<std::uint32_t>(table.context_length);
   loaded->context = std::min(loaded->context, kPromptTokensMax);
-
   Plan plan = compile_plan(table, kv_format, options_.page_tokens);
   const KvGeometry kv = plan.kv;
   const cache::SegmentGeometry geometry = {
@@ -304,6 +313,7 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       Scheduler::Limits{options_.sequences_max, loaded->context},
       static_cast<std::uint32_t>(table.vocab));
   loaded->transfers = std::make_unique<PageTransfers>(kv_.pages.get(), &writer_);
+  loaded->scheduler->set_last_resort([own = loaded->transfers.get()] { return own->give_way(); });
   loaded->scheduler->publish();
 
   LoadedNotice notice = {};

@@ -107,6 +107,7 @@ class Engine {
   Status load(std::unique_ptr<Loaded>& ret_loaded);
   bool handle_commands(Loaded& loaded);
   void wait_for_command();
+  void close_unread();
 
   const EngineOptions options_;
   const Tokenizer* const tokenizer_;

@@ -26,16 +26,11 @@ Status move_bytes(Call call, int fd, Byte* bytes, std::uint64_t size, std::uint6
 void PageTransfers::add(const TransferCommand& command, std::vector<TokenId> ids) {
   Transfer transfer = {
       .command = command, .ids = std::move(ids), .fd = UniqueFd(command.fd), .pages = nullptr};
-  transfer.pages = std::make_unique<cache::SequencePages>(
-      cache_, command.namespace_id, static_cast<std::uint32_t>(transfer.ids.size()));
   const bool fits = !command.import || command.geometry == cache_->geometry();
-  // An import needs no more than what is not there yet.
-  const std::uint64_t tokens = std::uint64_t{cache_->page_tokens()} * command.page_count;
-  const std::uint64_t limit = command.import ? tokens : transfer.ids.size();
-  if (fits) transfer.pages->adopt_pages(transfer.ids, static_cast<std::uint32_t>(limit));
-  const std::uint64_t there = transfer.pages->end() / cache_->page_tokens();
-  transfer.next = command.import ? there : 0;
-  transfer.command.page_count = !command.import ? there : fits ? command.page_count : 0;
+  const std::uint64_t whole = transfer.ids.size() / cache_->page_tokens();
+  transfer.command.page_count = !fits            ? 0
+                                : command.import ? std::min(command.page_count, whole)
+                                                 : whole;
   transfers_.push_back(std::move(transfer));
 }
 
@@ -62,29 +57,40 @@ bool PageTransfers::step() {
   return true;
 }
 
-// False when there is none left, or no room for it.
+bool PageTransfers::give_way() {
+  if (transfers_.empty() || transfers_.front().pages == nullptr) return false;
+  finish(transfers_.front());
+  transfers_.pop_front();
+  return true;
+}
+
+// False when there is none left, no such page to export, or no room for one to import.  A page that
+// is there already needs no import.
 Result<bool> PageTransfers::move_page(Transfer& transfer) {
-  const TransferCommand& command = transfer.command;
-  if (transfer.next >= command.page_count) return false;
-  if (command.import) return import_page(transfer);
-  const std::uint64_t size = cache_->payload_bytes();
-  const std::byte* payload = transfer.pages->payloads()[transfer.next];
-  HEARTH_CHECK(move_bytes(pwrite, transfer.fd.get(), payload, size,
-                          command.pages_offset + transfer.next * size));
+  if (transfer.next >= transfer.command.page_count) return false;
+  if (transfer.pages == nullptr) {
+    transfer.pages = std::make_unique<cache::SequencePages>(
+        cache_, transfer.command.namespace_id, static_cast<std::uint32_t>(transfer.ids.size()));
+  }
+  const auto end = static_cast<std::uint32_t>((transfer.next + 1) * cache_->page_tokens());
+  const bool there = transfer.pages->adopt_pages(transfer.ids, end) == end;
+  if (!transfer.command.import && !there) return false;
+  if (!there) {
+    HEARTH_TRY(const bool room, transfer.pages->reserve(end));
+    if (!room) return false;
+  }
+  if (!transfer.command.import || !there) HEARTH_CHECK(copy_page(transfer));
+  if (!there) transfer.pages->advance(transfer.ids, end);
   ++transfer.next;
   return true;
 }
 
-Result<bool> PageTransfers::import_page(Transfer& transfer) {
+Status PageTransfers::copy_page(Transfer& transfer) {
   const std::uint64_t size = cache_->payload_bytes();
-  const auto end = static_cast<std::uint32_t>((transfer.next + 1) * cache_->page_tokens());
-  HEARTH_TRY(const bool room, transfer.pages->reserve(end));
-  if (!room) return false;
-  HEARTH_CHECK(move_bytes(pread, transfer.fd.get(), transfer.pages->payloads()[transfer.next], size,
-                          transfer.command.pages_offset + transfer.next * size));
-  transfer.pages->advance(transfer.ids, end);
-  ++transfer.next;
-  return true;
+  const std::uint64_t at = transfer.command.pages_offset + transfer.next * size;
+  std::byte* payload = transfer.pages->payloads()[transfer.next];
+  return transfer.command.import ? move_bytes(pread, transfer.fd.get(), payload, size, at)
+                                 : move_bytes(pwrite, transfer.fd.get(), payload, size, at);
 }
 
 void PageTransfers::finish(const Transfer& transfer) {

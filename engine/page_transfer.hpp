@@ -27,6 +27,10 @@ class PageTransfers {
   void add(const TransferCommand& command, std::vector<TokenId> ids);
   void cancel(RequestId request);
 
+  // End the transfer that holds pages, with those that it has moved: somebody who generates needs
+  // pages.  False when there is none.
+  bool give_way();
+
   // Move some bytes of the transfer that came first.  False when there is none.
   bool step();
 
@@ -37,11 +41,11 @@ class PageTransfers {
     TransferCommand command;
     std::vector<TokenId> ids;
     UniqueFd fd;
-    std::unique_ptr<cache::SequencePages> pages;
-    std::uint64_t next = 0;  // page
+    std::unique_ptr<cache::SequencePages> pages;  // moved; from the first one on
+    std::uint64_t next = 0;                       // page
   };
   Result<bool> move_page(Transfer& transfer);
-  Result<bool> import_page(Transfer& transfer);
+  Status copy_page(Transfer& transfer);
   void finish(const Transfer& transfer);
 
   cache::PageCache* cache_;

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ class Scheduler {
               std::vector<std::string> stops, std::vector<LogitBias> biases);
   void grant(const CreditCommand& command);
   void cancel(RequestId request);
+
+  // What gives up pages for a sequence that cannot get any from others; false when it has none.
+  void set_last_resort(std::function<bool()> give_way) { last_resort_ = std::move(give_way); }
 
   // Compute one step.  False when there is nothing to compute now.  A step ends without results as
   // soon as give_up (which may be null) is true, but never two in a row: whoever cancels requests
@@ -92,6 +96,7 @@ class Scheduler {
   Sequence* find(RequestId request);
   std::shared_ptr<const BreakerIndex> dry_breakers();
 
+  std::function<bool()> last_resort_;
   Executor* executor_;  // outlive us
   cache::PageCache* cache_;
   const Tokenizer* tokenizer_;

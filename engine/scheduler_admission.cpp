@@ -168,6 +168,7 @@ bool Scheduler::make_room(Sequence& sequence, std::uint32_t end) {
     if (*reserved) return true;
     Sequence* victim = find_victim(sequence, /*parked_only=*/true);
     if (victim == nullptr) victim = find_victim(sequence, /*parked_only=*/false);
+    if (victim == nullptr && last_resort_ && last_resort_()) continue;
     if (victim == nullptr) {
       fail(sequence, {Code::KV_CACHE, "no page is left for this sequence: raise kv-bytes"});
       return false;
