@@ -9,12 +9,16 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <utility>
+
+#include "engine/clock.hpp"
 
 namespace hearth {
 namespace {
 
 constexpr std::size_t kReadBytes = 64 << 10;  // per turn: other connections get theirs
 constexpr std::size_t kSendParts = 64;        // chunks handed to the kernel in one call
+constexpr std::int64_t kTurnNs = 5'000'000;   // likewise: frames that take longer are put off
 constexpr std::uint64_t kHalfClosedCheckMs = 50;
 constexpr std::uint64_t kFinishMs = 5000;  // for a client to take its last frames
 
@@ -76,6 +80,8 @@ Connection::Connection(uv_loop_t* loop, Flusher* flusher, UniqueFd fd, Connectio
   poll_.data = this;
   uv_timer_init(loop, &half_closed_timer_);
   half_closed_timer_.data = this;
+  uv_timer_init(loop, &again_timer_);
+  again_timer_.data = this;
   watch();
 }
 
@@ -87,7 +93,8 @@ Connection::~Connection() {
 // Poll for what we can use now.
 void Connection::watch() {
   if (closed_) return;
-  const int events = (read_ended_ ? 0 : UV_READABLE) | (blocked_ ? UV_WRITABLE : 0);
+  const int events =
+      (read_ended_ || !put_off_.empty() ? 0 : UV_READABLE) | (blocked_ ? UV_WRITABLE : 0);
   if (events == watched_) return;
   watched_ = events;
   if (events == 0) {
@@ -130,13 +137,30 @@ void Connection::read_some() {
   if (!fds.empty()) received_fd_ = std::move(fds.front());
   if (count == 0) return check_half_closed();
 
-  std::span<const std::byte> bytes(buffer.data(), static_cast<std::size_t>(count));
+  take_in({buffer.data(), static_cast<std::size_t>(count)});
+}
+
+void Connection::take_in(std::span<const std::byte> bytes) {
+  const std::int64_t begin_ns = now_ns();
   while (!closed_ && !read_ended_ && !bytes.empty()) {
     const Result<std::size_t> used = reader_.feed(bytes);
     if (!used) return close(used.error());
     bytes = bytes.subspan(*used);
     // A frame without a body is complete with its header.
-    if (reader_.complete()) hand_over(reader_.take());
+    if (!reader_.complete()) continue;
+    hand_over(reader_.take());
+    if (closed_ || bytes.empty() || now_ns() - begin_ns < kTurnNs) continue;
+    put_off_.assign(bytes.begin(), bytes.end());
+    uv_timer_start(
+        &again_timer_,
+        [](uv_timer_t* timer) {
+          Connection& self = *static_cast<Connection*>(timer->data);
+          const std::vector<std::byte> rest = std::exchange(self.put_off_, {});
+          self.take_in(rest);
+          self.watch();
+        },
+        /*timeout=*/0, /*repeat=*/0);
+    return watch();
   }
   if (!closed_ && received_fd_ && !reader_.takes_fd()) {
     close({Code::PROTOCOL, "a client sent descriptors that belong to no frame"});
@@ -240,6 +264,7 @@ void Connection::close(Error why) {
   why_ = std::move(why);
   uv_close(reinterpret_cast<uv_handle_t*>(&poll_), on_handle_closed);
   uv_close(reinterpret_cast<uv_handle_t*>(&half_closed_timer_), on_handle_closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&again_timer_), on_handle_closed);
 }
 
 void Connection::on_handle_closed(uv_handle_t* handle) {

@@ -84,6 +84,7 @@ class Connection {
   static void on_poll(uv_poll_t* handle, int status, int events);
   static void on_handle_closed(uv_handle_t* handle);
   void read_some();
+  void take_in(std::span<const std::byte> bytes);
   void hand_over(Frame frame);
   void write_some();
   void watch();
@@ -94,10 +95,12 @@ class Connection {
   ConnectionOwner* owner_;  // outlives us
   uv_poll_t poll_ = {};
   uv_timer_t half_closed_timer_ = {};  // looks for the end of a client that only reads
-  int open_handles_ = 2;               // of libuv, not closed yet
+  uv_timer_t again_timer_ = {};        // goes on with what was put off
+  int open_handles_ = 3;               // of libuv, not closed yet
   int watched_ = 0;                    // events that poll_ waits for
   FrameReader reader_;
-  UniqueFd received_fd_;  // of the frame that is arriving
+  UniqueFd received_fd_;            // of the frame that is arriving
+  std::vector<std::byte> put_off_;  // read and not looked at: others have their turn first
   std::deque<Chunk> queue_;
   std::size_t front_sent_ = 0;  // bytes of the first chunk that are sent
   std::size_t queued_bytes_ = 0;

@@ -212,12 +212,12 @@ Result<const KeptSession*> SessionStore::replace(uid_t uid, Kept& kept, std::vec
 Result<const KeptSession*> SessionStore::roll_back(uid_t uid, const std::string& name,
                                                    std::int64_t count) {
   HEARTH_TRY(Kept * kept, find_idle(uid, name));
+  if (count == 0) return &kept->session;
   std::vector<TokenId> ids = kept->session.ids;
   if (count < 0 || static_cast<std::uint64_t>(count) > ids.size()) {
     return Error{Code::INVALID, fmt::format("tokens: {} cannot be dropped, session {} has {}",
                                             count, name, ids.size())};
   }
-  if (count == 0) return &kept->session;
   ids.resize(ids.size() - static_cast<std::size_t>(count));
   return replace(uid, *kept, std::move(ids));
 }
