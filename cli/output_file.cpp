@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "common/whole_io.hpp"
+
 namespace hearth::cli {
 
 Result<OutputFile> OutputFile::create(const std::string& path, mode_t mode) {
@@ -43,13 +45,7 @@ OutputFile::~OutputFile() {
 }
 
 Status OutputFile::write(std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd_.get(), bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0) return from_errno("write " + path_);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-  return {};
+  return write_whole(fd_.get(), bytes, "write " + path_);
 }
 
 Status OutputFile::commit() {

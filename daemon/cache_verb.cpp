@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "common/limits.h"
+#include "engine/clock.hpp"
 
 namespace hearth {
 namespace {
@@ -29,23 +30,12 @@ const char* match_end_name(std::uint32_t match_end) {
   }
 }
 
-double ms(std::int64_t ns) {
-  return static_cast<double>(ns) / 1e6;
-}
-
-template <class T>
-T take(std::span<const std::byte>& bytes) {
-  T value;
-  std::memcpy(&value, bytes.data(), sizeof(value));
-  bytes = bytes.subspan(sizeof(value));
-  return value;
-}
-
 JsonWriter text_document(std::span<const std::byte>& texts, std::uint64_t page_bytes,
                          const UserGroups& groups) {
-  const auto head = take<CachedTextHead>(texts);
+  const auto head = take_head<CachedTextHead>(texts);
   JsonWriter first_tokens = JsonWriter::array();
-  for (std::uint32_t i = 0; i < head.id_count; ++i) first_tokens.push(take<std::int32_t>(texts));
+  for (std::uint32_t i = 0; i < head.id_count; ++i)
+    first_tokens.push(take_head<std::int32_t>(texts));
   JsonWriter json;
   const std::string* group = groups.group_name(head.namespace_id);
   if (UserGroups::is_uid(head.namespace_id)) {
@@ -143,7 +133,7 @@ std::string cache_document(const std::string& model, CacheAction action,
       json.add("damaged", done.damaged)
           .add("damaged_in_use", done.damaged_in_use)
           .add("dropped", done.dropped)
-          .add("ms", ms(done.ns));
+          .add("ms", milliseconds(done.ns));
       break;
   }
   return json.text();
@@ -155,7 +145,7 @@ JsonWriter cache_use_document(const CacheUse& use, cache::ColdReason cold) {
       .add("waited_tokens", use.waited_tokens)
       .add("restored_tokens", use.restored_tokens)
       .add("restored_pages", use.restored_pages)
-      .add("restore_ms", ms(use.restore_ns))
+      .add("restore_ms", milliseconds(use.restore_ns))
       .add("computed_tokens", use.computed_tokens)
       .add("recomputed_tokens", use.recomputed_tokens);
   if (use.tier == HEARTH_CACHE_TIER_HOST) {

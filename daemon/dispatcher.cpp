@@ -10,6 +10,7 @@
 #include "daemon/cache_verb.hpp"
 #include "daemon/sampling_report.hpp"
 #include "daemon/session.hpp"
+#include "engine/clock.hpp"
 
 namespace hearth {
 namespace {
@@ -17,22 +18,10 @@ namespace {
 // Rows of logits on their way to one client: from the engine until the kernel has them.
 constexpr std::uint64_t kLogitBytesOnTheWay = 16u << 20;
 
-template <class T>
-T head_of(std::span<const std::byte>& payload) {
-  T head;
-  std::memcpy(&head, payload.data(), sizeof(head));
-  payload = payload.subspan(sizeof(head));
-  return head;
-}
-
 void append_ids(std::vector<TokenId>& ids, std::span<const std::byte> bytes) {
   const std::size_t before = ids.size();
   ids.resize(before + bytes.size() / sizeof(TokenId));
   if (!bytes.empty()) std::memcpy(ids.data() + before, bytes.data(), bytes.size());
-}
-
-double ms(std::int64_t ns) {
-  return static_cast<double>(ns) / 1e6;
 }
 
 double per_second(std::uint64_t count, std::int64_t ns) {
@@ -133,7 +122,7 @@ void Dispatcher::answer_load(Request& request) {
   JsonWriter json;
   json.add("state", model_state_name(model.state()))
       .add("memory_bytes", model.memory_bytes())
-      .add("load_ms", ms(model.loaded().load_ns));
+      .add("load_ms", milliseconds(model.loaded().load_ns));
   request.session->reply(request.wire_request, request.verb, &json);
   close(request);
 }
@@ -468,10 +457,10 @@ void Dispatcher::on_model_changed(ServedModel& model) {
 
 void Dispatcher::on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) {
   switch (notice) {
-    case Notice::done: on_done(head_of<DoneNotice>(payload)); break;
-    case Notice::transferred: on_transferred(head_of<TransferredNotice>(payload)); break;
+    case Notice::done: on_done(take_head<DoneNotice>(payload)); break;
+    case Notice::transferred: on_transferred(take_head<TransferredNotice>(payload)); break;
     case Notice::cache_done: {
-      const auto done = head_of<CacheDoneNotice>(payload);
+      const auto done = take_head<CacheDoneNotice>(payload);
       on_cache_done(done, payload);
       break;
     }
@@ -488,13 +477,13 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
   Session& session = *request->session;
   switch (notice) {
     case Notice::prefill: {
-      const auto head = head_of<PrefillNotice>(payload);
+      const auto head = take_head<PrefillNotice>(payload);
       session.send_progress(request->wire_request, "prefill",
                             static_cast<double>(head.done) / head.total);
       break;
     }
     case Notice::tokens: {
-      const auto head = head_of<TokensNotice>(payload);
+      const auto head = take_head<TokensNotice>(payload);
       request->completion_tokens += head.id_count;
       const std::size_t id_bytes = head.id_count * sizeof(TokenId);
       if (!request->turn.empty()) append_ids(request->turn_ids, payload.first(id_bytes));
@@ -503,24 +492,24 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
       break;
     }
     case Notice::logits: {
-      const auto head = head_of<LogitsNotice>(payload);
+      const auto head = take_head<LogitsNotice>(payload);
       request->rows_computed += head.row_count;
       session.send_logits(request->wire_request, id, {head.position, head.row_count, head.row_size},
                           payload);
       break;
     }
     case Notice::probs: {
-      const auto head = head_of<ProbsNotice>(payload);
+      const auto head = take_head<ProbsNotice>(payload);
       session.send_probs(request->wire_request, {head.position, head.count, 0}, payload);
       break;
     }
     case Notice::embedding: {
-      head_of<EmbeddingNotice>(payload);
+      take_head<EmbeddingNotice>(payload);
       request->embedding.assign(payload.begin(), payload.end());
       break;
     }
     case Notice::cache_progress: {
-      const auto head = head_of<CacheProgressNotice>(payload);
+      const auto head = take_head<CacheProgressNotice>(payload);
       session.send_progress(request->wire_request, "verify", head.fraction);
       break;
     }
@@ -552,9 +541,9 @@ void Dispatcher::on_done(const DoneNotice& done) {
     const std::uint32_t computed = done.prompt_tokens - done.cached_tokens;
     const std::uint32_t later = done.completion_tokens - std::min(1u, done.completion_tokens);
     JsonWriter timings;
-    timings.add("ttft_ms", ms(done.ttft_ns))
-        .add("prefill_ms", ms(done.prefill_ns))
-        .add("decode_ms", ms(done.decode_ns))
+    timings.add("ttft_ms", milliseconds(done.ttft_ns))
+        .add("prefill_ms", milliseconds(done.prefill_ns))
+        .add("decode_ms", milliseconds(done.decode_ns))
         .add("prefill_tps", per_second(computed, done.prefill_ns))
         .add("decode_tps", per_second(later, done.decode_ns));
     JsonWriter json;

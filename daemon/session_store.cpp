@@ -14,6 +14,7 @@
 
 #include "common/limits.h"
 #include "common/unique_fd.hpp"
+#include "common/whole_io.hpp"
 #include "daemon/log.hpp"
 
 namespace hearth {
@@ -49,14 +50,7 @@ Result<std::vector<std::byte>> read_file(const std::string& path) {
     return Error{Code::STORAGE, "it is no file of a session"};
   }
   std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
-  std::size_t have = 0;
-  while (have < bytes.size()) {
-    const ssize_t count = ::read(fd.get(), bytes.data() + have, bytes.size() - have);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return from_errno("read");
-    if (count == 0) return Error{Code::STORAGE, "it was cut short"};
-    have += static_cast<std::size_t>(count);
-  }
+  HEARTH_CHECK(read_whole_at(fd.get(), bytes, 0, "read"));
   return bytes;
 }
 
@@ -64,13 +58,7 @@ Status write_file(const std::string& path, std::span<const std::byte> bytes) {
   const UniqueFd fd(
       ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return from_errno("create " + path);
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(fd.get(), bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return from_errno("write " + path);
-    bytes = bytes.subspan(static_cast<std::size_t>(count));
-  }
-  return {};
+  return write_whole(fd.get(), bytes, "write " + path);
 }
 
 }  // namespace

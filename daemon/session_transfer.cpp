@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "common/checked.hpp"
+#include "common/whole_io.hpp"
 
 namespace hearth {
 namespace {
@@ -43,17 +44,6 @@ class Mapping {
   std::size_t size_ = 0;
 };
 
-Status write_at_begin(int fd, std::span<const std::byte> bytes) {
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t count =
-        pwrite(fd, bytes.data() + done, bytes.size() - done, static_cast<off_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return from_errno("write a memfd");
-    done += static_cast<std::size_t>(count);
-  }
-  return {};
-}
-
 }  // namespace
 
 Status begin_export(SessionTransfer& transfer) {
@@ -78,7 +68,8 @@ Status finish_export(SessionTransfer& transfer, const cache::Digest& key) {
       pages.payloads.push_back(mapping->bytes().data() + transfer.pages_offset + i * stride);
     }
   }
-  HEARTH_CHECK(write_at_begin(transfer.fd.get(), encode_session(transfer.session, pages, key)));
+  HEARTH_CHECK(write_whole_at(transfer.fd.get(), encode_session(transfer.session, pages, key), 0,
+                              "write a memfd"));
   if (fcntl(transfer.fd.get(), F_ADD_SEALS, kSeals) != 0) return from_errno("seal a memfd");
   return {};
 }

@@ -41,9 +41,7 @@ class CommandReader {
   explicit CommandReader(std::span<const std::byte> bytes) : left_(bytes) {}
   template <class T>
   T take() {
-    T value;
-    copy(&value, sizeof(value));
-    return value;
+    return take_head<T>(left_);
   }
   template <class T>
   std::vector<T> take_all(std::size_t count) {

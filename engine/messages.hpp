@@ -2,7 +2,10 @@
 // may be a thread here or a process elsewhere.  Times are nanoseconds of CLOCK_MONOTONIC.
 #pragma once
 
+#include <cassert>
 #include <cstdint>
+#include <cstring>
+#include <span>
 #include <type_traits>
 
 #include "cache/recovery.hpp"
@@ -11,6 +14,18 @@
 #include "hearth/hearth.h"
 
 namespace hearth {
+
+// A struct off the front of a message.  Messages come from our own process: their shape is
+// asserted.
+template <class T>
+T take_head(std::span<const std::byte>& message) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  assert(message.size() >= sizeof(T));
+  T head;
+  std::memcpy(&head, message.data(), sizeof(head));
+  message = message.subspan(sizeof(head));
+  return head;
+}
 
 using RequestId = std::uint64_t;  // given by the daemon, unique in its life
 

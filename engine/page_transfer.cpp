@@ -5,24 +5,9 @@
 
 #include <algorithm>
 
+#include "common/whole_io.hpp"
+
 namespace hearth {
-namespace {
-
-// All of it, at an offset of a file; call is pread or pwrite.
-template <class Call, class Byte>
-Status move_bytes(Call call, int fd, Byte* bytes, std::uint64_t size, std::uint64_t offset) {
-  for (std::uint64_t done = 0; done < size;) {
-    const ssize_t count = call(fd, bytes + done, size - done, static_cast<off_t>(offset + done));
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return from_errno("move the pages of a session");
-    if (count == 0) return Error{Code::STORAGE, "the pages of a session were cut short"};
-    done += static_cast<std::uint64_t>(count);
-  }
-  return {};
-}
-
-}  // namespace
-
 void PageTransfers::add(const TransferCommand& command, std::vector<TokenId> ids) {
   Transfer transfer = {
       .command = command, .ids = std::move(ids), .fd = UniqueFd(command.fd), .pages = nullptr};
@@ -88,9 +73,10 @@ Result<bool> PageTransfers::move_page(Transfer& transfer) {
 Status PageTransfers::copy_page(Transfer& transfer) {
   const std::uint64_t size = cache_->payload_bytes();
   const std::uint64_t at = transfer.command.pages_offset + transfer.next * size;
-  std::byte* payload = transfer.pages->payloads()[transfer.next];
-  return transfer.command.import ? move_bytes(pread, transfer.fd.get(), payload, size, at)
-                                 : move_bytes(pwrite, transfer.fd.get(), payload, size, at);
+  const std::span payload(transfer.pages->payloads()[transfer.next], size);
+  constexpr const char* kWhat = "move the pages of a session";
+  return transfer.command.import ? read_whole_at(transfer.fd.get(), payload, at, kWhat)
+                                 : write_whole_at(transfer.fd.get(), payload, at, kWhat);
 }
 
 void PageTransfers::finish(const Transfer& transfer) {

@@ -327,6 +327,15 @@ class RawClient {
   std::uint32_t next_ = 1;
 };
 
+// A number that STATS has of the first model, "pages.in_use".
+inline double stat_of(const DaemonProcess& daemon, const std::string& path) {
+  RawClient client(daemon.socket());
+  return number_at(parse_json(client.ask(kStats).payload).get(), "models.0." + path);
+}
+inline double prompt_rows(const DaemonProcess& daemon) {
+  return stat_of(daemon, "rows.prompt");
+}
+
 inline std::string ids_payload(const std::vector<std::int32_t>& ids) {
   return {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(std::int32_t)};
 }

@@ -163,6 +163,11 @@ TEST(service, descriptors_of_another_process_are_left_alone) {
   EXPECT_EQ(daemon.stop(SIGTERM), 0);
 }
 
+// Settings of a daemon whose cache lies with the manager, and whose state outlives it.
+std::vector<std::string> kept_by_manager(const TemporaryDirectory& state) {
+  return {"--cache-backend", "fdstore", "--state-dir", state.path() + "/s"};
+}
+
 TEST(fd_store, the_same_prompt_is_warm_after_a_kill_and_says_the_same) {
   FakeServiceManager manager;
   DaemonProcess daemon(arguments(kFdStore), true, manager.service());
@@ -186,8 +191,7 @@ TEST(fd_store, the_same_prompt_is_warm_after_a_kill_and_says_the_same) {
 TEST(fd_store, what_a_manager_has_lost_is_a_miss) {
   FakeServiceManager manager, forgetful;
   const TemporaryDirectory state;
-  const std::vector<std::string> same = {"--cache-backend", "fdstore", "--state-dir",
-                                         state.path() + "/s"};
+  const std::vector<std::string> same = kept_by_manager(state);
   {
     DaemonProcess daemon(arguments(same), true, manager.service());
     EXPECT_EQ(generate(daemon.socket(), 1).cached, 0);
@@ -202,8 +206,7 @@ TEST(fd_store, what_a_manager_has_lost_is_a_miss) {
 TEST(fd_store, what_is_no_segment_is_replaced) {
   FakeServiceManager manager;
   const TemporaryDirectory state;
-  const std::vector<std::string> same = {"--cache-backend", "fdstore", "--state-dir",
-                                         state.path() + "/s"};
+  const std::vector<std::string> same = kept_by_manager(state);
   std::string name;
   {
     DaemonProcess daemon(arguments(same), true, manager.service());
@@ -233,8 +236,7 @@ TEST(fd_store, what_is_no_segment_is_replaced) {
 TEST(fd_store, what_no_model_needs_any_more_is_given_up) {
   FakeServiceManager manager;
   const TemporaryDirectory state;
-  const std::vector<std::string> same = {"--cache-backend", "fdstore", "--state-dir",
-                                         state.path() + "/s"};
+  const std::vector<std::string> same = kept_by_manager(state);
   std::vector<std::string> before;
   {
     DaemonProcess daemon(arguments(same), true, manager.service());

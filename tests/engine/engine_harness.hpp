@@ -15,17 +15,10 @@
 #include "engine/clock.hpp"
 #include "engine/engine.hpp"
 #include "files/gguf.hpp"
+#include "tests/random_prompt.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {
-
-// Ids below 64, which every test model has.
-inline std::vector<TokenId> random_prompt(unsigned seed, std::size_t size) {
-  std::mt19937 random(seed);
-  std::vector<TokenId> prompt;
-  for (std::size_t i = 0; i < size; ++i) prompt.push_back(static_cast<TokenId>(random() % 64));
-  return prompt;
-}
 
 // What came out of one request.
 struct Outcome {

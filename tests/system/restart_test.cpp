@@ -14,6 +14,7 @@
 #include "cache/page_cache.hpp"
 #include "tests/daemon/daemon_process.hpp"
 #include "tests/engine/forward_testing.hpp"
+#include "tests/random_prompt.hpp"
 #include "tests/system/client_process.hpp"
 
 namespace hearth {
@@ -33,18 +34,6 @@ const std::vector<std::string> kArguments = {
 constexpr std::uint32_t kPageTokens = 32;
 
 using Tokens = std::vector<std::int32_t>;
-Tokens random_prompt(unsigned seed, std::size_t size) {
-  std::mt19937 random(seed);
-  Tokens prompt;
-  for (std::size_t i = 0; i < size; ++i) prompt.push_back(static_cast<std::int32_t>(random() % 64));
-  return prompt;
-}
-
-double stat(const DaemonProcess& daemon, const std::string& path) {
-  RawClient client(daemon.socket());
-  return number_at(parse_json(client.ask(kStats).payload).get(), "models.0." + path);
-}
-
 // The pages that a dead daemon has left.
 class LeftBehind {
  public:
@@ -171,7 +160,7 @@ TEST(restart, the_same_prompt_is_warm_after_a_kill_and_says_the_same) {
     ASSERT_EQ(warm.code, HEARTH_OK);
     EXPECT_GE(warm.cached_tokens, 330 / kPageTokens * kPageTokens);
     EXPECT_EQ(warm.tokens, cold.tokens);
-    EXPECT_EQ(stat(daemon, "rows.prompt"), static_cast<double>(330 - warm.cached_tokens));
+    EXPECT_EQ(stat_of(daemon, "rows.prompt"), static_cast<double>(330 - warm.cached_tokens));
   }
 }
 
@@ -189,7 +178,7 @@ TEST(restart, full_pages_of_a_reply_that_never_ended_are_kept) {
                           R"("ignore_eos":true,"max_tokens":900,"credit":60})",
                           std::string(reinterpret_cast<const char*>(prompt.data()),
                                       prompt.size() * sizeof(std::int32_t))));
-  ASSERT_TRUE(eventually([&] { return stat(other, "rows.generated") >= 59; }));
+  ASSERT_TRUE(eventually([&] { return stat_of(other, "rows.generated") >= 59; }));
   ASSERT_EQ(other.stop(SIGKILL), -SIGKILL);
   const LeftBehind left(other);
   EXPECT_EQ(left.recovery().kept, (40u + 59u) / kPageTokens);
@@ -247,7 +236,7 @@ TEST(restart, a_new_model_finds_room_beside_what_another_has_kept) {
     ASSERT_EQ(ClientProcess(daemon.socket(), "qwen", random_prompt(i, 200), 4).outcome().code,
               HEARTH_OK);
   }
-  EXPECT_GT(stat(daemon, "evictions"), 0) << "the budget is too large for this test";
+  EXPECT_GT(stat_of(daemon, "evictions"), 0) << "the budget is too large for this test";
   ASSERT_EQ(daemon.stop(SIGKILL), -SIGKILL);
   daemon.restart(
       {"--model", "new=" HEARTH_TEST_DATA "/models/qwen3-tied.gguf", "--preload", "none"});
@@ -303,9 +292,9 @@ TEST(restart, killed_at_random_under_load_it_keeps_every_committed_page) {
     }
     daemon.restart();
     ASSERT_EQ(RawClient(daemon.socket()).ask(kLoad, R"({"model":"qwen"})").flags, 1);
-    EXPECT_EQ(stat(daemon, "cache_start.kept"), committed);
-    EXPECT_EQ(stat(daemon, "cache_start.damaged"), 0);
-    EXPECT_EQ(stat(daemon, "cache_start.orphaned"), 0);
+    EXPECT_EQ(stat_of(daemon, "cache_start.kept"), committed);
+    EXPECT_EQ(stat_of(daemon, "cache_start.damaged"), 0);
+    EXPECT_EQ(stat_of(daemon, "cache_start.orphaned"), 0);
     if (HasFailure()) return;
   }
   RecordProperty("pages_compared", std::to_string(compared));

@@ -12,6 +12,8 @@
 #include "common/unique_fd.hpp"
 #include "hearth/hearth.h"
 #include "tests/daemon/daemon_process.hpp"
+#include "tests/random_prompt.hpp"
+#include "tests/system/as_user.hpp"
 
 namespace hearth {
 namespace {
@@ -20,18 +22,6 @@ const std::string kModel = "qwen=" HEARTH_TEST_DATA "/models/qwen3.gguf";
 const std::vector<std::string> kArguments = {"--model",    kModel, "--ctx",     "1024",
                                              "--kv-bytes", "64M",  "--threads", "2"};
 using Tokens = std::vector<std::int32_t>;
-
-Tokens random_prompt(unsigned seed, std::size_t size) {
-  std::mt19937 random(seed);
-  Tokens prompt;
-  for (std::size_t i = 0; i < size; ++i) prompt.push_back(static_cast<std::int32_t>(random() % 64));
-  return prompt;
-}
-
-double prompt_rows(const DaemonProcess& daemon) {
-  RawClient client(daemon.socket());
-  return number_at(parse_json(client.ask(kStats).payload).get(), "models.0.rows.prompt");
-}
 
 class Caller {
  public:
@@ -221,6 +211,13 @@ TEST(sessions, an_empty_one_needs_a_prompt) {
   EXPECT_EQ(caller.tokens("a").size(), 4u);
 }
 
+UniqueFd export_of(const Caller& caller, const char* name,
+                   hearth_session_info* ret_info = nullptr) {
+  int fd = -1;
+  EXPECT_EQ(hearth_session_export(caller.get(), name, &fd, ret_info), HEARTH_OK) << caller.error();
+  return UniqueFd(fd);
+}
+
 std::string contents(int fd) {
   std::string bytes(static_cast<std::size_t>(lseek(fd, 0, SEEK_END)), '\0');
   EXPECT_EQ(pread(fd, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
@@ -244,15 +241,13 @@ TEST(sessions, an_export_is_warm_where_the_cache_was_lost) {
     const Caller caller(daemon);
     ASSERT_EQ(caller.open("a"), HEARTH_OK);
     caller.turn("a", prompt, 10);
-    int fd = -1;
     hearth_session_info info;
     hearth_session_info_init(&info);
-    ASSERT_EQ(hearth_session_export(caller.get(), "a", &fd, &info), HEARTH_OK) << caller.error();
-    const UniqueFd owned(fd);
+    const UniqueFd exported = export_of(caller, "a", &info);
     EXPECT_EQ(info.tokens, 310);
     EXPECT_EQ(info.pages, 309 / 32);
-    EXPECT_EQ(write(fd, "x", 1), -1);
-    bytes = contents(fd);
+    EXPECT_EQ(write(exported.get(), "x", 1), -1);
+    bytes = contents(exported.get());
     ASSERT_EQ(hearth_session_fork(caller.get(), "a", "b", nullptr), HEARTH_OK);
     after = caller.turn("b", {5, 6, 7}, 10);
   }
@@ -279,10 +274,8 @@ TEST(sessions, what_was_not_exported_here_for_this_user_is_refused) {
   const Caller caller(daemon);
   ASSERT_EQ(caller.open("a"), HEARTH_OK);
   caller.turn("a", random_prompt(8, 100), 4);
-  int fd = -1;
-  ASSERT_EQ(hearth_session_export(caller.get(), "a", &fd, nullptr), HEARTH_OK);
-  const UniqueFd owned(fd);
-  const std::string good = contents(fd);
+  const UniqueFd exported = export_of(caller, "a");
+  const std::string good = contents(exported.get());
   std::mt19937 random(9);
   for (int i = 0; i < 50; ++i) {
     std::string bad = good;
@@ -297,7 +290,8 @@ TEST(sessions, what_was_not_exported_here_for_this_user_is_refused) {
   const Caller elsewhere(other);
   EXPECT_EQ(import_bytes(elsewhere, good, "a"), HEARTH_ESTORAGE);
   EXPECT_EQ(import_bytes(caller, good, "a"), HEARTH_ESESSION);  // the name is taken
-  EXPECT_EQ(hearth_session_import(caller.get(), "nope", fd, "b", nullptr), HEARTH_ENOT_FOUND);
+  EXPECT_EQ(hearth_session_import(caller.get(), "nope", exported.get(), "b", nullptr),
+            HEARTH_ENOT_FOUND);
   EXPECT_EQ(import_bytes(caller, good, "b"), HEARTH_OK) << caller.error();
   EXPECT_EQ(caller.tokens("b"), caller.tokens("a"));
 }
@@ -311,16 +305,17 @@ TEST(sessions, another_user_sees_and_changes_nothing) {
   const Caller ours(daemon);
   ASSERT_EQ(ours.open("a"), HEARTH_OK);
   ours.turn("a", random_prompt(10, 100), 4);
-  int fd = -1;
-  ASSERT_EQ(hearth_session_export(ours.get(), "a", &fd, nullptr), HEARTH_OK);
-  const UniqueFd owned(fd);
-  ASSERT_EQ(seteuid(65534), 0);
-  const Caller theirs(daemon);
-  ASSERT_EQ(seteuid(0), 0);
+  const UniqueFd exported = export_of(ours, "a");
+  const auto theirs_owned = [&] {
+    const AsUser nobody(65534);
+    return std::make_unique<Caller>(daemon);
+  }();
+  const Caller& theirs = *theirs_owned;
   EXPECT_EQ(theirs.open("a", HEARTH_SESSION_ATTACH), HEARTH_ENOT_FOUND);
   EXPECT_EQ(theirs.turn("a", {1}).code, HEARTH_ENOT_FOUND);
   EXPECT_EQ(hearth_session_destroy(theirs.get(), "a"), HEARTH_ENOT_FOUND);
-  EXPECT_EQ(hearth_session_import(theirs.get(), "qwen", fd, "a", nullptr), HEARTH_ESTORAGE);
+  EXPECT_EQ(hearth_session_import(theirs.get(), "qwen", exported.get(), "a", nullptr),
+            HEARTH_ESTORAGE);
   char* list = nullptr;
   ASSERT_EQ(hearth_query(theirs.get(), HEARTH_QUERY_SESSIONS, &list), HEARTH_OK);
   EXPECT_STREQ(list, R"({"sessions":[]})");

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "tests/daemon/daemon_process.hpp"
+#include "tests/random_prompt.hpp"
 #include "tests/system/as_user.hpp"
 #include "tests/system/client_process.hpp"
 
@@ -17,18 +18,6 @@ namespace {
 const std::string kModel = "qwen=" HEARTH_TEST_DATA "/models/qwen3.gguf";
 constexpr uid_t kNobody = 65534;
 constexpr std::int64_t kPageTokens = 32;
-
-std::vector<std::int32_t> random_prompt(unsigned seed, std::size_t size) {
-  std::mt19937 random(seed);
-  std::vector<std::int32_t> prompt;
-  for (std::size_t i = 0; i < size; ++i) prompt.push_back(static_cast<std::int32_t>(random() % 64));
-  return prompt;
-}
-
-double prompt_rows(const DaemonProcess& daemon) {
-  RawClient client(daemon.socket());
-  return number_at(parse_json(client.ask(kStats).payload).get(), "models.0.rows.prompt");
-}
 
 TEST(sharing, a_second_process_computes_only_what_the_first_has_not) {
   DaemonProcess daemon({"--model", kModel, "--ctx", "1024", "--kv-bytes", "64M"});
