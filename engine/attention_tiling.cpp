@@ -1,6 +1,7 @@
 // See attention_tiling.hpp.
 #include "engine/attention_tiling.hpp"
 
+#include <algorithm>
 #include <cassert>
 
 namespace hearth {
@@ -32,12 +33,14 @@ AttentionTiling::AttentionTiling(std::int64_t rows_max, std::int64_t page_tokens
   pieces_.reserve(static_cast<std::size_t>(rows_max + kAttentionParts));
 }
 
-// Tiles that are one piece come first: a long piece that is begun last keeps everyone waiting.
+// Tiles that are one piece come first: a long piece that is begun last keeps everyone waiting. Then
+// the same split of all tiles: sequences with a common prefix read the same pages, which the cache
+// of the processor still holds for the second of them.
 void AttentionTiling::cut(std::span<const BatchRow> rows) {
   tiles_.clear();
   pieces_.clear();
   spread_tiles_ = 0;
-  std::int64_t parts = 0;
+  std::int64_t parts = 0, splits_max = 0;
   for (std::int64_t row = 0; row < std::ssize(rows);) {
     const auto rest = rows.subspan(static_cast<std::size_t>(row));
     const std::int64_t length = tile_length(rest, page_tokens_, tile_rows_);
@@ -45,13 +48,16 @@ void AttentionTiling::cut(std::span<const BatchRow> rows) {
     const bool spreads = splits > 1 && parts + length * splits <= kAttentionParts;
     if (!spreads) pieces_.push_back({std::ssize(tiles_), 0});
     tiles_.push_back({row, length, splits, parts, spreads ? spread_tiles_++ : -1});
-    if (spreads) parts += length * splits;
+    if (spreads) {
+      parts += length * splits;
+      splits_max = std::max(splits_max, splits);
+    }
     row += length;
   }
-  for (std::int64_t tile = 0; tile < std::ssize(tiles_); ++tile) {
-    const AttentionTile& spread = tiles_[static_cast<std::size_t>(tile)];
-    for (std::int64_t split = 0; spread.spread >= 0 && split < spread.splits; ++split) {
-      pieces_.push_back({tile, split});
+  for (std::int64_t split = 0; split < splits_max; ++split) {
+    for (std::int64_t tile = 0; tile < std::ssize(tiles_); ++tile) {
+      const AttentionTile& spread = tiles_[static_cast<std::size_t>(tile)];
+      if (spread.spread >= 0 && split < spread.splits) pieces_.push_back({tile, split});
     }
   }
 }

@@ -104,5 +104,17 @@ TEST(attention_tiling, spreads_long_rows_as_far_as_there_is_room) {
   EXPECT_EQ(tiling.pieces().size(), 1u);
 }
 
+// Sequences with a common prefix read it one behind the other.
+TEST(attention_tiling, takes_a_split_of_all_tiles_before_the_next) {
+  Batch batch;
+  for (int sequence = 0; sequence < 3; ++sequence) batch.add(sequence, (2 + sequence) * kSplit, 1);
+  AttentionTiling tiling(64, kPageTokens, 32);
+  tiling.cut(batch.rows());
+  check(tiling, batch, 32);
+  for (std::size_t i = 1; i < tiling.pieces().size(); ++i) {
+    EXPECT_GE(tiling.pieces()[i].split, tiling.pieces()[i - 1].split);
+  }
+}
+
 }  // namespace
 }  // namespace hearth
