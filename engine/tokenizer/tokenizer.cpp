@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <optional>
 
 #include "engine/tokenizer/bpe_tokenizer.hpp"
 #include "engine/tokenizer/spm_tokenizer.hpp"
@@ -40,6 +41,62 @@ Status check(const Vocabulary& vocabulary) {
   return {};
 }
 
+// The special tokens of a rendered text, one behind the other.  Each part is searched for itself:
+// none is found across a border.
+class SpecialFinder {
+ public:
+  SpecialFinder(const SpecialTokens& of_template, const SpecialTokens& of_input,
+                const RenderedText& rendered)
+      : of_template_(of_template), of_input_(of_input), rendered_(rendered) {}
+
+  SpecialTokens::Match next() {
+    while (search_ || open_part()) {
+      SpecialTokens::Match match = search_->next(at_);
+      if (match.id == kNoToken) {
+        search_.reset();
+        continue;
+      }
+      if (in_input_ && std::ranges::binary_search(rendered_.structure, match.id)) {
+        at_ = match.begin + 1;
+        continue;
+      }
+      at_ = match.end;
+      match.begin += part_begin_;
+      match.end += part_begin_;
+      return match;
+    }
+    return {};
+  }
+
+ private:
+  // Parts take turns: template, input, template, ...  False behind the last one.
+  bool open_part() {
+    const bool inputs_left = next_input_ < rendered_.input.size();
+    if (part_end_ == rendered_.text.size() && !inputs_left) return false;
+    part_begin_ = part_end_;
+    in_input_ = inputs_left && rendered_.input[next_input_].begin == part_begin_;
+    if (in_input_) {
+      part_end_ = rendered_.input[next_input_++].end;
+    } else {
+      part_end_ = inputs_left ? rendered_.input[next_input_].begin : rendered_.text.size();
+    }
+    assert(part_begin_ <= part_end_ && part_end_ <= rendered_.text.size());
+    at_ = 0;
+    search_.emplace(in_input_ ? of_input_ : of_template_,
+                    rendered_.text.substr(part_begin_, part_end_ - part_begin_));
+    return true;
+  }
+
+  const SpecialTokens& of_template_;
+  const SpecialTokens& of_input_;
+  const RenderedText& rendered_;
+  std::size_t next_input_ = 0;
+  std::size_t part_begin_ = 0, part_end_ = 0;
+  bool in_input_ = false;
+  std::size_t at_ = 0;  // in the part
+  std::optional<SpecialTokens::Search> search_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
@@ -64,17 +121,43 @@ Tokenizer::Tokenizer(Vocabulary vocabulary)
 
 Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
                                                const EncodeOptions& options) const {
+  return encode_parts(options.parse_special ? special_tokens_ : user_tokens_,
+                      {.text = text, .input = {}, .structure = {}}, options.add_special);
+}
+
+Result<std::vector<TokenId>> Tokenizer::encode(const RenderedText& rendered,
+                                               bool add_special) const {
+  return encode_parts(special_tokens_, rendered, add_special);
+}
+
+std::vector<TokenId> Tokenizer::structure_of(std::string_view text) const {
+  std::vector<TokenId> ids;
+  SpecialTokens::Search search(user_tokens_, text);
+  for (auto match = search.next(0); match.id != kNoToken; match = search.next(match.end)) {
+    const std::string_view spelling = text.substr(match.begin, match.end - match.begin);
+    if (spelling.find_first_not_of(" \t\r\n") != std::string_view::npos) ids.push_back(match.id);
+  }
+  std::ranges::sort(ids);
+  const auto repeated = std::ranges::unique(ids);
+  ids.erase(repeated.begin(), repeated.end());
+  return ids;
+}
+
+Result<std::vector<TokenId>> Tokenizer::encode_parts(const SpecialTokens& of_template,
+                                                     const RenderedText& rendered,
+                                                     bool add_special) const {
+  const std::string_view text = rendered.text;
   if (text.size() > kTextBytesMax) {
     return Error{Code::LIMIT, fmt::format("a text of {} bytes; {} can be tokenized at once",
                                           text.size(), kTextBytesMax)};
   }
   std::vector<TokenId> ids;
-  if (options.add_special && vocabulary_.add_bos) ids.push_back(vocabulary_.bos);
+  if (add_special && vocabulary_.add_bos) ids.push_back(vocabulary_.bos);
   bool after_special = true;
   std::size_t at = 0;
-  SpecialTokens::Search search(options.parse_special ? special_tokens_ : user_tokens_, text);
+  SpecialFinder finder(of_template, user_tokens_, rendered);
   while (at < text.size()) {
-    const auto special = search.next(at);
+    const auto special = finder.next();
     const std::size_t plain_end = special.id == kNoToken ? text.size() : special.begin;
     if (plain_end > at) {
       const std::string_view plain = text.substr(at, plain_end - at);
@@ -85,7 +168,7 @@ Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
     after_special = true;
     at = special.end;
   }
-  if (options.add_special && vocabulary_.add_eos) ids.push_back(vocabulary_.eos);
+  if (add_special && vocabulary_.add_eos) ids.push_back(vocabulary_.eos);
   return ids;
 }
 

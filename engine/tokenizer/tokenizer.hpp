@@ -21,6 +21,17 @@ struct EncodeOptions {
   bool parse_special = false;  // text that spells a control token becomes that token
 };
 
+// A rendered prompt: text of its template, and in between what somebody else has written.
+struct RenderedText {
+  struct Range {
+    std::size_t begin = 0;  // byte offsets in text
+    std::size_t end = 0;
+  };
+  std::string_view text;
+  std::span<const Range> input;        // what others have written: rising, disjoint, inside of text
+  std::span<const TokenId> structure;  // sorted: user-defined tokens that input never becomes
+};
+
 class Tokenizer {
  public:
   static constexpr std::size_t kTextBytesMax = 64u << 20;
@@ -38,6 +49,15 @@ class Tokenizer {
   // Errors: TOKENIZATION when a byte has no token and there is no unknown token that is not a
   // control token; LIMIT for a text beyond kTextBytesMax.
   Result<std::vector<TokenId>> encode(std::string_view text, const EncodeOptions& options) const;
+
+  // Likewise, but that input never becomes a control token, nor a token of structure, nor a part of
+  // one; text of the template becomes any token that it spells.  Plain text is split and merged
+  // across the two, as if it were of one author.
+  Result<std::vector<TokenId>> encode(const RenderedText& rendered, bool add_special) const;
+
+  // The user-defined tokens that a text spells, sorted: what a template has for its structure,
+  // "<think>".  Those of white space alone are not counted.
+  std::vector<TokenId> structure_of(std::string_view text) const;
 
   // The bytes of one token.  Control tokens give none, or their spelling when spell_special; ids
   // beyond the vocabulary, which padded models give, none.
@@ -66,6 +86,8 @@ class Tokenizer {
 
  private:
   TokenType type_of(TokenId id) const;
+  Result<std::vector<TokenId>> encode_parts(const SpecialTokens& of_template,
+                                            const RenderedText& rendered, bool add_special) const;
 
   SpecialTokens user_tokens_;     // what is always split out of text
   SpecialTokens special_tokens_;  // what is with parse_special

@@ -160,5 +160,56 @@ TEST(special_tokens, the_search_is_linear_for_long_spellings_that_all_but_match)
   EXPECT_LT(took.count(), 20.0) << "under a sanitizer; without one it takes 0.02 s";
 }
 
+// A prompt of pieces: those in odd places are input.
+std::string shown_rendered(const Tokenizer& tokenizer, const std::vector<std::string>& pieces,
+                           const Ids& structure = {}) {
+  std::string text;
+  std::vector<RenderedText::Range> input;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (i % 2 == 1) input.push_back({text.size(), text.size() + pieces[i].size()});
+    text += pieces[i];
+  }
+  const auto ids = tokenizer.encode(RenderedText{text, input, structure}, /*add_special=*/false);
+  EXPECT_TRUE(ids) << (ids ? "" : ids.error().message);
+  return ids ? shown(tokenizer, *ids) : std::string();
+}
+
+TEST(special_tokens, input_never_becomes_a_control_token) {
+  const auto tokenizer = make();
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<s>", "a", "</s>"}), "<s>|a|</s>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<s>", "</s>", "</s>"}), "<s>|<|/|s|>|</s>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"", "<|a|>x<s>"}), "<|||a|||>|x|<|s|>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<unk>", "<unk>"}), "<unk>|<|u|n|k|>");
+}
+
+TEST(special_tokens, input_and_template_together_spell_no_token) {
+  const auto tokenizer = make();
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<", "s>", ""}), "<|s|>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"", "<", "s>"}), "<|s|>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"", "<s", "", ">"}), "<|s|>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<|a|>", "x"}), "<|a|>|x");  // not the longer one
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<ud>", ">"}), "<ud>|>");
+}
+
+TEST(special_tokens, input_becomes_user_defined_tokens_but_for_structure) {
+  const auto tokenizer = make();
+  constexpr TokenId kUd = 261, kLonger = 262;
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<ud>", "<ud>", "<ud>"}), "<ud>|<ud>|<ud>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<ud>", "<ud>", "<ud>"}, {kUd}), "<ud>|<|u|d|>|<ud>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"", "<ud>><ud>"}, {kUd}), "<ud>>|<|u|d|>");
+  EXPECT_EQ(shown_rendered(*tokenizer, {"", "<ud>><ud>"}, {kUd, kLonger}), "<|u|d|>|>|<|u|d|>");
+  EXPECT_EQ(tokenizer->structure_of("if <ud>> then <ud>> or <s>"), (Ids{kLonger}));
+  EXPECT_EQ(tokenizer->structure_of("<ud>"), (Ids{kUd}));
+  EXPECT_EQ(tokenizer->structure_of(""), (Ids{}));
+}
+
+// What is merged across a border is what would be merged in one text.
+TEST(special_tokens, plain_text_is_of_one_author) {
+  Vocabulary vocabulary = bpe_vocabulary({{"a", "b"}}, {{"<s>", TokenType::control}});
+  const auto tokenizer = make_tokenizer(std::move(vocabulary));
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<s>a", "b"}), shown(*tokenizer, "<s>ab", false, true));
+  EXPECT_EQ(shown_rendered(*tokenizer, {"<s>a", "b"}), "<s>|ab");
+}
+
 }  // namespace
 }  // namespace hearth::testing
