@@ -69,6 +69,7 @@ class PageCache {
   const SegmentGeometry& geometry() const { return segment_->geometry(); }
   std::uint64_t capacity_bytes() const { return segment_->capacity_bytes(); }
   const Recovery& recovery() const { return segment_->recovery(); }
+  const Status& spread_status() const { return segment_->spread_status(); }
   std::uint32_t page_tokens() const { return segment_->page_tokens(); }
   std::byte* payload(SlotId slot) const { return segment_->payload(slot); }
   std::uint64_t payload_bytes() const { return segment_->payload_bytes(); }

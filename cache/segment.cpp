@@ -116,7 +116,8 @@ Status Segment::plan(std::uint32_t& ret_slot_count) {
 
 Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, const std::string& name,
                                                  const SegmentGeometry& geometry,
-                                                 std::uint64_t capacity_bytes, BudgetShare share) {
+                                                 std::uint64_t capacity_bytes, BudgetShare share,
+                                                 const MemorySpread& spread) {
   std::unique_ptr<Segment> segment(new Segment(geometry, capacity_bytes, std::move(share)));
   std::uint32_t slot_count = 0;
   HEARTH_CHECK(segment->plan(slot_count));
@@ -130,7 +131,7 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
   // Under another name, until nothing can fail any more.
   const std::string fresh = name + ".new";
   HEARTH_TRY(UniqueFd fd, store.create(fresh, layout->segment_bytes));
-  HEARTH_CHECK(segment->map(std::move(fd)));
+  HEARTH_CHECK(segment->map(std::move(fd), spread));
   HEARTH_CHECK(segment->take_memory({0, kTableOffset, kTableOffset}, 0, 1));
   segment->write_superblocks();
   HEARTH_CHECK(store.rename(fresh, name));
@@ -139,7 +140,8 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
 
 Result<std::unique_ptr<Segment>> Segment::open(const SegmentStore& store, const std::string& name,
                                                const SegmentGeometry& geometry,
-                                               std::uint64_t capacity_bytes, BudgetShare share) {
+                                               std::uint64_t capacity_bytes, BudgetShare share,
+                                               const MemorySpread& spread) {
   ColdReason cold = ColdReason::absent;
   Result<UniqueFd> fd = store.open_segment(name);
   if (!fd && fd.error().code != Code::STORAGE) return fd.error();
@@ -149,11 +151,11 @@ Result<std::unique_ptr<Segment>> Segment::open(const SegmentStore& store, const 
     std::unique_ptr<Segment> segment(new Segment(geometry, capacity_bytes, std::move(share)));
     std::uint32_t wanted_slots = 0;
     HEARTH_CHECK(segment->plan(wanted_slots));
-    HEARTH_TRY(cold, segment->attach(*std::move(fd)));
+    HEARTH_TRY(cold, segment->attach(*std::move(fd), spread));
     if (cold == ColdReason::none) return segment;
     share = dissolve(std::move(segment));
   }
-  HEARTH_TRY(auto segment, create(store, name, geometry, capacity_bytes, std::move(share)));
+  HEARTH_TRY(auto segment, create(store, name, geometry, capacity_bytes, std::move(share), spread));
   segment->recovery_.cold = cold;
   return segment;
 }
@@ -165,7 +167,7 @@ BudgetShare Segment::dissolve(std::unique_ptr<Segment> segment) {
   return share;
 }
 
-Status Segment::map(UniqueFd fd) {
+Status Segment::map(UniqueFd fd, const MemorySpread& spread) {
   const auto part = [&](bip::mode_t mode, std::uint64_t begin, std::uint64_t end) {
     bip::mapped_region region(DescriptorMapping(fd.get()), mode, static_cast<bip::offset_t>(begin),
                               end - begin);
@@ -184,6 +186,8 @@ Status Segment::map(UniqueFd fd) {
   metadata_ = static_cast<const std::byte*>(mapping_->metadata.get_address());
   records_ = reinterpret_cast<const Record*>(metadata_ + kTableOffset);
   payloads_ = static_cast<std::byte*>(mapping_->payloads.get_address());
+  // Before memory is taken: what an earlier daemon has taken stays where it lies.
+  spread_status_ = spread.apply({payloads_, mapping_->payloads.get_size()});
   door_ = MetadataDoor(static_cast<std::byte*>(mapping_->metadata_door.get_address()),
                        mapping_->metadata_door.get_size());
   fd_ = std::move(fd);

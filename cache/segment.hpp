@@ -18,6 +18,7 @@
 #include <span>
 #include <string>
 
+#include "cache/memory_binder.hpp"
 #include "cache/memory_budget.hpp"
 #include "cache/metadata_door.hpp"
 #include "cache/page_key.hpp"
@@ -60,15 +61,18 @@ class Segment {
   static constexpr std::uint64_t kSlotCountMax = 1u << 24;  // records: 1 GiB of table
 
   // Attach to the segment of this name, or create one, replacing it, when it cannot be used;
-  // recovery() tells which.  It may grow to capacity_bytes.  Memory is taken later, by grow().
+  // recovery() tells which.  It may grow to capacity_bytes.  Memory is taken later, by grow(), for
+  // payloads from the nodes of spread in turn: every worker may be the one who reads a page.
   // Errors: INVALID when the capacity holds no object; LIMIT (budget); IO, STORAGE.
   static Result<std::unique_ptr<Segment>> open(const SegmentStore& store, const std::string& name,
                                                const SegmentGeometry& geometry,
-                                               std::uint64_t capacity_bytes, BudgetShare share);
+                                               std::uint64_t capacity_bytes, BudgetShare share,
+                                               const MemorySpread& spread = {});
   // The same without looking at what is there.
   static Result<std::unique_ptr<Segment>> create(const SegmentStore& store, const std::string& name,
                                                  const SegmentGeometry& geometry,
-                                                 std::uint64_t capacity_bytes, BudgetShare share);
+                                                 std::uint64_t capacity_bytes, BudgetShare share,
+                                                 const MemorySpread& spread = {});
   ~Segment();  // gives the budget back; the file stays
 
   // Put memory behind more slots, within budget and capacity.  Returns how many were added: 0 when
@@ -91,6 +95,8 @@ class Segment {
   const Digest& fingerprint() const { return geometry_.fingerprint; }
   const SegmentGeometry& geometry() const { return geometry_; }
   const Recovery& recovery() const { return recovery_; }
+  // What the system said to the spread; refused, memory lies where the kernel likes.
+  const Status& spread_status() const { return spread_status_; }
 
   // Take a FREE slot for a page of this namespace.  Its memory is zeroed when another namespace had
   // it.
@@ -131,7 +137,7 @@ class Segment {
   Segment(const SegmentGeometry& geometry, std::uint64_t capacity_bytes, BudgetShare share);
   static std::optional<Layout> layout_of(const SegmentGeometry& geometry, std::uint32_t slot_count);
   Status plan(std::uint32_t& ret_slot_count);
-  Status map(UniqueFd fd);
+  Status map(UniqueFd fd, const MemorySpread& spread);
   std::array<Part, 3> parts() const;
   Status take_memory(const Part& part, std::uint32_t begin, std::uint32_t end);
   void write_header(SlotId slot, const ObjectHeader& object, std::span<const std::int32_t> tokens);
@@ -145,7 +151,7 @@ class Segment {
   }
 
   // Attaching: segment_attach.cpp
-  Result<ColdReason> attach(UniqueFd fd);
+  Result<ColdReason> attach(UniqueFd fd, const MemorySpread& spread);
   static ColdReason find_superblock(int fd, SuperBlock& ret_block);
   ColdReason check(const SuperBlock& block, std::uint64_t file_bytes);
   Status take_back_memory(std::uint32_t backed_before, std::uint64_t file_memory);
@@ -168,6 +174,7 @@ class Segment {
   std::byte* payloads_ = nullptr;        // [slot_count] payloads
   MetadataDoor door_;
   Recovery recovery_;
+  Status spread_status_;
 };
 
 // Checksums: of a superblock, of a record, and of a header with its token ids.

@@ -65,7 +65,7 @@ ColdReason Segment::check(const SuperBlock& block, std::uint64_t file_bytes) {
 }
 
 // An error is of the system: the file may be all right, and stays.
-Result<ColdReason> Segment::attach(UniqueFd fd) {
+Result<ColdReason> Segment::attach(UniqueFd fd, const MemorySpread& spread) {
   struct stat status = {};
   if (fstat(fd.get(), &status) != 0) return from_errno("stat a segment");
   SuperBlock block = {};
@@ -75,7 +75,7 @@ Result<ColdReason> Segment::attach(UniqueFd fd) {
   layout_ = *layout_of(geometry_, block.slot_count);
   slots_max_ = std::min(slots_max_, layout_.slot_count);
   sequence_ = block.sequence;
-  HEARTH_CHECK(map(std::move(fd)));
+  HEARTH_CHECK(map(std::move(fd), spread));
   const auto file_memory = static_cast<std::uint64_t>(status.st_blocks) * 512;
   HEARTH_CHECK(take_back_memory(block.backed_slots, file_memory));
   recovery_.cold = ColdReason::none;

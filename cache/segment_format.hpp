@@ -46,7 +46,7 @@ struct SuperBlock {
   std::uint64_t headers_offset;  // of the first header
   std::uint64_t data_offset;     // of the first payload
   std::uint64_t segment_bytes;   // whole file
-  std::uint32_t numa_node;       // where the payloads lie
+  std::uint32_t numa_node;       // 0: pages are dealt out to all nodes
   std::uint8_t reserved[28];     // zero
   std::uint64_t checksum;        // XXH3-64 of the bytes before it
 };
