@@ -205,6 +205,7 @@ Status run(const Options& options) {
   HEARTH_TRY(const auto topology, cache::Topology::discover());
   const int threads = options.threads != 0 ? options.threads : topology.core_count();
   WorkerPool pool(threads, &topology);
+  pool.settle_caller();
   const kernels::KernelSet kernels = kernels::select_kernels(features);
   HEARTH_TRY(const Machine machine, Machine::create(&pool, kernels, options.probe_mib << 20));
   const MachineFigures figures = measure_machine(machine, threads, kernels.tier, options.rounds);

@@ -90,6 +90,30 @@ JsonWriter model_of_ps(const ServedModel& model, const Residency& residency, int
   return json;
 }
 
+// The NUMA nodes that have workers, and how many.
+JsonWriter numa_of_stats(const Server& server) {
+  JsonWriter list = JsonWriter::array();
+  if (server.workers() == nullptr) return list;
+  const cache::WorkerPlaces& places = server.workers()->places();
+  for (const int node : places.nodes) {
+    JsonWriter json;
+    json.add("node", node).add("workers", std::uint64_t{places.count_on(node)});
+    list.push(std::move(json));
+  }
+  return list;
+}
+
+// How much of a model's weights lies on each of these nodes; nothing where they were not placed.
+JsonWriter weights_of_stats(const Server& server, const ServedModel& model) {
+  JsonWriter list = JsonWriter::array();
+  for (std::size_t i = 0; i < model.bytes_on_node().size(); ++i) {
+    JsonWriter json;
+    json.add("node", server.workers()->places().nodes[i]).add("bytes", model.bytes_on_node()[i]);
+    list.push(std::move(json));
+  }
+  return list;
+}
+
 // What users and groups keep of a model's cache: the asker's own, or everybody's for an
 // administrator.
 JsonWriter cache_uses_of_stats(const Server& server, const ServedModel& model,
@@ -194,7 +218,8 @@ std::string stats_document(Server& server, const Session& asker) {
       .add("kv_bytes_used", server.budget().used())
       .add("kv_bytes_limit", server.budget().limit())
       .add("model_bytes_used", server.residency().bytes_used())
-      .add("model_bytes_limit", server.residency().bytes_limit());
+      .add("model_bytes_limit", server.residency().bytes_limit())
+      .add("numa", numa_of_stats(server));
   JsonWriter models = JsonWriter::array();
   for (const auto& model : server.models()) {
     const EngineStats stats = model->stats();
@@ -227,6 +252,7 @@ std::string stats_document(Server& server, const Session& asker) {
         .add("pages", std::move(pages))
         .add("cache_start", std::move(cache_start))
         .add("users", cache_uses_of_stats(server, *model, asker))
+        .add("weights", weights_of_stats(server, *model))
         .add("running", stats.running)
         .add("queued", stats.queued);
     models.push(std::move(json));

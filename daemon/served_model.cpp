@@ -212,10 +212,7 @@ void ServedModel::handle_notices() {
       progress_ = loading.fraction;
       change(ModelState::loading);
     } else if (notice == Notice::loaded) {
-      std::memcpy(&loaded_, message_.data(), sizeof(loaded_));
-      log_info("model {}: ready after {:.2f} s, {} tier, {} tokens of context", id(),
-               static_cast<double>(loaded_.load_ns) / 1e9, loaded_.tier, loaded_.context);
-      log_cache_start();
+      take_loaded();
       change(ModelState::ready);
     } else if (notice == Notice::load_failed) {
       return fail(error_of(message_));
@@ -224,6 +221,30 @@ void ServedModel::handle_notices() {
     }
   }
   ring.readable().set();  // there may be more: go on in the next turn
+}
+
+void ServedModel::take_loaded() {
+  std::span<const std::byte> rest = message_;
+  loaded_ = take_head<LoadedNotice>(rest);
+  bytes_on_node_.clear();
+  for (std::uint32_t i = 0; i < loaded_.node_count; ++i) {
+    bytes_on_node_.push_back(take_head<std::uint64_t>(rest));
+  }
+  placement_refusal_.assign(reinterpret_cast<const char*>(rest.data()), rest.size());
+  log_info("model {}: ready after {:.2f} s, {} tier, {} tokens of context", id(),
+           static_cast<double>(loaded_.load_ns) / 1e9, loaded_.tier, loaded_.context);
+  log_placement();
+  log_cache_start();
+}
+
+// Where the weights lie, on a machine of several nodes.
+void ServedModel::log_placement() const {
+  std::string list;
+  for (std::size_t i = 0; i < bytes_on_node_.size(); ++i) {
+    list += fmt::format("{}{} MB on NUMA node {}", i == 0 ? "" : ", ", bytes_on_node_[i] / 1000000,
+                        services_->pool->places().nodes[i]);
+  }
+  if (!list.empty()) log_info("model {}: its weights: {}", id(), list);
 }
 
 // Whether the cache begins warm, once for each segment.

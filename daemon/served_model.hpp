@@ -100,7 +100,11 @@ class ServedModel {
   // May be kept by others while the file is read again.
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return catalog_.tokenizer; }
   const LoadedNotice& loaded() const { return loaded_; }  // of the last time; zeros before
-  double progress() const { return progress_; }           // loading: 0 .. 1
+  // Of the weights on each of the workers' NUMA nodes; empty: there is one, or the system would not
+  // have memory placed, and then why.
+  const std::vector<std::uint64_t>& bytes_on_node() const { return bytes_on_node_; }
+  const std::string& placement_refusal() const { return placement_refusal_; }
+  double progress() const { return progress_; }  // loading: 0 .. 1
   Engine* engine() { return state_ == ModelState::ready ? engine_.get() : nullptr; }
   // Bytes that the weights and buffers of the model take when it is loaded; an estimate before the
   // first time.
@@ -122,9 +126,11 @@ class ServedModel {
  private:
   static void on_notices(uv_poll_t* handle, int status, int events);
   void handle_notices();
+  void take_loaded();
   void take_catalog(Result<Catalog> catalog);
   void fail(Error error);
   std::uint64_t kept_bytes() const;
+  void log_placement() const;
   void log_cache_start() const;
   void end_polling();
   void drop_engine();
@@ -139,6 +145,8 @@ class ServedModel {
   Catalog catalog_;
   std::uint64_t catalog_version_ = 0;
   LoadedNotice loaded_ = {};
+  std::vector<std::uint64_t> bytes_on_node_;
+  std::string placement_refusal_;
   double progress_ = 0;
   KvMemory kv_;                   // while there is no engine
   std::uint64_t kept_bytes_ = 0;  // of a segment that no engine of ours has looked at yet

@@ -131,6 +131,12 @@ Status Server::start_workers() {
   const int threads =
       config_.threads != 0 ? static_cast<int>(config_.threads) : topology_->core_count();
   pool_ = std::make_unique<WorkerPool>(threads, topology_.get());
+  std::string list;
+  for (const int node : pool_->places().nodes) {
+    list += fmt::format("{}{} on NUMA node {}", list.empty() ? "" : ", ",
+                        pool_->places().count_on(node), node);
+  }
+  log_info("workers: {}", list);
   return {};
 }
 
@@ -199,7 +205,18 @@ void Server::forget(std::uint64_t session) {
 
 void Server::on_model_changed(ServedModel& model) {
   dispatcher_.on_model_changed(model);
+  warn_of_refusal(model);
   tell_status();
+}
+
+// Once: it will be the same for all models.
+void Server::warn_of_refusal(const ServedModel& model) {
+  if (placement_warned_ || model.placement_refusal().empty()) return;
+  placement_warned_ = true;
+  log_warning(
+      "model {}: {}: memory lies where the kernel likes, which costs speed on a machine of "
+      "several NUMA nodes",
+      model.id(), model.placement_refusal());
 }
 
 void Server::on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) {

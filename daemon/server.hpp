@@ -49,6 +49,7 @@ class Server : private ModelOwner {
   const cache::MemoryBudget& budget() const { return budget_; }
   SessionStore& kept_sessions() { return kept_sessions_; }
   int threads() const { return pool_ ? pool_->size() : 0; }
+  const WorkerPool* workers() const { return pool_.get(); }
   std::int64_t started_ns() const { return started_ns_; }
   std::size_t connection_count() const { return sessions_.size(); }
   std::uint64_t connections_total() const { return next_session_ - 1; }
@@ -68,6 +69,7 @@ class Server : private ModelOwner {
   void on_model_changed(ServedModel& model) override;
   void on_notice(ServedModel& model, Notice notice, std::span<const std::byte> payload) override;
   void tell_status();
+  void warn_of_refusal(const ServedModel& model);
   static void on_signal(uv_signal_t* handle, int number);
   void drain();
   void stop_when_drained();
@@ -97,6 +99,7 @@ class Server : private ModelOwner {
   uv_timer_t watchdog_timer_ = {};
   uv_timer_t drain_timer_ = {};
   std::int64_t drain_deadline_ns_ = 0;
+  bool placement_warned_ = false;
   bool draining_ = false;  // no new requests
   bool stopping_ = false;  // engines are gone or going
 };

@@ -16,6 +16,7 @@
 #include "engine/fingerprint.hpp"
 #include "engine/layer_table.hpp"
 #include "engine/scheduler.hpp"
+#include "engine/weight_placement.hpp"
 
 namespace hearth {
 namespace {
@@ -77,13 +78,14 @@ Result<GgufFile> open_model(const EngineOptions& options) {
 // It may grow to the whole budget and must hold one context.  What is set aside for the model and
 // is more than one context goes back to the others.
 Status open_pages(const EngineOptions& options, const cache::SegmentStore& store,
-                  const cache::SegmentGeometry& geometry, std::uint32_t context, KvMemory& kv) {
+                  const cache::SegmentGeometry& geometry, std::uint32_t context,
+                  const cache::MemorySpread& spread, KvMemory& kv) {
   if (kv.pages != nullptr && kv.pages->geometry() == geometry) return {};
   if (kv.pages != nullptr) kv.share = cache::PageCache::dissolve(std::move(kv.pages));
   assert(kv.share);
   const std::uint64_t capacity = kv.share->limit();
   HEARTH_TRY(auto segment, cache::Segment::open(store, options.segment_name, geometry, capacity,
-                                                *std::exchange(kv.share, std::nullopt)));
+                                                *std::exchange(kv.share, std::nullopt), spread));
   const std::uint64_t room = std::uint64_t{segment->slots_max()} * options.page_tokens;
   const std::uint64_t context_bytes = (context / options.page_tokens + 1) * segment->slot_bytes();
   if (room < context) {
@@ -148,7 +150,10 @@ struct Engine::Loaded {
   std::unique_ptr<Scheduler> scheduler;
   std::unique_ptr<PageTransfers> transfers;
   std::unique_ptr<CacheKeeper> keeper;
+  WeightPlacement placement;
   std::uint32_t context = 0;
+  std::int64_t begin_ns = 0;  // of loading
+  bool cache_opened = false;  // now, and not by an earlier engine of this daemon
 };
 
 Engine::Engine(EngineOptions options, const Tokenizer* tokenizer, WorkerPool* pool,
@@ -234,6 +239,8 @@ void Engine::run() {
     writer_.fail(Notice::load_failed, 0, status.error());
     return;
   }
+  tell_loaded(*loaded);
+  pool_->settle_caller();  // after loading, whose threads are everywhere
   serve(*loaded);
 }
 
@@ -261,8 +268,8 @@ void Engine::wait_for_command() {
 }
 
 Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
-  const std::int64_t begin_ns = now_ns();
   auto loaded = std::make_unique<Loaded>();
+  loaded->begin_ns = now_ns();
   HEARTH_TRY(const GgufFile file, open_model(options_));
   HEARTH_TRY(const Architecture* architecture, find_architecture(file));
   int percent = -1;
@@ -277,8 +284,10 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
              choose_kv_format(options_.kv_type, loaded->table));  // before all that takes long
   const cache::Digest fingerprint =
       model_fingerprint(remembered_hash(file, options_.fingerprint_dir), loaded->table.ropes);
-  HEARTH_TRY(loaded->weights, loader.finish());
   const LayerTable& table = loaded->table;
+  Plan plan = compile_plan(table, kv_format, options_.page_tokens);
+  loaded->placement = place_weights(plan, pool_->places(), pool_->binder(), loader.memory());
+  HEARTH_TRY(loaded->weights, loader.finish());
   if (tokenizer_ != nullptr &&
       tokenizer_->vocabulary().size() > static_cast<std::size_t>(table.vocab)) {
     return Error{Code::MODEL,
@@ -288,16 +297,16 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   loaded->context =
       options_.context != 0 ? options_.context : static_cast<std::uint32_t>(table.context_length);
   loaded->context = std::min(loaded->context, kPromptTokensMax);
-  Plan plan = compile_plan(table, kv_format, options_.page_tokens);
-  const KvGeometry kv = plan.kv;
+  const KvGeometry& kv = plan.kv;
   const cache::SegmentGeometry geometry = {
       .fingerprint = fingerprint,
       .kv_format = static_cast<std::uint32_t>(kv.format),
       .page_tokens = options_.page_tokens,
       .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
   };
-  const bool cache_opened = kv_.pages == nullptr || kv_.pages->geometry() != geometry;
-  HEARTH_CHECK(open_pages(options_, *store_, geometry, loaded->context, kv_));
+  loaded->cache_opened = kv_.pages == nullptr || kv_.pages->geometry() != geometry;
+  HEARTH_CHECK(open_pages(options_, *store_, geometry, loaded->context,
+                          {pool_->binder(), pool_->places().nodes}, kv_));
 
   const Executor::Limits limits = {.rows_max = kRowsMax,
                                    .logit_rows_max = std::clamp<std::int64_t>(
@@ -313,22 +322,31 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   loaded->transfers = std::make_unique<PageTransfers>(kv_.pages.get(), &writer_);
   loaded->scheduler->set_last_resort([own = loaded->transfers.get()] { return own->give_way(); });
   loaded->scheduler->publish();
-
-  LoadedNotice notice = {};
-  notice.weight_bytes = loaded->weights->bytes();
-  notice.buffer_bytes = loaded->executor->buffer_bytes();
-  notice.page_bytes = static_cast<std::uint64_t>(kv.page_bytes);
-  notice.page_tokens = options_.page_tokens;
-  notice.context = loaded->context;
-  notice.vocab = static_cast<std::uint32_t>(table.vocab);
-  notice.kv_format = static_cast<std::uint32_t>(kv.format);
-  notice.load_ns = now_ns() - begin_ns;
-  std::strncpy(notice.tier, kernels.tier, sizeof(notice.tier) - 1);
-  notice.cache_opened = cache_opened;
-  notice.cache_start = kv_.pages->recovery();
-  writer_.send(Notice::loaded, notice);
   ret_loaded = std::move(loaded);
   return {};
+}
+
+void Engine::tell_loaded(const Loaded& loaded) {
+  const KvGeometry& kv = loaded.executor->kv();
+  LoadedNotice notice = {};
+  notice.weight_bytes = loaded.weights->bytes();
+  notice.buffer_bytes = loaded.executor->buffer_bytes();
+  notice.page_bytes = static_cast<std::uint64_t>(kv.page_bytes);
+  notice.page_tokens = options_.page_tokens;
+  notice.context = loaded.context;
+  notice.vocab = static_cast<std::uint32_t>(loaded.table.vocab);
+  notice.kv_format = static_cast<std::uint32_t>(kv.format);
+  notice.load_ns = now_ns() - loaded.begin_ns;
+  std::strncpy(notice.tier, loaded.executor->kernels().tier, sizeof(notice.tier) - 1);
+  notice.cache_opened = loaded.cache_opened;
+  notice.cache_start = kv_.pages->recovery();
+  const std::span<const std::uint64_t> placed = loaded.placement.bytes_on_node;
+  notice.node_count = static_cast<std::uint32_t>(placed.size());
+  std::string refusal;
+  for (const Status& status : {loaded.placement.status, kv_.pages->spread_status()}) {
+    if (!status) refusal = status.error().message;
+  }
+  writer_.send(Notice::loaded, notice, std::as_bytes(placed), std::as_bytes(std::span(refusal)));
 }
 
 // Take in every command that is there; true when there was one.

@@ -103,6 +103,7 @@ class Engine {
  private:
   struct Loaded;  // everything that exists once the model is loaded
   void run();
+  void tell_loaded(const Loaded& loaded);
   void serve(Loaded& loaded);
   Status load(std::unique_ptr<Loaded>& ret_loaded);
   bool handle_commands(Loaded& loaded);

@@ -5,11 +5,11 @@
 #include <cassert>
 #include <ranges>
 
+#include "engine/work_split.hpp"
+
 namespace hearth {
 namespace {
 
-// Of panels in one work item: a worker's items lie one behind the other.
-constexpr std::int64_t kItemBytes = 32 << 10;
 // Up to so many rows every worker prepares inputs for itself.
 constexpr std::int64_t kPrivateRows = 2;
 // Heads of a tile of attention: what stays in the second-level cache with a page; matrix units take
@@ -163,12 +163,12 @@ void Executor::walk(int worker) {
   }
 }
 
-// A worker begins with its own share, so that it reads a matrix straight ahead.
+// A worker begins with its own share, so that it reads a matrix straight ahead, on its own node;
+// then it helps those of its node before others.
 std::optional<std::int64_t> Executor::take_item(std::size_t op, std::int64_t count, int worker) {
   const int workers = pool_->size();
-  for (int i = 0; i < workers; ++i) {
-    const int owner = (worker + i) % workers;
-    const std::int64_t begin = count * owner / workers, end = count * (owner + 1) / workers;
+  for (const int owner : pool_->helping_order(worker)) {
+    const auto [begin, end] = share_of(count, owner, workers);
     std::atomic<std::int64_t>& next =
         cursors_[op * static_cast<std::size_t>(workers) + static_cast<std::size_t>(owner)].next;
     if (next.load(std::memory_order_relaxed) >= end - begin) continue;
@@ -190,14 +190,7 @@ Executor::InputRoom& Executor::input_room(int worker) {
 std::int64_t Executor::items(const Op& op) const {
   const std::int64_t rows = std::ssize(rows_);
   if (const auto* linear = std::get_if<LinearOp>(&op)) {
-    if (linear->gated) {
-      return items_of(linear->parts.front().linear.weight, groups_of_item(*linear));
-    }
-    std::int64_t count = 0;
-    for (const LinearPart& part : linear->parts) {
-      count += items_of(part.linear.weight, groups_of_item(part.linear.weight));
-    }
-    return count;
+    return items_of(*linear, pool_->size());
   }
   if (const auto* attend = std::get_if<AttendOp>(&op)) {
     return std::ssize(tiling_.pieces()) * attend->kv_heads;
@@ -210,24 +203,9 @@ std::int64_t Executor::items(const Op& op) const {
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
     const Matrix& weight = head->head.weight;
-    return wants_logits_ ? items_of(weight, groups_of_item(weight)) : 0;
+    return wants_logits_ ? items_of(weight, groups_of_item(weight, pool_->size())) : 0;
   }
   return rows;
-}
-
-std::int64_t Executor::groups_of_item(const Matrix& matrix) const {
-  const std::int64_t at_most = matrix.groups() / (4 * pool_->size());
-  return std::max<std::int64_t>(1, std::min(at_most, kItemBytes / matrix.group_bytes()));
-}
-
-// Both parts of a gated pair, whatever their formats: an item computes the same rows of both.
-std::int64_t Executor::groups_of_item(const LinearOp& gated) const {
-  return std::min(groups_of_item(gated.parts.front().linear.weight),
-                  groups_of_item(gated.parts.back().linear.weight));
-}
-
-std::int64_t Executor::items_of(const Matrix& matrix, std::int64_t groups) {
-  return (matrix.groups() + groups - 1) / groups;
 }
 
 void Executor::compute(const Op& op, std::int64_t item, int worker) {
@@ -321,19 +299,16 @@ void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
                        .rows = std::ssize(rows_),
                        .generated = generated_};
   if (op.gated) return compute_gated(op, input, item);
-  for (const LinearPart& part : op.parts) {
-    const std::int64_t groups = groups_of_item(part.linear.weight);
-    const std::int64_t count = items_of(part.linear.weight, groups);
-    if (item < count) return multiply(part.linear, input, item, groups, product_of(op, part));
-    item -= count;
-  }
+  const PartItem at = part_item(op, item, pool_->size());
+  const LinearPart& part = op.parts[at.part];
+  multiply(part.linear, input, at.item, at.groups, product_of(op, part));
 }
 
 // The same rows of both matrices, and at once what the activation makes of them.
 void Executor::compute_gated(const LinearOp& op, const Input& input, std::int64_t item) {
   const LinearPart& gate = op.parts.front();
   const LinearPart& up = op.parts.back();
-  const std::int64_t groups = groups_of_item(op);
+  const std::int64_t groups = groups_of_item(op, pool_->size());
   for (const LinearPart* part : {&gate, &up}) {
     multiply(part->linear, input, item, groups, product_of(op, *part));
   }
@@ -454,7 +429,7 @@ void Executor::compute(const HeadOp& op, std::int64_t item, int /*worker*/) {
                        .splits = nullptr,
                        .rows = rows,
                        .generated = rows};
-  multiply(op.head, input, item, groups_of_item(op.head.weight),
+  multiply(op.head, input, item, groups_of_item(op.head.weight, pool_->size()),
            {logits_.data(), table_->vocab, /*accumulate=*/false});
 }
 

@@ -98,9 +98,6 @@ class Executor {
   void compute(const HeadNormOp& op, std::int64_t i, int worker);
   void compute(const HeadOp& op, std::int64_t item, int worker);
   void normalize(const RmsNorm& norm, const float* from, float* to) const;
-  std::int64_t groups_of_item(const Matrix& matrix) const;
-  std::int64_t groups_of_item(const LinearOp& gated) const;
-  static std::int64_t items_of(const Matrix& matrix, std::int64_t groups);
   void multiply(const Linear& linear, const Input& input, std::int64_t item, std::int64_t groups,
                 const Product& product) const;
   Product product_of(const LinearOp& op, const LinearPart& part);

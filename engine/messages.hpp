@@ -147,7 +147,7 @@ static_assert(sizeof(CacheCommand) == 48 && std::is_trivially_copyable_v<CacheCo
 // Engine to daemon.
 enum class Notice : std::uint32_t {
   loading = 1,          // LoadingNotice
-  loaded = 2,           // LoadedNotice
+  loaded = 2,           // LoadedNotice, u64 bytes[node_count], then text: see there
   load_failed = 3,      // FailedNotice (request 0), then the text
   prefill = 4,          // PrefillNotice
   tokens = 5,           // TokensNotice, ids, text
@@ -177,6 +177,9 @@ struct LoadedNotice {
   char tier[16];            // of the kernels
   bool cache_opened;        // now, and not by an earlier engine of this daemon
   cache::Recovery cache_start;
+  // How many bytes of the weights lie on each of the workers' NUMA nodes; 0: they were not placed.
+  // The text behind them is why the system would not place memory, if so.
+  std::uint32_t node_count;
 };
 
 struct PrefillNotice {

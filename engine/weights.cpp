@@ -35,6 +35,7 @@ std::string supported_formats() {
 Result<std::unique_ptr<Weights>> Weights::allocate(std::uint64_t bytes) {
   std::unique_ptr<Weights> weights(new Weights());
   weights->size_ = bytes + kTailBytes;
+  weights->end_ = bytes;
   void* base = mmap(nullptr, weights->size_, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (base == MAP_FAILED) {
@@ -54,8 +55,16 @@ Weights::~Weights() {
 
 std::byte* Weights::take(std::uint64_t bytes) {
   const std::uint64_t begin = align_up(used_, kAlignment);
-  if (begin > size_ - kTailBytes || bytes > size_ - kTailBytes - begin) return nullptr;
+  if (begin > end_ || bytes > end_ - begin) return nullptr;
   used_ = begin + bytes;
+  return base_ + begin;
+}
+
+std::byte* Weights::take_at_end(std::uint64_t bytes) {
+  if (bytes > end_) return nullptr;
+  const std::uint64_t begin = (end_ - bytes) / kAlignment * kAlignment;
+  if (begin < used_) return nullptr;
+  end_ = begin;
   return base_ + begin;
 }
 
@@ -95,8 +104,7 @@ Result<const GgufTensor*> WeightLoader::find(const std::string& name, std::int64
   return tensor;
 }
 
-Result<std::byte*> WeightLoader::take(const GgufTensor& tensor, std::uint64_t bytes) {
-  std::byte* place = weights_->take(bytes);
+Result<std::byte*> WeightLoader::taken(std::byte* place, const GgufTensor& tensor) {
   if (place == nullptr) {  // a tensor used twice: the architecture's mistake
     return Error{Code::INTERNAL, fmt::format("tensor {} was loaded twice", tensor.name)};
   }
@@ -106,8 +114,8 @@ Result<std::byte*> WeightLoader::take(const GgufTensor& tensor, std::uint64_t by
 Result<Matrix> WeightLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t cols) {
   HEARTH_TRY(const GgufTensor* tensor, find(name, rows, cols));
   Matrix matrix = {nullptr, *weight_format(tensor->type), rows, cols};
-  HEARTH_TRY(std::byte * place,
-             take(*tensor, static_cast<std::uint64_t>(matrix.groups() * matrix.group_bytes())));
+  const auto bytes = static_cast<std::uint64_t>(matrix.groups() * matrix.group_bytes());
+  HEARTH_TRY(std::byte * place, taken(weights_->take(bytes), *tensor));
   matrix.panels = place;
   const std::int64_t step =
       std::max<std::int64_t>(1, kPackBytes / matrix.group_bytes()) * kernels::kRowGroup;
@@ -120,7 +128,7 @@ Result<Matrix> WeightLoader::matrix(const std::string& name, std::int64_t rows, 
 Result<const float*> WeightLoader::vector(const std::string& name, std::int64_t size) {
   HEARTH_TRY(const GgufTensor* tensor, find(name, 1, size));
   const auto count = static_cast<std::size_t>(size);
-  HEARTH_TRY(std::byte * place, take(*tensor, count * sizeof(float)));
+  HEARTH_TRY(std::byte * place, taken(weights_->take_at_end(count * sizeof(float)), *tensor));
   auto* floats = reinterpret_cast<float*>(place);
   kernels::dequant_row({*weight_format(tensor->type), tensor->data.data(), size, floats});
   done_bytes_ += tensor->data.size();

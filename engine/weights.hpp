@@ -51,15 +51,20 @@ class Weights {
   Weights(const Weights&) = delete;
   Weights& operator=(const Weights&) = delete;
 
-  // The next bytes of the memory, 64-byte aligned; null when it is used up.
+  // The next bytes of the memory, 64-byte aligned; null when it is used up.  Matrices are taken
+  // from its begin, and filled when their pages have been told their NUMA nodes; vectors, which are
+  // filled at once, from its end.
   std::byte* take(std::uint64_t bytes);
-  std::uint64_t bytes() const { return used_; }
+  std::byte* take_at_end(std::uint64_t bytes);
+  std::uint64_t bytes() const { return size_ - (end_ - used_); }
+  std::span<std::byte> memory() { return {base_, size_}; }
 
  private:
   Weights() = default;
   std::byte* base_ = nullptr;
   std::uint64_t size_ = 0;
-  std::uint64_t used_ = 0;
+  std::uint64_t used_ = 0;  // [used_, end_) is free
+  std::uint64_t end_ = 0;
 };
 
 // Takes tensors by name, checking shapes: what an architecture builds its layer table with.
@@ -80,6 +85,8 @@ class WeightLoader {
   Result<const float*> optional_vector(const std::string& name, std::int64_t size);
 
   const GgufFile& file() const { return *file_; }
+  // Of all tensors; the matrices in it are not filled yet.
+  std::span<std::byte> memory() { return weights_->memory(); }
 
   // Pack the matrices and hand over the memory.  Errors: MODEL when the file changed while it was
   // read.
@@ -89,7 +96,7 @@ class WeightLoader {
   WeightLoader() = default;
   Result<const GgufTensor*> find(const std::string& name, std::int64_t rows,
                                  std::int64_t cols) const;
-  Result<std::byte*> take(const GgufTensor& tensor, std::uint64_t bytes);
+  static Result<std::byte*> taken(std::byte* place, const GgufTensor& tensor);
 
   const GgufFile* file_ = nullptr;
   Progress on_progress_;

@@ -21,10 +21,14 @@ void relax() {
 
 }  // namespace
 
-WorkerPool::WorkerPool(int workers, const cache::Topology* topology) : workers_(workers) {
+WorkerPool::WorkerPool(int workers, const cache::Topology* topology)
+    : workers_(workers), topology_(topology), places_(cache::place_workers(topology, workers)) {
   assert(workers >= 1);
+  for (int worker = 0; worker < workers; ++worker) {
+    helping_orders_.push_back(places_.helping_order(worker));
+  }
   for (int worker = 1; worker < workers; ++worker) {
-    threads_.emplace_back([this, worker, topology] { serve(worker, topology); });
+    threads_.emplace_back([this, worker] { serve(worker); });
   }
 }
 
@@ -43,10 +47,18 @@ void WorkerPool::wait_for_change(const std::atomic<std::uint32_t>& value, std::u
   value.wait(old, std::memory_order_acquire);
 }
 
-void WorkerPool::serve(int worker, const cache::Topology* topology) {
+void WorkerPool::settle_caller() const {
+  if (!places_.on_several_nodes()) return;
+  (void)topology_->bind_thread_to_node(places_.workers.front().node);
+}
+
+void WorkerPool::serve(int worker) {
+  const auto [core, node] = places_.workers[static_cast<std::size_t>(worker)];
   // Not being bound costs speed, not correctness: containers may forbid it.
-  if (topology != nullptr && worker < topology->core_count()) {
-    (void)topology->bind_thread_to_core(worker);
+  if (core >= 0) {
+    (void)topology_->bind_thread_to_core(core);
+  } else if (places_.on_several_nodes()) {
+    (void)topology_->bind_thread_to_node(node);
   }
   for (std::uint32_t seen = 0;;) {
     wait_for_change(epoch_, seen);

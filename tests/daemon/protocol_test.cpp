@@ -430,6 +430,9 @@ TEST_F(Protocol, documents_have_what_they_promise) {
   EXPECT_EQ(number_at(ps.get(), "daemon.pid"), daemon->pid());
   const Json stats = parse_json(client.ask(kStats).payload);
   EXPECT_GE(number_at(stats.get(), "models.1.rows.prompt"), 1);
+  EXPECT_GE(number_at(stats.get(), "daemon.numa.0.workers"), 1);
+  EXPECT_GE(number_at(stats.get(), "daemon.numa.0.node"), 0);
+  EXPECT_NE(daemon->log().find("on NUMA node"), std::string::npos);
 }
 
 TEST_F(Protocol, a_hundred_connections_come_and_go) {

@@ -41,12 +41,13 @@ class EngineHarness {
     std::uint32_t sequences_max = 64;
     int threads = 2;
     bool with_tokenizer = true;
-    cache::MemoryBudget* budget = nullptr;  // instead of one of its own; outlives the harness
-    std::uint64_t aside_bytes = 0;          // of the budget
+    cache::MemoryBudget* budget = nullptr;      // instead of one of its own; outlives the harness
+    std::uint64_t aside_bytes = 0;              // of the budget
+    const cache::Topology* topology = nullptr;  // outlives the harness
   };
 
   EngineHarness(const std::string& path, const Settings& settings)
-      : budget_(settings.kv_bytes), pool_(settings.threads, nullptr) {
+      : budget_(settings.kv_bytes), pool_(settings.threads, settings.topology) {
     auto store = cache::SegmentStore::open(directory_.path() + "/state", directory_.path());
     EXPECT_TRUE(store);
     store_ = std::make_unique<cache::SegmentStore>(*std::move(store));
@@ -76,6 +77,7 @@ class EngineHarness {
   Engine& engine() { return *engine_; }
   const std::optional<Error>& load_error() const { return load_error_; }
   const LoadedNotice& loaded() const { return *loaded_; }
+  const std::string& placement_refusal() const { return placement_refusal_; }
   cache::MemoryBudget& budget() { return budget_; }
 
   // A greedy request without limits on credit, to be changed as a test likes.
@@ -152,7 +154,14 @@ class EngineHarness {
       case Notice::transferred:
       case Notice::cache_progress: break;
       case Notice::cache_done: cache_done_ = head<CacheDoneNotice>(); break;
-      case Notice::loaded: loaded_ = head<LoadedNotice>(); break;
+      case Notice::loaded: {
+        loaded_ = head<LoadedNotice>();
+        const auto* rest = reinterpret_cast<const char*>(message_.data());
+        placement_refusal_.assign(
+            rest + sizeof(LoadedNotice) + loaded_->node_count * sizeof(std::uint64_t),
+            rest + message_.size());
+        break;
+      }
       case Notice::load_failed: load_error_ = error_of(message_); break;
       case Notice::failed:
         outcomes_[head<FailedNotice>().request].failed = error_of(message_);
@@ -203,6 +212,7 @@ class EngineHarness {
   std::unique_ptr<Tokenizer> tokenizer_;
   std::unique_ptr<Engine> engine_;
   std::optional<LoadedNotice> loaded_;
+  std::string placement_refusal_;
   std::optional<Error> load_error_;
   std::map<RequestId, Outcome> outcomes_;
   CacheDoneNotice cache_done_ = {};  // the last one
