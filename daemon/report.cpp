@@ -103,9 +103,11 @@ JsonWriter numa_of_stats(const Server& server) {
   return list;
 }
 
-// How much of a model's weights lies on each of these nodes; nothing where they were not placed.
+// How much of a model's weights lies on each of these nodes; nothing where they were not placed, or
+// are not in memory.
 JsonWriter weights_of_stats(const Server& server, const ServedModel& model) {
   JsonWriter list = JsonWriter::array();
+  if (!model.in_memory()) return list;
   for (std::size_t i = 0; i < model.bytes_on_node().size(); ++i) {
     JsonWriter json;
     json.add("node", server.workers()->places().nodes[i]).add("bytes", model.bytes_on_node()[i]);

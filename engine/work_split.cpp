@@ -12,10 +12,6 @@ constexpr std::int64_t kItemBytes = 32 << 10;
 
 }  // namespace
 
-Share share_of(std::int64_t items, int worker, int workers) {
-  return {items * worker / workers, items * (worker + 1) / workers};
-}
-
 std::int64_t groups_of_item(const Matrix& matrix, int workers) {
   const std::int64_t at_most = matrix.groups() / (4 * workers);
   return std::max<std::int64_t>(1, std::min(at_most, kItemBytes / matrix.group_bytes()));

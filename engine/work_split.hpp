@@ -15,7 +15,9 @@ namespace hearth {
 struct Share {
   std::int64_t begin, end;
 };
-Share share_of(std::int64_t items, int worker, int workers);
+inline Share share_of(std::int64_t items, int worker, int workers) {  // for every item taken
+  return {items * worker / workers, items * (worker + 1) / workers};
+}
 
 // Row groups of a matrix that make one item; of both parts of a gated pair, whatever their formats:
 // an item computes the same rows of both.

@@ -252,7 +252,7 @@ TEST(weight_placement, a_loaders_matrices_are_not_there_before_it_finishes) {
       reinterpret_cast<const std::byte*>(table->final_norm.weight) - all.data());
   ASSERT_GT(matrices, 4 * 4096u);
   const FakeBinder binder;
-  ASSERT_TRUE(binder.bind(all.first(matrices / 4096 * 4096 - 4096), 0));
+  ASSERT_TRUE(binder.bind(all.first(matrices / 2), 0));  // the kernel may round up what it gives
   EXPECT_FALSE(binder.calls.front().was_there);
   ASSERT_TRUE(loader->finish());
 }
