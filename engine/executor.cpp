@@ -17,10 +17,6 @@ constexpr std::int64_t kPrivateRows = 2;
 constexpr std::int64_t kAttentionHeads = 128;
 constexpr std::int64_t kMatrixAttentionHeads = 256;
 
-std::int64_t blocks_of(std::int64_t width) {
-  return (width + kernels::kActivationCols - 1) / kernels::kActivationCols;
-}
-
 // Floats from one row of a buffer to the next: an odd number of cache lines.  A matrix writes a
 // line of each of many rows in turn, and at a multiple of 4096 bytes they all want one cache set.
 std::int64_t stride_of(std::int64_t width) {
@@ -40,7 +36,9 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
       work_([this](int worker) { walk(worker); }),
       cursors_(plan_.ops.size() * static_cast<std::size_t>(pool->size())) {
   for (int i = 0; i < kBufferCount; ++i) {
-    take(buffers_[i], limits_.rows_max, stride(static_cast<Buffer>(i)));
+    const auto buffer = static_cast<Buffer>(i);
+    take(buffers_[i], limits_.rows_max * (is_of_pairs(buffer) ? plan_.pairs_max : 1),
+         stride(buffer));
   }
   for (const Rope& rope : table_->ropes) {
     take(cos_.emplace_back(), limits_.rows_max, rope.pairs());
@@ -50,10 +48,20 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
     take_input(inputs_.emplace_back(), kPrivateRows, plan_.input_width);
   }
   take_input(inputs_.emplace_back(), limits_.rows_max, plan_.input_width);
+  if (plan_.experts_max != 0) reserve_experts();
   take_input(head_input_, limits_.logit_rows_max, table_->hidden);
   take(logits_, limits_.logit_rows_max, table_->vocab);
   reserve_attention();
   logit_rows_.reserve(static_cast<std::size_t>(limits_.logit_rows_max));
+}
+
+void Executor::reserve_experts() {
+  for (int i = 0; i <= pool_->size(); ++i) {
+    const std::int64_t rows = i < pool_->size() ? kPrivateRows : limits_.rows_max;
+    take_input(pair_inputs_.emplace_back(), rows * plan_.pairs_max, plan_.expert_input_width,
+               plan_.experts_take_floats);
+    routings_.emplace_back(rows, plan_.experts_max, plan_.pairs_max);
+  }
 }
 
 // One tiling serves all layers, so that it is made for the largest groups.
@@ -91,10 +99,10 @@ void Executor::take(AlignedBuffer<T>& buffer, std::int64_t rows, std::int64_t wi
   buffer_bytes_ += static_cast<std::uint64_t>(rows * width) * sizeof(T);
 }
 
-void Executor::take_input(InputRoom& room, std::int64_t rows, std::int64_t width) {
-  take(room.floats, rows, stride_of(width));
+void Executor::take_input(InputRoom& room, std::int64_t rows, std::int64_t width, bool floats) {
   take(room.blocks, rows, blocks_of(width));
-  if (kernels_.prompt_takes_splits) take(room.splits, rows, blocks_of(width));
+  if (floats) take(room.floats, rows, stride_of(width));
+  if (floats && kernels_.prompt_takes_splits) take(room.splits, rows, blocks_of(width));
 }
 
 bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up) {
@@ -114,6 +122,7 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
   tiling_.cut(rows);
   for (std::atomic<std::int32_t>& done : parts_done_) done.store(0, std::memory_order_relaxed);
   for (Cursor& cursor : cursors_) cursor.next.store(0, std::memory_order_relaxed);
+  routed_rows_.store(0, std::memory_order_relaxed);
   give_up_ = give_up;
   given_up_at_.store(plan_.ops.size(), std::memory_order_relaxed);
   pool_->run(work_);
@@ -145,9 +154,9 @@ float* Executor::row_of(Buffer buffer, std::int64_t row) {
 void Executor::walk(int worker) {
   for (std::size_t i = 0; i < plan_.ops.size(); ++i) {
     const Op& op = plan_.ops[i];
-    const std::int64_t count = items(op);
+    const std::int64_t count = items(op, worker);
     if (count == 0) continue;
-    if (std::holds_alternative<PrepareOp>(op) && is_private()) {
+    if (is_private(op)) {
       for (std::int64_t item = 0; item < count; ++item) compute(op, item, worker);
       continue;
     }
@@ -182,12 +191,17 @@ bool Executor::is_private() const {
   return std::ssize(rows_) <= kPrivateRows;
 }
 
+bool Executor::is_private(const Op& op) const {
+  return is_private() &&
+         (std::holds_alternative<PrepareOp>(op) || std::holds_alternative<RouteOp>(op));
+}
+
 Executor::InputRoom& Executor::input_room(int worker) {
   return is_private() ? inputs_[static_cast<std::size_t>(worker)] : inputs_.back();
 }
 
 // How many independent pieces an operation has for this batch.
-std::int64_t Executor::items(const Op& op) const {
+std::int64_t Executor::items(const Op& op, int worker) const {
   const std::int64_t rows = std::ssize(rows_);
   if (const auto* linear = std::get_if<LinearOp>(&op)) {
     return items_of(*linear, pool_->size());
@@ -197,9 +211,17 @@ std::int64_t Executor::items(const Op& op) const {
   }
   if (const auto* prepare = std::get_if<PrepareOp>(&op)) {
     const bool idle =
-        prepare->norm.weight == nullptr && !prepare->blocks && !takes_splits(*prepare);
-    return idle ? 0 : rows;
+        prepare->norm.weight == nullptr && !prepare->blocks && !takes_splits(prepare->floats);
+    return idle ? 0 : rows_of(prepare->from, worker);
   }
+  // Of one or two rows those that an expert has lie side by side as they are.
+  if (std::holds_alternative<GatherOp>(op)) return is_private() ? 0 : routing(worker).pairs();
+  if (const auto* experts = std::get_if<ExpertsOp>(&op)) {
+    return std::ssize(routing(worker).groups()) *
+           items_of(experts->parts.front().experts.first,
+                    experts_item_groups(*experts, routing(worker)));
+  }
+  if (std::holds_alternative<CombineOp>(op)) return rows * combine_pieces();
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
     const Matrix& weight = head->head.weight;
@@ -236,7 +258,9 @@ void Executor::normalize(const RmsNorm& norm, const float* from, float* to) cons
 }
 
 void Executor::compute(const PrepareOp& op, std::int64_t row, int worker) {
-  InputRoom& room = input_room(worker);
+  const bool of_pairs = is_of_pairs(op.from);
+  InputRoom& room = of_pairs ? pair_room(worker) : input_room(worker);
+  const std::int64_t rows = rows_of(op.from, worker);
   const float* from = row_of(op.from, row);
   if (op.norm.weight != nullptr) {
     float* normed = room.floats.data() + row * stride(op.from);
@@ -244,16 +268,16 @@ void Executor::compute(const PrepareOp& op, std::int64_t row, int worker) {
     from = normed;
   }
   if (op.blocks) {
-    kernels_.quantize_activations(
-        {from, width(op.from), room.blocks.data() + row, std::ssize(rows_)});
+    kernels_.quantize_activations({from, width(op.from), room.blocks.data() + row, rows});
   }
-  if (takes_splits(op) && row >= generated_) {
-    kernels_.split_activations({from, width(op.from), room.splits.data() + row, std::ssize(rows_)});
+  const bool of_prompt = (of_pairs ? routing(worker).row_of(row) : row) >= generated_;
+  if (of_prompt && takes_splits(op.floats)) {
+    kernels_.split_activations({from, width(op.from), room.splits.data() + row, rows});
   }
 }
 
-bool Executor::takes_splits(const PrepareOp& op) const {
-  return op.floats && kernels_.prompt_takes_splits && generated_ < std::ssize(rows_);
+bool Executor::takes_splits(bool floats) const {
+  return floats && kernels_.prompt_takes_splits && generated_ < std::ssize(rows_);
 }
 
 // The item-th so many groups of a matrix times all rows of the input, each by its role.
@@ -268,11 +292,11 @@ void Executor::multiply(const Linear& linear, const Input& input, std::int64_t i
             .cols = weight.cols,
             .group_begin = item * groups,
             .group_end = std::min((item + 1) * groups, weight.groups()),
-            .x = input.floats + begin * input.stride,
+            .x = ahead(input.floats, begin * input.stride),
             .x_stride = input.stride,
-            .blocks = input.blocks + begin,
-            .splits = input.splits + begin,
-            .block_stride = input.rows,
+            .blocks = ahead(input.blocks, begin),
+            .splits = ahead(input.splits, begin),
+            .block_stride = input.block_stride,
             .y = product.y + begin * product.stride,
             .y_stride = product.stride,
             .tokens = end - begin,
@@ -296,6 +320,7 @@ void Executor::compute(const LinearOp& op, std::int64_t item, int worker) {
                        .stride = stride(op.from),
                        .blocks = room.blocks.data(),
                        .splits = room.splits.data(),
+                       .block_stride = std::ssize(rows_),
                        .rows = std::ssize(rows_),
                        .generated = generated_};
   if (op.gated) return compute_gated(op, input, item);
@@ -312,11 +337,16 @@ void Executor::compute_gated(const LinearOp& op, const Input& input, std::int64_
   for (const LinearPart* part : {&gate, &up}) {
     multiply(part->linear, input, item, groups, product_of(op, *part));
   }
-  const std::int64_t rows = groups * kernels::kRowGroup;
-  const std::int64_t begin = item * rows;
-  const std::int64_t count = std::min(rows, gate.linear.weight.rows - begin);
-  for (std::int64_t row = 0; row < input.rows; ++row) {
-    kernels_.swiglu({row_of(gate.out, row) + begin, row_of(up.out, row) + begin, count});
+  activate(gate.linear.weight, item, groups, product_of(op, gate), product_of(op, up), input.rows);
+}
+
+// What the item-th so many groups of two matrices gave.
+void Executor::activate(const Matrix& matrix, std::int64_t item, std::int64_t groups,
+                        const Product& gate, const Product& up, std::int64_t rows) const {
+  const std::int64_t begin = item * groups * kernels::kRowGroup;
+  const std::int64_t count = std::min(groups * kernels::kRowGroup, matrix.rows - begin);
+  for (std::int64_t row = 0; row < rows; ++row) {
+    kernels_.swiglu({gate.y + row * gate.stride + begin, up.y + row * up.stride + begin, count});
   }
 }
 
@@ -427,6 +457,7 @@ void Executor::compute(const HeadOp& op, std::int64_t item, int /*worker*/) {
                        .stride = table_->hidden,
                        .blocks = head_input_.blocks.data(),
                        .splits = nullptr,
+                       .block_stride = rows,
                        .rows = rows,
                        .generated = rows};
   multiply(op.head, input, item, groups_of_item(op.head.weight, pool_->size()),

@@ -56,6 +56,7 @@ class Executor {
     std::int64_t stride;
     const kernels::ActivationBlock* blocks;  // [blocks of a row, rows]
     const kernels::SplitBlock* splits;       // likewise, of the rows of prompts
+    std::int64_t block_stride;               // rows of the whole input: >= rows
     std::int64_t rows;
     std::int64_t generated;  // so many rows come first, the others are of prompts
   };
@@ -78,30 +79,53 @@ class Executor {
 
   template <class T>
   void take(AlignedBuffer<T>& buffer, std::int64_t rows, std::int64_t width);
-  void take_input(InputRoom& room, std::int64_t rows, std::int64_t width);
+  void take_input(InputRoom& room, std::int64_t rows, std::int64_t width, bool floats = true);
+  void reserve_experts();
   void reserve_attention();
   void walk(int worker);
-  std::int64_t items(const Op& op) const;
+  std::int64_t items(const Op& op, int worker) const;
   std::optional<std::int64_t> take_item(std::size_t op, std::int64_t count, int worker);
   bool is_private() const;
+  bool is_private(const Op& op) const;
+  const ExpertRouting& routing(int worker) const;
   InputRoom& input_room(int worker);
-  bool takes_splits(const PrepareOp& op) const;
+  InputRoom& pair_room(int worker);
+  std::int64_t rows_of(Buffer buffer, int worker) const;
+  bool takes_splits(bool floats) const;
   void compute(const Op& op, std::int64_t item, int worker);
   void compute(const EmbedOp& op, std::int64_t row, int worker);
   void compute(const PrepareOp& op, std::int64_t row, int worker);
   void compute(const LinearOp& op, std::int64_t item, int worker);
   void compute_gated(const LinearOp& op, const Input& input, std::int64_t item);
+  void activate(const Matrix& matrix, std::int64_t item, std::int64_t groups, const Product& gate,
+                const Product& up, std::int64_t rows) const;
   void compute(const StoreKvOp& op, std::int64_t row, int worker);
   void compute(const AttendOp& op, std::int64_t item, int worker);
   float* parts_of(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
   bool was_last_part(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
+  void compute(const RouteOp& op, std::int64_t row, int worker);
+  void compute(const GatherOp& op, std::int64_t pair, int worker);
+  Input input_of(const ExpertsOp& op, const ExpertRouting::Group& group, int worker);
+  void compute(const ExpertsOp& op, std::int64_t item, int worker);
+  std::int64_t combine_pieces() const;
+  void compute(const CombineOp& op, std::int64_t item, int worker);
   void compute(const HeadNormOp& op, std::int64_t i, int worker);
   void compute(const HeadOp& op, std::int64_t item, int worker);
   void normalize(const RmsNorm& norm, const float* from, float* to) const;
+  std::int64_t experts_item_groups(const ExpertsOp& op, const ExpertRouting& routing) const;
   void multiply(const Linear& linear, const Input& input, std::int64_t item, std::int64_t groups,
                 const Product& product) const;
   Product product_of(const LinearOp& op, const LinearPart& part);
+  Product product_of(const ExpertsPart& part, const ExpertRouting::Group& group);
   float* row_of(Buffer buffer, std::int64_t row);
+  static std::int64_t blocks_of(std::int64_t width) {  // activation blocks, or splits
+    return (width + kernels::kActivationCols - 1) / kernels::kActivationCols;
+  }
+  // What is not there stays so: a form of an input that nothing takes.
+  template <class T>
+  static T* ahead(T* at, std::int64_t count) {
+    return at == nullptr ? nullptr : at + count;
+  }
   std::int64_t width(Buffer buffer) const { return plan_.widths[static_cast<std::size_t>(buffer)]; }
   std::int64_t stride(Buffer buffer) const;  // floats from one row to the next
 
@@ -113,15 +137,19 @@ class Executor {
   WorkerPool::Work work_;
 
   AlignedBuffer<float> buffers_[kBufferCount];  // [rows_max, width]
-  // One for each worker, for few rows: each prepares them for itself, which takes less time than
-  // waiting for one another.  The last one is for all, and many rows.
+  // One for each worker, for few rows: each prepares them, and chooses their experts, for itself,
+  // which takes less time than waiting for one another.  The last one is for all, and many rows.
   std::vector<InputRoom> inputs_;
   std::vector<AlignedBuffer<float>> cos_, sin_;  // per rope: [rows_max, pairs]
-  InputRoom head_input_;                         // [logit_rows_max, hidden]
-  AlignedBuffer<float> logits_;                  // [logit_rows_max, vocab]
-  AttentionTiling tiling_;                       // of the current batch
-  std::vector<AlignedBuffer<float>> scratch_;    // per worker: a tile's state, then scratch
-  AlignedBuffer<float> parts_;                   // [kAttentionParts, floats of a row's states]
+  // Where there are experts: likewise of pairs.
+  std::vector<InputRoom> pair_inputs_;
+  std::vector<ExpertRouting> routings_;
+  std::atomic<std::int64_t> routed_rows_{0};   // of the current RouteOp
+  InputRoom head_input_;                       // [logit_rows_max, hidden]
+  AlignedBuffer<float> logits_;                // [logit_rows_max, vocab]
+  AttentionTiling tiling_;                     // of the current batch
+  std::vector<AlignedBuffer<float>> scratch_;  // per worker: a tile's state, then scratch
+  AlignedBuffer<float> parts_;                 // [kAttentionParts, floats of a row's states]
   std::vector<std::atomic<std::int32_t>> parts_done_;  // per spread tile and KV head
   std::vector<std::int64_t> logit_rows_;               // rows of the batch with an output
   bool wants_logits_ = false;                          // one of them is logits

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/result.hpp"
+#include "engine/expert_routing.hpp"
 #include "engine/rope.hpp"
 #include "engine/weights.hpp"
 
@@ -48,7 +49,17 @@ struct GatedMlp {
   Linear down;  // [hidden, width]
 };
 
-using Mixer = std::variant<FullAttention, GatedMlp>;
+// A mixture of experts: a gated MLP from each expert that the router chooses for a row, summed up
+// with the router's weights in the order of their scores.
+struct MoeMlp {
+  Linear router;        // [experts, hidden]: the scores
+  ExpertMatrices gate;  // of each expert [width, hidden]
+  ExpertMatrices up;    // [width, hidden]
+  ExpertMatrices down;  // [hidden, width]
+  ExpertRule rule;
+};
+
+using Mixer = std::variant<FullAttention, GatedMlp, MoeMlp>;
 
 // hidden += sum of mixers(norm(hidden))
 struct Branch {

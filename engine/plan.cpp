@@ -26,7 +26,7 @@ class PlanCompiler {
         std::visit([&](const auto& mixer) { add(branch.norm, mixer); }, branch.mixers.front());
       }
     }
-    plan_.ops.emplace_back(HeadNormOp{table_.final_norm, takes_blocks(table_.head)});
+    plan_.ops.emplace_back(HeadNormOp{table_.final_norm, takes_blocks(table_.head.weight)});
     plan_.ops.emplace_back(HeadOp{table_.head});
     return std::move(plan_);
   }
@@ -37,8 +37,14 @@ class PlanCompiler {
     held = std::max(held, width);
   }
 
-  static bool takes_blocks(const Linear& linear) {
-    return kernels::block_shape(linear.weight.format).weights > 1;
+  static bool takes_blocks(const Matrix& matrix) {
+    return kernels::block_shape(matrix.format).weights > 1;
+  }
+
+  // What a matrix takes of the preparation, or of the gathering, before it.
+  template <class InputOp>
+  static void take(InputOp& input, const Matrix& matrix) {
+    (takes_blocks(matrix) ? input.blocks : input.floats) = true;
   }
 
   // Matrices that take the same input, normed or as it is.
@@ -47,7 +53,7 @@ class PlanCompiler {
     for (const LinearPart& part : linear.parts) {
       need(part.out, part.linear.weight.rows);
       plan_.input_width = std::max(plan_.input_width, part.linear.weight.cols);
-      (takes_blocks(part.linear) ? prepare.blocks : prepare.floats) = true;
+      take(prepare, part.linear.weight);
     }
     linear.from = from;
     linear.normed = norm.weight != nullptr;
@@ -74,6 +80,44 @@ class PlanCompiler {
     add_linear(Buffer::hidden, norm,
                {.parts = {{mlp.gate, Buffer::gate}, {mlp.up, Buffer::up}}, .gated = true});
     add_linear(Buffer::gate, {}, {.parts = {{mlp.down, Buffer::hidden}}, .accumulate = true});
+  }
+
+  // The router and the experts take one input.
+  void add(const RmsNorm& norm, const MoeMlp& moe) {
+    const bool normed = norm.weight != nullptr;
+    GatherOp gather = {.from = Buffer::hidden, .normed = normed};
+    for (const ExpertMatrices* experts : {&moe.gate, &moe.up}) take(gather, experts->first);
+    PrepareOp prepare = {Buffer::hidden, norm, gather.blocks, gather.floats};
+    take(prepare, moe.router.weight);
+    PrepareOp prepare_gate = {Buffer::expert_gate, {}};
+    take(prepare_gate, moe.down.first);
+    need_experts(moe, gather.floats || prepare_gate.floats);
+
+    plan_.ops.emplace_back(prepare);
+    plan_.ops.emplace_back(LinearOp{.parts = {{moe.router, Buffer::router}}, .normed = normed});
+    plan_.ops.emplace_back(RouteOp{moe.rule});
+    plan_.ops.emplace_back(gather);
+    plan_.ops.emplace_back(
+        ExpertsOp{.parts = {{moe.gate, Buffer::expert_gate}, {moe.up, Buffer::expert_up}},
+                  .gated = true,
+                  .from = Buffer::hidden,
+                  .normed = normed});
+    plan_.ops.emplace_back(prepare_gate);
+    plan_.ops.emplace_back(
+        ExpertsOp{.parts = {{moe.down, Buffer::expert_out}}, .from = Buffer::expert_gate});
+    plan_.ops.emplace_back(CombineOp{});
+  }
+
+  void need_experts(const MoeMlp& moe, bool floats) {
+    need(Buffer::router, moe.rule.experts);
+    need(Buffer::expert_gate, moe.gate.first.rows);
+    need(Buffer::expert_up, moe.up.first.rows);
+    need(Buffer::expert_out, moe.down.first.rows);
+    plan_.experts_max = std::max(plan_.experts_max, moe.rule.experts);
+    plan_.pairs_max = std::max(plan_.pairs_max, moe.rule.used);
+    plan_.expert_input_width =
+        std::max({plan_.expert_input_width, moe.gate.first.cols, moe.down.first.cols});
+    plan_.experts_take_floats |= floats;
   }
 
   int add_kv_layer(const FullAttention& attention) {

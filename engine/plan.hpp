@@ -1,7 +1,7 @@
 // The flat plan: a layer table compiled into the operations of one step, in order.
 //
 // A plan says nothing about threads or devices; the executor walks it.  Every operation reads and
-// writes whole buffers of the step's rows.
+// writes whole buffers of the step's rows, or of their pairs with experts (expert_routing.hpp).
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace hearth {
 
-// The activations of a step: each [rows, width of the buffer].
+// The activations of a step: each [rows, width of the buffer], the last ones [pairs, width].
 enum class Buffer : std::uint8_t {
   hidden,    // the running state
   q,         // queries
@@ -23,8 +23,15 @@ enum class Buffer : std::uint8_t {
   attended,  // what attention gives
   gate,      // of a gated MLP; its product with up lands here
   up,
+  router,       // the scores of experts
+  expert_gate,  // of pairs: as gate
+  expert_up,
+  expert_out,  // what the experts give
 };
-inline constexpr int kBufferCount = 7;
+inline constexpr int kBufferCount = 11;
+constexpr bool is_of_pairs(Buffer buffer) {
+  return buffer >= Buffer::expert_gate;
+}
 
 // hidden[row] = table[token of the row]
 struct EmbedOp {
@@ -32,7 +39,7 @@ struct EmbedOp {
 };
 
 // input = norm(from), or from itself: what the matrices that follow are multiplied with, in the
-// forms that they take.
+// forms that they take.  Rows and pairs have an input each.
 struct PrepareOp {
   Buffer from;
   RmsNorm norm;         // no weight: none
@@ -68,6 +75,35 @@ struct AttendOp {
   int kv_layer;
 };
 
+// From the scores of all rows: which experts they go to.  Begins the pairs.
+struct RouteOp {
+  ExpertRule rule;
+};
+
+// The input of pairs = that of their rows.
+struct GatherOp {
+  Buffer from;          // of the rows' preparation
+  bool normed = false;  // it had a norm
+  bool blocks = false;  // what the experts' matrices take of it
+  bool floats = false;
+};
+
+// out = W input for each pair with the matrices of its expert
+struct ExpertsPart {
+  ExpertMatrices experts;
+  Buffer out;
+};
+struct ExpertsOp {
+  std::vector<ExpertsPart> parts;
+  bool gated = false;  // as in LinearOp
+  // Of the preparation before it: of the rows, gathered, or of the pairs.
+  Buffer from = Buffer::hidden;
+  bool normed = false;
+};
+
+// hidden[row] += sum of weight * expert_out over the row's pairs, in the order of their scores
+struct CombineOp {};
+
 // For the rows that ask for logits only: input = norm(hidden), then logits = head(input).
 struct HeadNormOp {
   RmsNorm norm;
@@ -77,7 +113,8 @@ struct HeadOp {
   Linear head;
 };
 
-using Op = std::variant<EmbedOp, PrepareOp, LinearOp, StoreKvOp, AttendOp, HeadNormOp, HeadOp>;
+using Op = std::variant<EmbedOp, PrepareOp, LinearOp, StoreKvOp, AttendOp, RouteOp, GatherOp,
+                        ExpertsOp, CombineOp, HeadNormOp, HeadOp>;
 
 // Where each layer's keys and values lie in a page: [layer][K or V][kv_head][token][head_dim].
 struct KvLayer {
@@ -102,6 +139,11 @@ struct Plan {
   std::vector<Op> ops;
   std::array<std::int64_t, kBufferCount> widths = {};  // floats per row of each buffer
   std::int64_t input_width = 0;                        // of the widest input of a matrix
+  // Of the layers with experts, 0 where there are none.
+  std::int64_t experts_max = 0;         // experts of a layer
+  std::int64_t pairs_max = 0;           // pairs of a row
+  std::int64_t expert_input_width = 0;  // of the widest input of an expert's matrix
+  bool experts_take_floats = false;     // some of their matrices do, or splits of them
   KvGeometry kv;
 };
 

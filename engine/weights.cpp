@@ -81,8 +81,8 @@ Result<WeightLoader> WeightLoader::create(const GgufFile& file, Progress on_prog
   return loader;
 }
 
-Result<const GgufTensor*> WeightLoader::find(const std::string& name, std::int64_t rows,
-                                             std::int64_t cols) const {
+Result<const GgufTensor*> WeightLoader::find(const std::string& name, std::int64_t matrices,
+                                             std::int64_t rows, std::int64_t cols) const {
   const GgufTensor* tensor = file_->find_tensor(name);
   if (tensor == nullptr) {
     return Error{Code::MODEL, fmt::format("{}: tensor {} is missing", file_->path(), name)};
@@ -94,12 +94,13 @@ Result<const GgufTensor*> WeightLoader::find(const std::string& name, std::int64
                                           supported_formats())};
   }
   if (tensor->dims[0] != static_cast<std::uint64_t>(cols) ||
-      tensor->dims[1] != static_cast<std::uint64_t>(rows) || tensor->dims[2] != 1 ||
-      tensor->dims[3] != 1) {
+      tensor->dims[1] != static_cast<std::uint64_t>(rows) ||
+      tensor->dims[2] != static_cast<std::uint64_t>(matrices) || tensor->dims[3] != 1) {
+    const std::string depth = matrices == 1 ? "" : fmt::format(" x {}", matrices);
     return Error{Code::MODEL,
-                 fmt::format("{}: tensor {} is {} x {} x {} x {}, expected were {} x {}",
+                 fmt::format("{}: tensor {} is {} x {} x {} x {}, expected were {} x {}{}",
                              file_->path(), name, tensor->dims[0], tensor->dims[1], tensor->dims[2],
-                             tensor->dims[3], cols, rows)};
+                             tensor->dims[3], cols, rows, depth)};
   }
   return tensor;
 }
@@ -112,21 +113,35 @@ Result<std::byte*> WeightLoader::taken(std::byte* place, const GgufTensor& tenso
 }
 
 Result<Matrix> WeightLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t cols) {
-  HEARTH_TRY(const GgufTensor* tensor, find(name, rows, cols));
-  Matrix matrix = {nullptr, *weight_format(tensor->type), rows, cols};
-  const auto bytes = static_cast<std::uint64_t>(matrix.groups() * matrix.group_bytes());
-  HEARTH_TRY(std::byte * place, taken(weights_->take(bytes), *tensor));
-  matrix.panels = place;
+  HEARTH_TRY(const ExpertMatrices matrices, experts(name, 1, rows, cols));
+  return matrices.first;
+}
+
+Result<ExpertMatrices> WeightLoader::experts(const std::string& name, std::int64_t count,
+                                             std::int64_t rows, std::int64_t cols) {
+  HEARTH_TRY(const GgufTensor* tensor, find(name, count, rows, cols));
+  ExpertMatrices experts = {{nullptr, *weight_format(tensor->type), rows, cols}, count};
+  const std::int64_t bytes = experts.first.groups() * experts.first.group_bytes();
+  HEARTH_TRY(std::byte * place,
+             taken(weights_->take(static_cast<std::uint64_t>(count * bytes)), *tensor));
+  experts.first.panels = place;
+  for (std::int64_t expert = 0; expert < count; ++expert) {
+    add_packings(experts.of(expert),
+                 tensor->data.data() + expert * rows * experts.first.row_bytes());
+  }
+  return experts;
+}
+
+void WeightLoader::add_packings(const Matrix& matrix, const std::byte* rows) {
   const std::int64_t step =
       std::max<std::int64_t>(1, kPackBytes / matrix.group_bytes()) * kernels::kRowGroup;
-  for (std::int64_t row = 0; row < rows; row += step) {
-    packings_.push_back({tensor->data.data(), matrix, row, std::min(row + step, rows)});
+  for (std::int64_t row = 0; row < matrix.rows; row += step) {
+    packings_.push_back({rows, matrix, row, std::min(row + step, matrix.rows)});
   }
-  return matrix;
 }
 
 Result<const float*> WeightLoader::vector(const std::string& name, std::int64_t size) {
-  HEARTH_TRY(const GgufTensor* tensor, find(name, 1, size));
+  HEARTH_TRY(const GgufTensor* tensor, find(name, 1, 1, size));
   const auto count = static_cast<std::size_t>(size);
   HEARTH_TRY(std::byte * place, taken(weights_->take_at_end(count * sizeof(float)), *tensor));
   auto* floats = reinterpret_cast<float*>(place);

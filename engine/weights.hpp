@@ -38,6 +38,18 @@ struct Matrix {
   }
 };
 
+// A matrix for each expert, all of one shape and format.
+struct ExpertMatrices {
+  Matrix first;            // of expert 0; the others follow it
+  std::int64_t count = 0;  // experts
+
+  Matrix of(std::int64_t expert) const {
+    Matrix matrix = first;
+    matrix.panels += expert * matrix.groups() * matrix.group_bytes();
+    return matrix;
+  }
+};
+
 struct Linear {
   Matrix weight;                // [out, in]
   const float* bias = nullptr;  // [out] or null
@@ -77,6 +89,9 @@ class WeightLoader {
 
   // A matrix that must be there with this shape.  Errors: MODEL naming tensor and shapes.
   Result<Matrix> matrix(const std::string& name, std::int64_t rows, std::int64_t cols);
+  // The matrices of so many experts, which a file has as one tensor [count, rows, cols].
+  Result<ExpertMatrices> experts(const std::string& name, std::int64_t count, std::int64_t rows,
+                                 std::int64_t cols);
   // stem.weight, and stem.bias where the file has one.
   Result<Linear> linear(const std::string& stem, std::int64_t rows, std::int64_t cols);
   // A vector that must be there, widened to float.
@@ -94,7 +109,8 @@ class WeightLoader {
 
  private:
   WeightLoader() = default;
-  Result<const GgufTensor*> find(const std::string& name, std::int64_t rows,
+  // A tensor [matrices, rows, cols] that must be there.
+  Result<const GgufTensor*> find(const std::string& name, std::int64_t matrices, std::int64_t rows,
                                  std::int64_t cols) const;
   static Result<std::byte*> taken(std::byte* place, const GgufTensor& tensor);
 
@@ -111,6 +127,7 @@ class WeightLoader {
               static_cast<std::size_t>((end - begin) * matrix.row_bytes())};
     }
   };
+  void add_packings(const Matrix& matrix, const std::byte* rows);
   static void pack(const Packing& packing);
   void run_packings();
 

@@ -1,6 +1,8 @@
 // See work.hpp.
 #include "engine/work.hpp"
 
+#include <cmath>
+
 namespace hearth {
 namespace {
 
@@ -21,7 +23,32 @@ void add(Work& work, const GatedMlp& mlp) {
   for (const Linear* linear : {&mlp.gate, &mlp.up, &mlp.down}) add(work, *linear);
 }
 
+void add(Work& work, const MoeMlp& moe) {
+  add(work, moe.router);
+  ExpertsWork& experts = work.experts.emplace_back();
+  experts.count = moe.rule.experts;
+  experts.used = moe.rule.used;
+  for (const ExpertMatrices* matrices : {&moe.gate, &moe.up, &moe.down}) {
+    const Matrix& one = matrices->first;
+    experts.bytes += static_cast<std::uint64_t>(matrices->count * one.rows * one.row_bytes());
+    work.matrix_weights += static_cast<std::uint64_t>(experts.used * one.rows * one.cols);
+  }
+}
+
 }  // namespace
+
+// An expert is left out by one row with a chance of 1 - used / count.
+double ExpertsWork::expected_bytes(std::uint64_t rows) const {
+  const double left_out = 1 - static_cast<double>(used) / static_cast<double>(count);
+  return static_cast<double>(bytes) * (1 - std::pow(left_out, static_cast<double>(rows)));
+}
+
+std::uint64_t Work::decode_bytes(std::uint64_t sequences, std::uint64_t positions) const {
+  double of_experts = 0;
+  for (const ExpertsWork& layer : experts) of_experts += layer.expected_bytes(sequences);
+  return matrix_bytes + static_cast<std::uint64_t>(of_experts) + head_bytes +
+         sequences * positions * kv_bytes;
+}
 
 Work work_of(const LayerTable& table, const KvGeometry& kv) {
   Work work;

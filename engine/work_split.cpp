@@ -12,8 +12,8 @@ constexpr std::int64_t kItemBytes = 32 << 10;
 
 }  // namespace
 
-std::int64_t groups_of_item(const Matrix& matrix, int workers) {
-  const std::int64_t at_most = matrix.groups() / (4 * workers);
+std::int64_t groups_of_item(const Matrix& matrix, int workers, std::int64_t matrices) {
+  const std::int64_t at_most = matrix.groups() * matrices / (4 * workers);
   return std::max<std::int64_t>(1, std::min(at_most, kItemBytes / matrix.group_bytes()));
 }
 

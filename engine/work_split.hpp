@@ -19,9 +19,9 @@ inline Share share_of(std::int64_t items, int worker, int workers) {  // for eve
   return {items * worker / workers, items * (worker + 1) / workers};
 }
 
-// Row groups of a matrix that make one item; of both parts of a gated pair, whatever their formats:
-// an item computes the same rows of both.
-std::int64_t groups_of_item(const Matrix& matrix, int workers);
+// Row groups of a matrix that make one item, where so many of its shape are multiplied at once; of
+// both parts of a gated pair, whatever their formats: an item computes the same rows of both.
+std::int64_t groups_of_item(const Matrix& matrix, int workers, std::int64_t matrices = 1);
 std::int64_t groups_of_item(const LinearOp& gated, int workers);
 
 // Items of a matrix, of so many row groups each, and of an operation: its parts' one behind the

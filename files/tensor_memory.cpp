@@ -19,8 +19,10 @@ std::uint64_t tensor_memory(const GgufTensor& tensor) {
   }
   if (const auto format = weight_format(tensor.type)) {
     const auto cols = static_cast<std::int64_t>(tensor.dims[0]);
-    const auto rows = static_cast<std::int64_t>(tensor.dims[1] * tensor.dims[2] * tensor.dims[3]);
-    bytes = std::max(bytes, static_cast<std::uint64_t>(kernels::panel_bytes(*format, rows, cols)));
+    const auto rows = static_cast<std::int64_t>(tensor.dims[1]);
+    const std::uint64_t matrices = tensor.dims[2] * tensor.dims[3];  // each in panels of its own
+    bytes = std::max(
+        bytes, matrices * static_cast<std::uint64_t>(kernels::panel_bytes(*format, rows, cols)));
   }
   return bytes;
 }

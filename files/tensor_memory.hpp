@@ -15,7 +15,7 @@ namespace hearth {
 std::optional<kernels::WeightFormat> weight_format(std::uint32_t gguf_type);
 
 // Bytes: vectors are widened to float, matrices packed into panels.  At most 16 times what is in
-// the file, for a matrix of one row.
+// the file, for matrices of one row.
 std::uint64_t tensor_memory(const GgufTensor& tensor);
 
 }  // namespace hearth
