@@ -12,6 +12,7 @@ constexpr std::array kArchitectures = {
     Architecture{"llama", arch::build_llama},
     Architecture{"qwen2", arch::build_qwen2},
     Architecture{"qwen3", arch::build_qwen3},
+    Architecture{"qwen3moe", arch::build_qwen3moe},
 };
 
 }  // namespace

@@ -8,5 +8,6 @@ namespace hearth::arch {
 Result<LayerTable> build_llama(WeightLoader& loader, const BuildOptions& options);
 Result<LayerTable> build_qwen2(WeightLoader& loader, const BuildOptions& options);
 Result<LayerTable> build_qwen3(WeightLoader& loader, const BuildOptions& options);
+Result<LayerTable> build_qwen3moe(WeightLoader& loader, const BuildOptions& options);
 
 }  // namespace hearth::arch

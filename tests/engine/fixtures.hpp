@@ -61,6 +61,10 @@ inline const char* const kFixtures[] = {
     "qwen2-yarn",
     "qwen3",
     "qwen3-tied",
+    "qwen3moe",
+    "qwen3moe-unnormed",
+    "qwen3moe-q8_0",
+    "llama-experts",
 };
 
 }  // namespace hearth

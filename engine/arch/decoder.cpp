@@ -1,15 +1,16 @@
-// See dense_decoder.hpp.
-#include "engine/arch/dense_decoder.hpp"
+// See decoder.hpp.
+#include "engine/arch/decoder.hpp"
 
 #include <fmt/format.h>
 
 #include <cmath>
 
+#include "engine/arch/experts.hpp"
+#include "engine/arch/metadata_reader.hpp"
+
 namespace hearth::arch {
 namespace {
 
-// Far above any model, far below any overflow: products of two stay below 2^42.
-constexpr std::uint64_t kWidthMax = 1u << 21;
 constexpr std::uint64_t kLayersMax = 4096;
 constexpr std::uint64_t kHeadsMax = 4096;
 constexpr std::uint64_t kHeadDimMax = 1024;
@@ -17,49 +18,16 @@ constexpr std::uint64_t kContextMax = 1u << 24;
 constexpr std::uint64_t kVocabMax = 1u << 20;  // a row of logits must fit a frame
 
 struct Shape {
-  std::int64_t layers, hidden, ffn, heads, kv_heads, head_dim, rope_dims, context, vocab;
+  std::int64_t layers, hidden, heads, kv_heads, head_dim, rope_dims, context, vocab;
   float eps;
+  std::int64_t ffn;                    // where there are no experts
+  std::optional<ExpertShape> experts;  // in every layer
 };
 
-class Reader {
- public:
-  Reader(const GgufFile& file, const char* name) : file_(file), prefix_(std::string(name) + ".") {}
-
-  std::string key(const char* name) const { return prefix_ + name; }
-
-  Result<std::int64_t> count(const char* name, std::uint64_t max,
-                             std::optional<std::int64_t> fallback = {}) const {
-    HEARTH_TRY(const auto found, file_.uint_value(key(name)));
-    if (!found && fallback) return *fallback;
-    HEARTH_TRY(const auto value, file_.require_uint(key(name)));
-    if (value < 1 || value > max) {
-      return Error{Code::MODEL, fmt::format("{}: {} is {}; 1 to {} are possible", file_.path(),
-                                            key(name), value, max)};
-    }
-    return static_cast<std::int64_t>(value);
-  }
-
-  Result<double> real(const char* name, double fallback) const {
-    HEARTH_TRY(const auto found, file_.real_value(key(name)));
-    return found.value_or(fallback);
-  }
-
-  Error wrong(const char* name, const std::string& why) const {
-    return Error{Code::MODEL, fmt::format("{}: {} {}", file_.path(), key(name), why)};
-  }
-
-  const GgufFile& file() const { return file_; }
-
- private:
-  const GgufFile& file_;
-  const std::string prefix_;
-};
-
-Result<Shape> read_shape(const Reader& reader) {
+Result<Shape> read_shape(const MetadataReader& reader) {
   Shape shape = {};
   HEARTH_TRY(shape.layers, reader.count("block_count", kLayersMax));
   HEARTH_TRY(shape.hidden, reader.count("embedding_length", kWidthMax));
-  HEARTH_TRY(shape.ffn, reader.count("feed_forward_length", kWidthMax));
   HEARTH_TRY(shape.heads, reader.count("attention.head_count", kHeadsMax));
   HEARTH_TRY(shape.kv_heads, reader.count("attention.head_count_kv", kHeadsMax, shape.heads));
   HEARTH_TRY(shape.context, reader.count("context_length", kContextMax));
@@ -89,7 +57,17 @@ Result<Shape> read_shape(const Reader& reader) {
   return shape;
 }
 
-Result<RopeScaling> read_scaling(const Reader& reader) {
+Status read_feed_forward(const MetadataReader& reader, Experts experts, Shape& shape) {
+  if (experts != Experts::never) {
+    HEARTH_TRY(shape.experts, read_experts(reader, shape.hidden));
+    if (shape.experts) return {};
+  }
+  if (experts == Experts::always) return reader.wrong("expert_count", "is missing, or 0");
+  HEARTH_TRY(shape.ffn, reader.count("feed_forward_length", kWidthMax));
+  return {};
+}
+
+Result<RopeScaling> read_scaling(const MetadataReader& reader) {
   HEARTH_TRY(const auto type, reader.file().string_value(reader.key("rope.scaling.type")));
   // As the field reads it: a factor without a type is a linear one.
   if (!type) return RopeScaling::linear;
@@ -101,7 +79,7 @@ Result<RopeScaling> read_scaling(const Reader& reader) {
                       fmt::format("is \"{}\"; supported are none, linear, yarn, longrope", *type));
 }
 
-Status check_rope(const Reader& reader, const RopeParameters& rope) {
+Status check_rope(const MetadataReader& reader, const RopeParameters& rope) {
   if (!(rope.base > 1)) return reader.wrong("rope.freq_base", "is not above 1");
   if (!(rope.factor > 0)) return reader.wrong("rope.scaling.factor", "is not above 0");
   if (!(rope.original_context >= 1)) {
@@ -134,7 +112,7 @@ Result<std::span<const float>> read_divisors(WeightLoader& loader, const RopePar
 }
 
 // Sets the shape's context where a configuration extends it.
-Result<Rope> read_rope(const Reader& reader, Shape& shape, WeightLoader& loader,
+Result<Rope> read_rope(const MetadataReader& reader, Shape& shape, WeightLoader& loader,
                        const BuildOptions& options, bool interleaved) {
   RopeParameters parameters;
   parameters.dims = shape.rope_dims;
@@ -172,7 +150,7 @@ Result<RmsNorm> load_norm(WeightLoader& loader, const std::string& name, std::in
 }
 
 Result<FullAttention> load_attention(WeightLoader& loader, const std::string& block,
-                                     const Shape& shape, const DenseDecoder& family) {
+                                     const Shape& shape, const DecoderFamily& family) {
   FullAttention attention;
   attention.heads = shape.heads;
   attention.kv_heads = shape.kv_heads;
@@ -193,8 +171,16 @@ Result<FullAttention> load_attention(WeightLoader& loader, const std::string& bl
   return attention;
 }
 
+Result<GatedMlp> load_mlp(WeightLoader& loader, const std::string& block, const Shape& shape) {
+  GatedMlp mlp;
+  HEARTH_TRY(mlp.gate, loader.linear(block + "ffn_gate", shape.ffn, shape.hidden));
+  HEARTH_TRY(mlp.up, loader.linear(block + "ffn_up", shape.ffn, shape.hidden));
+  HEARTH_TRY(mlp.down, loader.linear(block + "ffn_down", shape.hidden, shape.ffn));
+  return mlp;
+}
+
 Result<Layer> load_layer(WeightLoader& loader, std::int64_t index, const Shape& shape,
-                         const DenseDecoder& family) {
+                         const DecoderFamily& family) {
   const std::string block = fmt::format("blk.{}.", index);
   Branch attention_branch;
   HEARTH_TRY(attention_branch.norm,
@@ -204,11 +190,13 @@ Result<Layer> load_layer(WeightLoader& loader, std::int64_t index, const Shape& 
 
   Branch mlp_branch;
   HEARTH_TRY(mlp_branch.norm, load_norm(loader, block + "ffn_norm", shape.hidden, shape.eps));
-  GatedMlp mlp;
-  HEARTH_TRY(mlp.gate, loader.linear(block + "ffn_gate", shape.ffn, shape.hidden));
-  HEARTH_TRY(mlp.up, loader.linear(block + "ffn_up", shape.ffn, shape.hidden));
-  HEARTH_TRY(mlp.down, loader.linear(block + "ffn_down", shape.hidden, shape.ffn));
-  mlp_branch.mixers.emplace_back(std::move(mlp));
+  if (shape.experts) {
+    HEARTH_TRY(MoeMlp moe, load_experts(loader, block, *shape.experts));
+    mlp_branch.mixers.emplace_back(std::move(moe));
+  } else {
+    HEARTH_TRY(GatedMlp mlp, load_mlp(loader, block, shape));
+    mlp_branch.mixers.emplace_back(std::move(mlp));
+  }
 
   Layer layer;
   layer.branches.push_back(std::move(attention_branch));
@@ -231,10 +219,11 @@ Result<std::int64_t> read_vocab(const GgufFile& file) {
 
 }  // namespace
 
-Result<LayerTable> build_dense_decoder(WeightLoader& loader, const BuildOptions& options,
-                                       const DenseDecoder& family) {
-  const Reader reader(loader.file(), family.name);
+Result<LayerTable> build_decoder(WeightLoader& loader, const BuildOptions& options,
+                                 const DecoderFamily& family) {
+  const MetadataReader reader(loader.file(), family.name);
   HEARTH_TRY(Shape shape, read_shape(reader));
+  HEARTH_CHECK(read_feed_forward(reader, family.experts, shape));
   HEARTH_TRY(shape.vocab, read_vocab(loader.file()));
 
   LayerTable table;

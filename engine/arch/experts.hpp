@@ -1,0 +1,22 @@
+// Mixtures of experts as GGUF files have them: a router ffn_gate_inp, and ffn_gate_exps,
+// ffn_up_exps and ffn_down_exps with the matrices of all experts.
+#pragma once
+
+#include "engine/arch/metadata_reader.hpp"
+#include "engine/layer_table.hpp"
+
+namespace hearth::arch {
+
+struct ExpertShape {
+  std::int64_t hidden = 0;
+  std::int64_t width = 0;  // of one expert
+  ExpertRule rule;
+};
+
+// Nothing when the file's expert_count is 0 or missing.
+Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, std::int64_t hidden);
+// block: "blk.0."
+Result<MoeMlp> load_experts(WeightLoader& loader, const std::string& block,
+                            const ExpertShape& shape);
+
+}  // namespace hearth::arch
