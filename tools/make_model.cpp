@@ -33,13 +33,14 @@ struct Shape {
   std::uint32_t experts, experts_used;  // 0: dense; else feed_forward is that of one expert
 };
 
-// As the models' makers publish them.
+// As the models' makers publish them, but qwen3-moe: as qwen3-30b-a3b, of a tenth of its weights.
 constexpr Shape kShapes[] = {
     {"tiny", "llama", 2, 256, 4, 2, 64, 512, 512, 2048, 1e4F, true, false, 0, 0},
     {"qwen3-0.6b", "qwen3", 28, 1024, 16, 8, 128, 3072, 151936, 40960, 1e6F, true, true, 0, 0},
     {"llama-1b", "llama", 16, 2048, 32, 8, 64, 8192, 128256, 131072, 5e5F, true, false, 0, 0},
     {"qwen3-4b", "qwen3", 36, 2560, 32, 8, 128, 9728, 151936, 40960, 1e6F, true, true, 0, 0},
     {"llama-8b", "llama", 32, 4096, 32, 8, 128, 14336, 128256, 131072, 5e5F, false, false, 0, 0},
+    {"qwen3-moe", "qwen3moe", 24, 1024, 16, 4, 64, 512, 151936, 40960, 1e6F, true, true, 64, 8},
     {"qwen3-30b-a3b", "qwen3moe", 48, 2048, 32, 4, 128, 768, 151936, 40960, 1e6F, false, true, 128,
      8},
 };
@@ -190,6 +191,14 @@ class Output {
   bool good_;
 };
 
+// Rows of its own: experts whose router has the same row would be chosen together.
+void write_router(const Tensor& router, std::mt19937_64& random, Output& out) {
+  std::normal_distribution<float> normal(0, 1 / std::sqrt(static_cast<float>(router.dims[0])));
+  std::vector<float> weights(router.dims[0] * router.rows());
+  for (float& weight : weights) weight = normal(random);
+  out.write(weights.data(), weights.size() * sizeof(float));
+}
+
 bool write_model(const Shape& shape, const QuantizeMix& mix, std::uint64_t seed,
                  const std::string& path) {
   const std::vector<Tensor> tensors = tensors_of(shape, mix);
@@ -203,6 +212,8 @@ bool write_model(const Shape& shape, const QuantizeMix& mix, std::uint64_t seed,
     if (tensor.dims.size() == 1) {  // a norm
       const std::vector<float> ones(tensor.dims[0], 1);
       out.write(ones.data(), ones.size() * sizeof(float));
+    } else if (tensor.name.find("ffn_gate_inp") != std::string::npos) {
+      write_router(tensor, random, out);
     } else {
       const RowPool& pool =
           pools.try_emplace({tensor.format, tensor.dims[0]}, tensor, random).first->second;

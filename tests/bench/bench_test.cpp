@@ -110,5 +110,39 @@ TEST(work, counts_what_a_step_reads_and_computes) {
             2 * work.matrix_weights * 3 + 2 * work.head_weights + 12 * work.attention_ops);
 }
 
+TEST(work, counts_the_experts_that_rows_go_to) {
+  MoeMlp moe;
+  moe.router.weight = {nullptr, kernels::WeightFormat::f32, 8, 32};
+  moe.gate = moe.up = {{nullptr, kernels::WeightFormat::q8_0, 48, 32}, 8};
+  moe.down = {{nullptr, kernels::WeightFormat::f16, 32, 48}, 8};
+  moe.rule = {.experts = 8, .used = 2};
+  LayerTable table;
+  table.head.weight = {nullptr, kernels::WeightFormat::f16, 64, 32};
+  table.layers = {{{{{}, {moe}}}}, {{{{}, {moe}}}}};
+  KvGeometry kv;
+  const Work work = work_of(table, kv);
+  const std::uint64_t expert_weights = 3 * 48 * 32, expert_bytes = 2 * 48 * 34 + 32 * 48 * 2;
+  EXPECT_EQ(work.matrix_weights, 2 * (8 * 32 + 2 * expert_weights));
+  EXPECT_EQ(work.matrix_bytes, 2u * 8 * 32 * 4);
+  const std::uint64_t always = work.matrix_bytes + work.head_bytes;
+  EXPECT_EQ(work.decode_bytes(1, 0), always + 2 * 2 * expert_bytes);
+  // A second row finds each of its experts unused with a chance of 6 in 8.
+  EXPECT_EQ(work.decode_bytes(2, 0), always + static_cast<std::uint64_t>(2 * 3.5 * expert_bytes));
+  EXPECT_NEAR(static_cast<double>(work.decode_bytes(1000, 0)),
+              static_cast<double>(always + 2 * 8 * expert_bytes), 1);
+}
+
+TEST(bench, models_with_experts_are_measured) {
+  const Ended ended =
+      run_bench("-m " HEARTH_TEST_DATA "/models/qwen3moe.gguf -p 20 -n 4 -b 1,3 -t 2 --json");
+  ASSERT_EQ(ended.code, 0) << ended.output;
+  const Json json = parse_json(ended.output);
+  for (const cJSON* row = cJSON_GetObjectItem(json.get(), "rows")->child; row != nullptr;
+       row = row->next) {
+    EXPECT_GT(number_at(row, "tokens_per_s"), 0);
+    EXPECT_GT(number_at(row, "fraction_of_limit"), 0);
+  }
+}
+
 }  // namespace
 }  // namespace hearth

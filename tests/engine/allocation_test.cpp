@@ -48,9 +48,12 @@ void* allocate(std::size_t size, std::size_t alignment) {
 namespace hearth {
 namespace {
 
-TEST(allocation, decoding_allocates_nothing) {
+class Allocation : public testing::TestWithParam<const char*> {};
+
+TEST_P(Allocation, decoding_allocates_nothing) {
   is_test_thread = true;
-  EngineHarness engine(HEARTH_TEST_DATA "/models/qwen3.gguf", {.context = 1024});
+  EngineHarness engine(std::string(HEARTH_TEST_DATA "/models/") + GetParam() + ".gguf",
+                       {.context = 1024});
   SubmitCommand command = EngineHarness::greedy(600);
   command.temperature = 0.8F;  // through the whole sampler
   command.top_k = 20;
@@ -61,6 +64,7 @@ TEST(allocation, decoding_allocates_nothing) {
   for (int i = 0; i < 4; ++i) ids.push_back(engine.submit(command, {1, 2, 3}));
   const auto tokens_of_first = [&] { return engine.outcome(ids[0]).tokens.size(); };
   while (tokens_of_first() < 100) engine.take_notices();
+  allocations = 0;
   counting = true;
   while (tokens_of_first() < 500) engine.take_notices();
   counting = false;
@@ -68,7 +72,10 @@ TEST(allocation, decoding_allocates_nothing) {
   for (const RequestId id : ids) EXPECT_TRUE(engine.wait(id).done);
 }
 
+INSTANTIATE_TEST_SUITE_P(models, Allocation, testing::Values("qwen3", "qwen3moe"));
+
 TEST(allocation, the_counter_counts) {
+  allocations = 0;
   counting = true;
   std::thread([] { ::operator delete(::operator new(40)); }).join();
   counting = false;

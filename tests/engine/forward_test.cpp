@@ -64,8 +64,8 @@ INSTANTIATE_TEST_SUITE_P(fixtures, Forward, testing::ValuesIn(kFixtures), [](con
 });
 
 // A row among rows of other sequences has the bits that it has alone.
-TEST(forward, company_in_the_batch_changes_nothing) {
-  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
+void company_changes_nothing(const std::string& name) {
+  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/" + name);
   WorkerPool pool(2, nullptr);
   for (const kernels::KernelSet& kernels : all_kernels()) {
     ForwardModel model(fixture.path, kernels, &pool);
@@ -87,6 +87,10 @@ TEST(forward, company_in_the_batch_changes_nothing) {
           << "position " << i;
     }
   }
+}
+
+TEST(forward, company_in_the_batch_changes_nothing) {
+  for (const char* name : {"qwen3", "qwen3moe", "qwen3moe-q8_0"}) company_changes_nothing(name);
 }
 
 // Rows of prompts and generated ones, each computed as its role asks, whoever else is there.
@@ -208,8 +212,8 @@ TEST(forward, gate_and_up_may_have_different_formats) {
 }
 
 // Whenever another thread says so; what was given up can be computed again.
-TEST(forward, a_step_can_be_given_up_anywhere) {
-  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/qwen3");
+void steps_can_be_given_up(const std::string& name) {
+  const Fixture fixture = read_fixture(HEARTH_TEST_DATA "/models/" + name);
   WorkerPool pool(3, nullptr);
   ForwardModel model(fixture.path, best_kernels(), &pool);
   const std::vector<float> expected = model.logits(fixture.tokens, {96});
@@ -244,6 +248,10 @@ TEST(forward, a_step_can_be_given_up_anywhere) {
   }
   end = true;
   other.join();
+}
+
+TEST(forward, a_step_can_be_given_up_anywhere) {
+  for (const char* name : {"qwen3", "qwen3moe"}) steps_can_be_given_up(name);
 }
 
 TEST(forward, half_precision_kv_stays_close) {

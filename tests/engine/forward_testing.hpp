@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,6 +12,7 @@
 #include "engine/executor.hpp"
 #include "engine/layer_table.hpp"
 #include "files/gguf.hpp"
+#include "files/quantizer.hpp"
 #include "kernels/cpu_features.hpp"
 #include "kernels/variants.hpp"
 
@@ -80,6 +82,20 @@ class ForwardModel {
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<Executor> executor_;
 };
+
+// A model file in another mix of formats.
+inline void convert_model(const std::string& from, const char* mix, const std::string& to) {
+  const auto file = GgufFile::open(from);
+  ASSERT_TRUE(file);
+  std::ofstream out(to, std::ios::binary);
+  ASSERT_TRUE(quantize_file(*file, *QuantizeMix::find(mix), 2,
+                            {[&](std::span<const std::byte> part) {
+                               out.write(reinterpret_cast<const char*>(part.data()),
+                                         static_cast<std::streamsize>(part.size()));
+                               return Status();
+                             },
+                             nullptr}));
+}
 
 // The best kernels for this CPU.
 inline kernels::KernelSet best_kernels() {

@@ -9,10 +9,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <random>
 
-#include "files/quantizer.hpp"
 #include "tests/engine/forward_testing.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -21,19 +19,6 @@ namespace {
 
 constexpr int kTexts = 9;
 constexpr std::size_t kTokens = 250;  // of a text
-
-void convert(const std::string& from, const char* mix, const std::string& to) {
-  const auto file = GgufFile::open(from);
-  ASSERT_TRUE(file);
-  std::ofstream out(to, std::ios::binary);
-  ASSERT_TRUE(quantize_file(*file, *QuantizeMix::find(mix), 2,
-                            {[&](std::span<const std::byte> part) {
-                               out.write(reinterpret_cast<const char*>(part.data()),
-                                         static_cast<std::streamsize>(part.size()));
-                               return Status();
-                             },
-                             nullptr}));
-}
 
 // A token drawn from softmax(logits).
 TokenId draw(std::span<const float> logits, std::mt19937& random) {
@@ -112,8 +97,8 @@ void compare(ForwardModel& reference, ForwardModel& model, double kl_max) {
 TEST_P(ModelGate, says_what_its_weights_say_in_float32) {
   const TemporaryDirectory directory;
   const std::string whole = directory.path() + "/whole.gguf", wide = directory.path() + "/f32.gguf";
-  convert(HEARTH_MODELS_DIR "/ember-f16.gguf", GetParam(), whole);
-  convert(whole, "F32", wide);
+  convert_model(HEARTH_MODELS_DIR "/ember-f16.gguf", GetParam(), whole);
+  convert_model(whole, "F32", wide);
   WorkerPool pool(2, nullptr);
   for (const kernels::KernelSet& kernels : native_kernels()) {
     // The reference tier is slow, and has the same arithmetic.
