@@ -47,6 +47,11 @@ Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, st
   const std::string key = reader.key("expert_count");
   HEARTH_TRY(const auto count, reader.file().uint_value(key));
   if (count.value_or(0) == 0) return std::optional<ExpertShape>();
+  HEARTH_TRY(const auto shared, reader.file().uint_value(reader.key("expert_shared_count")));
+  if (shared.value_or(0) != 0) {
+    return reader.wrong("expert_shared_count",
+                        fmt::format("is {}; experts of all rows are not supported", *shared));
+  }
   ExpertShape shape;
   shape.hidden = hidden;
   HEARTH_TRY(shape.rule.experts, reader.count("expert_count", kExpertsMax));

@@ -203,6 +203,7 @@ TEST_F(ExpertModels, of_wrong_numbers_are_refused_by_key) {
           {"qwen3moe.expert_used_count"});
   refused(number("expert_feed_forward_length", 0), {"qwen3moe.expert_feed_forward_length"});
   refused(number("expert_feed_forward_length", 1 << 21), {"qwen3moe.expert_used_count", "2097152"});
+  refused(number("expert_shared_count", 1), {"qwen3moe.expert_shared_count", "is 1"});
   refused(number("expert_gating_func", 2), {"qwen3moe.expert_gating_func", "is 2"});
   refused([](Description& d) { d.reals["expert_weights_scale"] = NAN; },
           {"qwen3moe.expert_weights_scale"});
