@@ -93,10 +93,15 @@ TEST(engine, a_prompt_that_extends_an_answer_computes_the_rest_only) {
   EXPECT_EQ(second.tokens, run_cold(EngineHarness::greedy(5), conversation).tokens);
 }
 
-TEST(engine, warm_logits_are_cold_logits_bit_for_bit) {
+class EngineModels : public testing::TestWithParam<const char*> {
+ protected:
+  const std::string path_ = std::string(HEARTH_TEST_DATA "/models/") + GetParam() + ".gguf";
+};
+
+TEST_P(EngineModels, warm_logits_are_cold_logits_bit_for_bit) {
   SubmitCommand command = EngineHarness::greedy(20);
   command.want_logits = 1;
-  EngineHarness engine(kModel + ".gguf", {.context = kContext});
+  EngineHarness engine(path_, {.context = kContext});
   auto prompt = random_prompt(4, 90);
   const Outcome cold = engine.run(command, prompt);
   const Outcome warm = engine.run(command, prompt);
@@ -106,7 +111,7 @@ TEST(engine, warm_logits_are_cold_logits_bit_for_bit) {
   prompt[70] = (prompt[70] + 1) % 64;
   const Outcome branch = engine.run(command, prompt);
   EXPECT_EQ(branch.done->cached_tokens, 70u);
-  EXPECT_EQ(branch.logits, run_cold(command, prompt).logits);
+  EXPECT_EQ(branch.logits, EngineHarness(path_, {.context = kContext}).run(command, prompt).logits);
 }
 
 TEST(engine, namespaces_do_not_share) {
@@ -153,9 +158,9 @@ TEST(engine, who_waits_for_a_prefix_goes_on_when_the_other_is_cancelled) {
   EXPECT_EQ(engine.wait(second).tokens, run_cold(EngineHarness::greedy(4), prompt).tokens);
 }
 
-TEST(engine, many_at_once_get_what_each_gets_alone) {
+TEST_P(EngineModels, many_at_once_get_what_each_gets_alone) {
   constexpr unsigned kRequests = 40;
-  EngineHarness engine(kModel + ".gguf", {.context = kContext});
+  EngineHarness engine(path_, {.context = kContext});
   std::vector<RequestId> ids;
   for (unsigned i = 0; i < kRequests; ++i) {
     SubmitCommand command = EngineHarness::greedy(20 + i % 7);
@@ -166,7 +171,7 @@ TEST(engine, many_at_once_get_what_each_gets_alone) {
     }
     ids.push_back(engine.submit(command, random_prompt(100 + i, 1 + 5 * i)));
   }
-  EngineHarness alone(kModel + ".gguf", {.context = kContext});
+  EngineHarness alone(path_, {.context = kContext});
   for (unsigned i = 0; i < kRequests; ++i) {
     SubmitCommand command = EngineHarness::greedy(20 + i % 7);
     command.namespace_id = 2000 + i;  // nothing shared: truly alone
@@ -180,6 +185,8 @@ TEST(engine, many_at_once_get_what_each_gets_alone) {
   }
   EXPECT_EQ(engine.stats().pages_in_use, 0u);
 }
+
+INSTANTIATE_TEST_SUITE_P(models, EngineModels, testing::Values("qwen3", "qwen3moe"));
 
 TEST(engine, a_cache_too_small_for_all_serves_all_in_turn) {
   // About 200 tokens fit; five requests of 100 + 40 want 700.
