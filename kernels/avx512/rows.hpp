@@ -178,9 +178,10 @@ inline float largest(Floats a) {
   return _mm512_reduce_max_ps(a.all);
 }
 inline int store_as_bytes(std::int8_t* p, Floats a) {
-  const __m512i words = _mm512_cvtps_epi32(a.all);
-  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtsepi32_epi8(words));
-  return _mm512_reduce_add_epi32(words);
+  const __m128i bytes = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(a.all));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+  // Of the bytes: a NaN is the smallest word, and 16 of them would overflow.
+  return _mm512_reduce_add_epi32(_mm512_cvtepi8_epi32(bytes));
 }
 
 // The nearest numbers of bf16, ties to even; a NaN stays one.

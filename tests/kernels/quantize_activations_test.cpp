@@ -101,6 +101,15 @@ TEST_P(quantize_activations, has_no_scale_where_a_value_is_no_number) {
   }
 }
 
+// Under UBSan: sums of what NaNs become must not overflow.
+TEST_P(quantize_activations, survives_a_row_of_nan) {
+  for (const float sane : {0.0f, 3.0f}) {
+    std::vector<float> x(256, std::numeric_limits<float>::quiet_NaN());
+    x[7] = sane;
+    EXPECT_TRUE(std::isnan(run(x)[0].scale));
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(kernels, quantize_activations,
                          testing::ValuesIn(quantize_activations_variants()), VariantName());
 
