@@ -23,7 +23,8 @@ std::vector<bool> CacheUpkeep::select(const PageSelection& which) const {
 }
 
 // The pages of one namespace whose texts begin with prefix: down the tree as far as the prefix
-// goes, then all of the subtree.  A page that holds less of the prefix does not begin with it.
+// goes, then all of the subtree.  A page that holds less of the prefix does not begin with it.  The
+// way may lead through published pages.
 void CacheUpkeep::select_below(NamespaceId id, std::span<const std::int32_t> prefix,
                                std::vector<bool>& ret_selected) const {
   const PrefixIndex& index = cache_->index_;
@@ -32,10 +33,17 @@ void CacheUpkeep::select_below(NamespaceId id, std::span<const std::int32_t> pre
     std::uint32_t matched;  // tokens of the prefix before it
   };
   std::vector<Level> open;
+  const auto is_theirs = [&](SlotId page) {
+    return cache_->segment_->record(page).namespace_id == id;
+  };
   const auto open_children = [&](SlotId parent, std::uint32_t matched) {
-    for (SlotId child = index.first_child(id, parent); child != kNoSlot;
-         child = index.next_sibling(child)) {
-      open.push_back({child, matched});
+    for (const NamespaceId whose : {id, kPublishedNamespace}) {
+      if (whose != id && parent != kNoSlot && is_theirs(parent)) break;
+      for (SlotId child = index.first_child(whose, parent); child != kNoSlot;
+           child = index.next_sibling(child)) {
+        open.push_back({child, matched});
+      }
+      if (id == kPublishedNamespace) break;
     }
   };
   open_children(kNoSlot, 0);
@@ -46,7 +54,7 @@ void CacheUpkeep::select_below(NamespaceId id, std::span<const std::int32_t> pre
     const auto wanted = prefix.subspan(matched);
     const std::size_t compared = std::min(held.size(), wanted.size());
     if (!std::ranges::equal(held.first(compared), wanted.first(compared))) continue;
-    if (compared == wanted.size()) ret_selected[page] = true;
+    if (compared == wanted.size() && is_theirs(page)) ret_selected[page] = true;
     open_children(page, matched + static_cast<std::uint32_t>(compared));
   }
 }
@@ -56,19 +64,22 @@ CachedText CacheUpkeep::describe(SlotId last, std::uint32_t first_tokens) const 
   CachedText text = {.id = cache_->segment_->record(last).namespace_id,
                      .tokens = 0,
                      .pages = 0,
+                     .published_pages = 0,
                      .own_pages = 0,
                      .pages_in_use = 0,
                      .first_tokens = {}};
   std::vector<SlotId> path;
   bool own = true;
   for (SlotId page = last; page != kNoSlot; page = index.parent(page)) {
-    // What two texts continue belongs to both, and all before it.
+    // What two texts continue belongs to both, and all before it; what is published, to all.
+    const bool theirs = cache_->segment_->record(page).namespace_id == text.id;
     const SlotId child = path.empty() ? kNoSlot : index.first_child(text.id, page);
-    own = own && (child == kNoSlot || index.next_sibling(child) == kNoSlot);
+    own = own && theirs && (child == kNoSlot || index.next_sibling(child) == kNoSlot);
     path.push_back(page);
     ++text.pages;
+    text.published_pages += theirs ? 0 : 1;
     text.own_pages += own ? 1 : 0;
-    text.pages_in_use += cache_->pages_[page].references > 0 ? 1 : 0;
+    text.pages_in_use += theirs && cache_->pages_[page].references > 0 ? 1 : 0;
     text.tokens += cache_->segment_->tokens(page).size();
   }
   for (auto page = path.rbegin(); page != path.rend(); ++page) {
@@ -116,10 +127,10 @@ std::uint32_t CacheUpkeep::evict(const PageSelection& which, std::uint32_t count
                                  std::uint64_t& ret_tokens) {
   const std::vector<bool> selected = select(which);
   std::uint32_t evicted = 0;
-  for (const auto& [id, one] : cache_->namespaces_.all()) {
+  const auto evict_of = [&](const Namespace& one) {
     for (SlotId slot = one.lru_first; slot != kNoSlot && evicted < count;) {
       const SlotId next = cache_->pages_[slot].next;
-      if (selected[slot]) {
+      if (selected[slot] && cache_->index_.any_child(slot) == kNoSlot) {
         ret_tokens += cache_->segment_->tokens(slot).size();
         cache_->lru_unlink(slot);
         cache_->drop(slot);
@@ -127,7 +138,13 @@ std::uint32_t CacheUpkeep::evict(const PageSelection& which, std::uint32_t count
       }
       slot = next;
     }
+  };
+  const auto& all = cache_->namespaces_.all();
+  for (const auto& [id, one] : all) {
+    if (id != kPublishedNamespace) evict_of(one);
   }
+  // After what users have continued it with.
+  if (const auto found = all.find(kPublishedNamespace); found != all.end()) evict_of(found->second);
   return evicted;
 }
 
@@ -168,7 +185,7 @@ void CacheUpkeep::verify_page(SlotId slot, VerifyCounts& counts) {
     return;
   }
   const std::uint64_t before = cache_->damaged_;
-  cache_->drop_tree(slot);
+  cache_->drop_damaged(slot);
   counts.dropped += cache_->damaged_ - before;
 }
 

@@ -25,8 +25,9 @@ struct CachedText {
   NamespaceId id;
   std::uint64_t tokens;
   std::uint32_t pages;
-  std::uint32_t own_pages;     // of these, those that no other text has
-  std::uint32_t pages_in_use;  // of these, those that a sequence refers to
+  std::uint32_t published_pages;  // of these, those that are everybody's; the others:
+  std::uint32_t own_pages;        // that no other text has
+  std::uint32_t pages_in_use;     // that a sequence refers to
   std::vector<std::int32_t> first_tokens;
 };
 

@@ -36,6 +36,7 @@ struct Namespace {
   Digest secret = {};
   Digest root = {};                // what its first pages have as parent
   std::uint32_t pages_held = 0;    // being filled, in use and cached
+  std::uint32_t pages_kept = 0;    // of these, committed
   std::uint32_t pages_cached = 0;  // of these, nobody refers to: on the list
   SlotId lru_first = kNoSlot;      // goes next
   SlotId lru_last = kNoSlot;       // most recently used

@@ -37,14 +37,17 @@ Digest PageCache::page_key(NamespaceId id, const Digest& parent,
 
 SlotId PageCache::find(NamespaceId id, SlotId parent, const Digest& key,
                        std::span<const std::int32_t> tokens) {
-  const SlotId slot = index_.find(id, parent, key, tokens);
-  if (slot == kNoSlot) return kNoSlot;
-  if (!is_intact(slot)) {
-    if (!pages_[slot].damaged) drop_tree(slot);
-    return kNoSlot;
+  const SlotId slot = look_up(id, parent, key, tokens);
+  return slot != kNoSlot && hold_intact(slot) ? slot : kNoSlot;
+}
+
+bool PageCache::hold_intact(SlotId slot) {
+  if (is_intact(slot)) {
+    hold(slot);
+    return true;
   }
-  hold(slot);
-  return slot;
+  if (!pages_[slot].damaged) drop_damaged(slot);
+  return false;
 }
 
 PrefixIndex::Partial PageCache::find_partial(NamespaceId id, SlotId parent,
@@ -53,7 +56,7 @@ PrefixIndex::Partial PageCache::find_partial(NamespaceId id, SlotId parent,
     const PrefixIndex::Partial found = index_.find_partial(id, parent, tokens);
     if (found.slot == kNoSlot || is_intact(found.slot)) return found;
     if (pages_[found.slot].damaged) return {};
-    drop_tree(found.slot);
+    drop_damaged(found.slot);
   }
 }
 
@@ -69,29 +72,32 @@ bool PageCache::is_intact(SlotId slot) {
 }
 
 // A page that nobody refers to, and so nobody to what continues it: all of these go, the deepest
-// first.
-void PageCache::drop_tree(SlotId slot) {
+// first.  Returns how many.
+std::uint64_t PageCache::drop_tree(SlotId slot) {
+  std::uint64_t dropped = 0;
   for (SlotId at = slot;;) {
-    while (index_.has_children(at)) at = index_.first_child(/*id=*/0, at);
+    for (SlotId child; (child = index_.any_child(at)) != kNoSlot;) at = child;
     const SlotId next = at == slot ? kNoSlot : index_.parent(at);
     lru_unlink(at);
     drop(at);
-    ++damaged_;
-    if (next == kNoSlot) return;
+    ++dropped;
+    if (next == kNoSlot) return dropped;
     at = next;
   }
 }
 
-// Have the namespace hold no more than its quota, as far as its cached pages go.
-void PageCache::keep_quota(Namespace& owner) {
-  while (owner.pages_held > quota_pages_ && owner.pages_cached > 0) evict_page(owner);
+std::uint64_t PageCache::quota_of(const Namespace& owner) const {
+  return owner.id == kPublishedNamespace ? UINT64_MAX : quota_pages_;
 }
 
+// Have the namespace hold no more than its quota, as far as its cached pages go.
+void PageCache::keep_quota(Namespace& owner) {
+  while (owner.pages_held > quota_of(owner) && owner.pages_cached > 0) evict_page(owner);
+}
+
+// The front of the list has no children; what others have continued a published one with goes too.
 void PageCache::evict_page(Namespace& owner) {
-  const SlotId victim = owner.lru_first;
-  lru_unlink(victim);
-  drop(victim);
-  ++evictions_;
+  evictions_ += drop_tree(owner.lru_first);
 }
 
 // Have a slot on the free list, if there can be one.
@@ -151,7 +157,8 @@ SlotId PageCache::commit(SlotId slot, SlotId parent, const PageIdentity& identit
     return same;
   }
   segment_->commit(slot, identity);
-  find_namespace(identity.namespace_id).had_pages = true;
+  pages_[slot].owner->had_pages = true;
+  ++pages_[slot].owner->pages_kept;
   pages_[slot].committed = pages_[slot].intact = true;
   index_.insert(identity.namespace_id, parent, slot);
   drop_shorter_siblings(slot, parent, identity);
@@ -168,16 +175,24 @@ void PageCache::release(SlotId slot) {
   if (--page.references > 0) return;
   if (page.committed) {
     lru_push(slot);
-    if (page.damaged) return drop_tree(slot);
+    if (page.damaged) return drop_damaged(slot);
     keep_quota(*page.owner);
   } else {
     drop(slot);
   }
 }
 
+void PageCache::publish(SlotId slot) {
+  assert(pages_[slot].committed && pages_[slot].owner->id == kPublishedNamespace);
+  pages_[slot].published = has_published_ = true;
+}
+
 void PageCache::drop(SlotId slot) {
   Page& page = pages_[slot];
-  if (page.committed) index_.remove(slot);
+  if (page.committed) {
+    index_.remove(slot);
+    --page.owner->pages_kept;
+  }
   segment_->free_slot(slot);
   namespaces_.count(*page.owner, /*held=*/-1, /*cached=*/0);
   page = Page{.next = free_};
@@ -249,7 +264,7 @@ void PageCache::check() const {
       order[slot] = ++cached_count;
     }
     assert(one.pages_cached == cached_count - before);
-    assert(one.pages_held <= quota_pages_ || one.pages_cached == 0);
+    assert(one.pages_held <= quota_of(one) || one.pages_cached == 0);
   }
   assert(free_count == free_count_ && cached_count == cached_count_);
   check_pages(seen, order);
@@ -259,6 +274,7 @@ void PageCache::check() const {
 void PageCache::check_pages(const std::vector<int>& seen,
                             const std::vector<std::uint64_t>& order) const {
   std::unordered_map<const Namespace*, std::uint64_t> held;
+  std::unordered_map<const Namespace*, std::uint64_t> kept;
   for (SlotId slot = 0; slot < segment_->backed_slots(); ++slot) {
     const Page& page = pages_[slot];
     assert((page.references > 0) == (seen[slot] == 0));
@@ -268,16 +284,21 @@ void PageCache::check_pages(const std::vector<int>& seen,
     if (is_free) continue;
     assert(segment_->record(slot).namespace_id == page.owner->id);
     ++held[page.owner];
+    assert(!page.published || page.owner->id == kPublishedNamespace);
     if (!page.committed) continue;
+    ++kept[page.owner];
     assert(segment_->record(slot).state == static_cast<std::uint32_t>(SlotState::committed));
     const SlotId parent = index_.parent(slot);
     if (parent == kNoSlot) continue;
     assert(pages_[parent].committed && segment_->tokens(parent).size() == page_tokens());
-    assert(pages_[parent].owner == page.owner);
+    const bool grafted = pages_[parent].owner != page.owner;
+    assert(!grafted || pages_[parent].owner->id == kPublishedNamespace);
     if (page.references > 0) assert(pages_[parent].references > 0);
-    if (order[slot] > 0 && order[parent] > 0) assert(order[slot] < order[parent]);
+    if (!grafted && order[slot] > 0 && order[parent] > 0) assert(order[slot] < order[parent]);
   }
-  for (const auto& [id, one] : namespaces_.all()) assert(one.pages_held == held[&one]);
+  for (const auto& [id, one] : namespaces_.all()) {
+    assert(one.pages_held == held[&one] && one.pages_kept == kept[&one]);
+  }
 }
 
 }  // namespace hearth::cache

@@ -7,12 +7,16 @@
 // namespace that holds more than its quota gives up its own, before anybody else needs them; when
 // memory is needed, namespaces.hpp says which one gives way.
 //
+// Published pages, those of kPublishedNamespace, are found by everybody once publish() has named
+// them, and count for no quota.  A user's page may continue one; it is then the user's alone.
+//
 // Invariants, asserted by check():
 //  (1) a page is on exactly one of: free list, LRU list, in use (references > 0);
 //  (2) who refers to a page refers to every page before it in its sequence;
 //  (3) on its namespace's LRU list a page stands before the page it continues, so that the front
 //      has no children;
-//  (4) a namespace holds no more than its quota, or has pages in use and no others.
+//  (4) a namespace holds no more than its quota, or has pages in use and no others;
+//  (5) a page continues one of its own namespace, or a published one.
 #pragma once
 
 #include <cstdint>
@@ -79,10 +83,16 @@ class PageCache {
   const Digest& root_key(NamespaceId id);
   Digest page_key(NamespaceId id, const Digest& parent, std::span<const std::int32_t> tokens);
 
-  // The committed page that continues parent with exactly these tokens, with a reference taken; or
-  // kNoSlot.
+  // The committed page that continues parent with exactly these tokens; or kNoSlot.  look_up()
+  // takes no reference, and does not look at its bytes.
   SlotId find(NamespaceId id, SlotId parent, const Digest& key,
               std::span<const std::int32_t> tokens);
+  SlotId look_up(NamespaceId id, SlotId parent, const Digest& key,
+                 std::span<const std::int32_t> tokens) const {
+    return index_.find(id, parent, key, tokens);
+  }
+  // Take a reference to what look_up() gave.  False when it is damaged: it is found no more.
+  bool hold_intact(SlotId slot);
   // The best partial match below parent; no reference is taken: copy at once.
   PrefixIndex::Partial find_partial(NamespaceId id, SlotId parent,
                                     std::span<const std::int32_t> tokens);
@@ -99,12 +109,21 @@ class PageCache {
   void hold(SlotId slot);
   void release(SlotId slot);
 
+  // A committed page of kPublishedNamespace belongs to a text that is configured: everybody may
+  // find it from now on.
+  void publish(SlotId slot);
+  bool is_published(SlotId slot) const { return pages_[slot].published; }
+  bool has_published() const { return has_published_; }  // whether there ever was one
+
   PageCacheStats stats() const;
   // Every namespace that holds pages, in no order, in place of what was in the list.
   void list_uses(std::vector<NamespaceUse>& ret_uses) const;
   const PageChecks& checks() const { return checks_; }
   // Whether any page is kept for a namespace.
-  bool has_pages(NamespaceId id) const { return index_.first_child(id, kNoSlot) != kNoSlot; }
+  bool has_pages(NamespaceId id) const {
+    const auto found = namespaces_.all().find(id);
+    return found != namespaces_.all().end() && found->second.pages_kept > 0;
+  }
   // Whether any ever was, since this cache was made.
   bool had_pages(NamespaceId id) const {
     const auto found = namespaces_.all().find(id);
@@ -122,6 +141,7 @@ class PageCache {
     bool committed = false;
     bool intact = false;         // the payload was computed or checked by this daemon
     bool damaged = false;        // in use, and no longer what it was
+    bool published = false;      // for everybody to find
     SlotId previous = kNoSlot;   // LRU list
     SlotId next = kNoSlot;       // LRU list or free list
     Namespace* owner = nullptr;  // while it is not free
@@ -131,7 +151,9 @@ class PageCache {
   SlotId parent_by_key(const std::unordered_map<std::uint64_t, SlotId>& full, SlotId slot);
   void add_slots(std::uint32_t first);
   bool is_intact(SlotId slot);
-  void drop_tree(SlotId slot);
+  std::uint64_t drop_tree(SlotId slot);
+  std::uint64_t quota_of(const Namespace& owner) const;
+  void drop_damaged(SlotId slot) { damaged_ += drop_tree(slot); }
   Status make_free();
   void keep_quota(Namespace& owner);
   void evict_page(Namespace& owner);
@@ -145,13 +167,14 @@ class PageCache {
   const Digest master_secret_;
   PrefixIndex index_;
   std::vector<Page> pages_;          // [slots that have memory]
-  const std::uint64_t quota_pages_;  // of each namespace
+  const std::uint64_t quota_pages_;  // of each user and group
   Namespaces namespaces_;
   SlotId free_ = kNoSlot;           // list by next
   std::uint64_t cached_count_ = 0;  // pages on LRU lists
   std::uint64_t free_count_ = 0;    // pages on the free list
   std::uint64_t evictions_ = 0;
   std::uint64_t damaged_ = 0;
+  bool has_published_ = false;
   PageChecks checks_;
 };
 

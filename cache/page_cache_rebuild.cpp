@@ -39,8 +39,10 @@ SlotId PageCache::parent_by_key(const std::unordered_map<std::uint64_t, SlotId>&
   const auto found = full.find(first_bits(object.parent_key));
   if (found == full.end()) return slot;
   const Record& parent = segment_->record(found->second);
+  const bool possible =
+      parent.namespace_id == object.namespace_id || parent.namespace_id == kPublishedNamespace;
   const bool continues =
-      parent.key == object.parent_key && parent.namespace_id == object.namespace_id &&
+      parent.key == object.parent_key && possible &&
       segment_->header(found->second).first_token + page_tokens() == object.first_token;
   return continues ? found->second : slot;
 }
@@ -74,6 +76,7 @@ void PageCache::rebuild() {
     pages_[slot].owner = &find_namespace(record.namespace_id);
     namespaces_.count(*pages_[slot].owner, /*held=*/1, /*cached=*/0);
     pages_[slot].owner->had_pages = true;
+    ++pages_[slot].owner->pages_kept;
     if (tokens.size() == page_tokens()) full.emplace(first_bits(record.key), slot);
   }
   // The last pages of sequences are evicted before those that they continue.

@@ -18,6 +18,10 @@ namespace hearth::cache {
 
 using NamespaceId = std::uint64_t;  // a uid, or from the name of a group of users
 
+// Whose pages everybody finds: those of texts that the administrator has published.  No user's and
+// no group's: a uid has 32 bits, a group's number the highest one.
+inline constexpr NamespaceId kPublishedNamespace = NamespaceId{1} << 62;
+
 // Hashes a stream of bytes.
 class Hasher {
  public:

@@ -48,14 +48,37 @@ SlotId PrefixIndex::find(NamespaceId id, SlotId parent, const Digest& key,
 }
 
 SlotId PrefixIndex::first_child(NamespaceId id, SlotId parent) const {
-  if (parent != kNoSlot) return nodes_[parent].first_child;
-  const auto found = first_pages_.find(id);
-  return found == first_pages_.end() ? kNoSlot : found->second;
+  if (parent == kNoSlot) {
+    const auto found = first_pages_.find(id);
+    return found == first_pages_.end() ? kNoSlot : found->second;
+  }
+  if (nodes_[parent].namespace_id == id) return nodes_[parent].first_child;
+  const auto grafts = grafts_.find(parent);
+  if (grafts == grafts_.end()) return kNoSlot;
+  const auto found = grafts->second.find(id);
+  return found == grafts->second.end() ? kNoSlot : found->second;
+}
+
+SlotId PrefixIndex::any_child(SlotId slot) const {
+  if (has_children(slot)) return nodes_[slot].first_child;
+  return has_grafts(slot) ? grafts_.at(slot).begin()->second : kNoSlot;
 }
 
 SlotId& PrefixIndex::first_child_of(NamespaceId id, SlotId parent) {
-  if (parent != kNoSlot) return nodes_[parent].first_child;
-  return first_pages_.try_emplace(id, kNoSlot).first->second;
+  if (parent == kNoSlot) return first_pages_.try_emplace(id, kNoSlot).first->second;
+  if (nodes_[parent].namespace_id == id) return nodes_[parent].first_child;
+  return grafts_[parent].try_emplace(id, kNoSlot).first->second;
+}
+
+// A page of this namespace was the last that continued parent: list them no more if it is
+// another's.
+void PrefixIndex::forget_grafts(NamespaceId id, SlotId parent) {
+  const auto grafts = grafts_.find(parent);
+  if (grafts == grafts_.end()) return;
+  const auto first = grafts->second.find(id);
+  if (first == grafts->second.end() || first->second != kNoSlot) return;
+  grafts->second.erase(first);
+  if (grafts->second.empty()) grafts_.erase(grafts);
 }
 
 PrefixIndex::Partial PrefixIndex::find_partial(NamespaceId id, SlotId parent,
@@ -82,13 +105,14 @@ void PrefixIndex::insert(NamespaceId id, SlotId parent, SlotId slot) {
 
 void PrefixIndex::remove(SlotId slot) {
   Node& node = nodes_[slot];
-  assert(node.first_child == kNoSlot);
+  assert(any_child(slot) == kNoSlot);
   if (node.next_sibling != kNoSlot)
     nodes_[node.next_sibling].previous_sibling = node.previous_sibling;
   if (node.previous_sibling != kNoSlot) {
     nodes_[node.previous_sibling].next_sibling = node.next_sibling;
   } else {
     first_child_of(node.namespace_id, node.parent) = node.next_sibling;
+    forget_grafts(node.namespace_id, node.parent);
   }
   node = Node{};
 

@@ -3,9 +3,13 @@
 // THREAD: the engine.  Ordinary memory, rebuilt from the segment's records; a page's key and token
 // ids stay in the segment.  A node is a page, its children are the pages that continue it; only
 // full pages have children.  The key routes, the token ids decide.
+//
+// A page may continue one of another namespace (a user's, one that is published).  Such children,
+// grafts, are listed apart for each namespace: what one has does not show in the lists of others.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -34,12 +38,17 @@ class PrefixIndex {
   };
   Partial find_partial(NamespaceId id, SlotId parent, std::span<const std::int32_t> tokens) const;
 
-  // Add a page that was just committed, or take one out that has no children.
+  // Add a page that was just committed, or take one out that has no children and no grafts.  Takes
+  // memory when a namespace continues a page of another for the first time.
   void insert(NamespaceId id, SlotId parent, SlotId slot);
   void remove(SlotId slot);
 
   SlotId parent(SlotId slot) const { return nodes_[slot].parent; }
+  // Of its own namespace; of others.
   bool has_children(SlotId slot) const { return nodes_[slot].first_child != kNoSlot; }
+  bool has_grafts(SlotId slot) const { return !grafts_.empty() && grafts_.contains(slot); }
+  // Any page that continues this one, whoever's it is; kNoSlot when there is none.
+  SlotId any_child(SlotId slot) const;
   SlotId first_child(NamespaceId id, SlotId parent) const;
   SlotId next_sibling(SlotId slot) const { return nodes_[slot].next_sibling; }
 
@@ -54,13 +63,16 @@ class PrefixIndex {
     SlotId next_sibling = kNoSlot;
   };
   SlotId& first_child_of(NamespaceId id, SlotId parent);
+  void forget_grafts(NamespaceId id, SlotId parent);
   std::size_t home(const Digest& key) const;
   void enter(SlotId slot);
 
   const Segment* segment_;                               // outlives us
   std::vector<Node> nodes_;                              // [slots that have memory]
   std::unordered_map<NamespaceId, SlotId> first_pages_;  // first child of each namespace's root
-  std::vector<SlotId> table_;                            // open addressing by key, a power of two
+  // By the page that they continue: the first child of each other namespace.
+  std::unordered_map<SlotId, std::map<NamespaceId, SlotId>> grafts_;
+  std::vector<SlotId> table_;  // open addressing by key, a power of two
 };
 
 }  // namespace hearth::cache

@@ -34,25 +34,75 @@ void SequencePages::count_restored(const PageChecks& before, std::uint32_t token
   adoption_.damaged |= now.damaged > before.damaged;
 }
 
+// To the page that continues this place with these tokens.  False when there is none for us.
+bool SequencePages::step(Place& place, std::span<const std::int32_t> page) const {
+  if (place.published) {
+    const Digest& parent =
+        place.page == kNoSlot ? cache_->root_key(kPublishedNamespace) : place.key;
+    const Digest key = cache_->page_key(kPublishedNamespace, parent, page);
+    const SlotId slot = cache_->look_up(kPublishedNamespace, place.page, key, page);
+    if (slot != kNoSlot && cache_->is_published(slot)) {
+      place = {slot, key, /*published=*/true};
+      return true;
+    }
+  }
+  const Digest key = cache_->page_key(namespace_id_, place.key, page);
+  const SlotId slot = cache_->look_up(namespace_id_, place.page, key, page);
+  if (slot == kNoSlot) return false;
+  place = {slot, key, /*published=*/false};
+  return true;
+}
+
+std::uint32_t SequencePages::count_pages(std::span<const std::int32_t> tokens,
+                                         bool published) const {
+  Place place = {kNoSlot, cache_->root_key(namespace_id_), published};
+  std::uint32_t count = 0;
+  while ((count + 1) * std::size_t{page_tokens_} <= tokens.size() &&
+         step(place, tokens.subspan(count * page_tokens_, page_tokens_))) {
+    ++count;
+  }
+  return count;
+}
+
+// Of two ways through the tree the longer one; of equal ones that which others use, too.
+bool SequencePages::begins_published(std::span<const std::int32_t> tokens) const {
+  if (!cache_->has_published() || namespace_id_ == kPublishedNamespace) return false;
+  return count_pages(tokens, /*published=*/true) >= count_pages(tokens, /*published=*/false);
+}
+
 std::uint32_t SequencePages::adopt_pages(std::span<const std::int32_t> tokens,
                                          std::uint32_t limit) {
   assert(end_ == committed_ * page_tokens_ && page_count() == committed_);
   limit = std::min(limit, static_cast<std::uint32_t>(tokens.size()));
   adoption_.damaged = adoption_.no_room = false;
-  while (end_ + page_tokens_ <= limit) {
-    const auto page = tokens.subspan(end_, page_tokens_);
-    const Digest key = cache_->page_key(namespace_id_, last_key_, page);
+  Place place = {parent_of(committed_), last_key_,
+                 page_count() == 0 ? begins_published(tokens) : last_published_};
+  while (end_ + page_tokens_ <= limit && step(place, tokens.subspan(end_, page_tokens_))) {
     const PageChecks before = cache_->checks();
-    const SlotId slot = cache_->find(namespace_id_, parent_of(committed_), key, page);
+    const bool held = cache_->hold_intact(place.page);
     count_restored(before, page_tokens_);
-    if (slot == kNoSlot) break;
+    if (!held) break;
+    if (namespace_id_ == kPublishedNamespace) cache_->publish(place.page);
     adoption_.page_tokens += page_tokens_;
-    push(slot);
-    last_key_ = key;
+    adoption_.published_tokens += place.published ? page_tokens_ : 0;
+    push(place.page);
+    last_key_ = place.key;
+    last_published_ = place.published;
     ++committed_;
     end_ += page_tokens_;
   }
   return end_;
+}
+
+bool SequencePages::goes_with(const SequencePages& other) const {
+  const bool another = other.namespace_id_ != namespace_id_;
+  if (another && committed_ > 0 && !last_published_) return false;
+  const std::uint32_t both = std::min(committed_, other.committed_);
+  return both == 0 || slots_[both - 1] == other.slots_[both - 1];
+}
+
+bool SequencePages::has_damage() const {
+  return std::ranges::any_of(slots_, [&](SlotId slot) { return cache_->is_damaged(slot); });
 }
 
 Result<std::uint32_t> SequencePages::adopt_tail(std::span<const std::int32_t> tokens,
@@ -127,7 +177,9 @@ void SequencePages::commit_page(std::span<const std::int32_t> tokens, std::uint3
   };
   slots_[page] = cache_->commit(slots_[page], parent_of(page), identity);
   payloads_[page] = cache_->payload(slots_[page]);
+  if (namespace_id_ == kPublishedNamespace) cache_->publish(slots_[page]);
   last_key_ = identity.key;
+  last_published_ = false;
   ++committed_;
 }
 
@@ -148,8 +200,9 @@ void SequencePages::release(std::span<const std::int32_t> tokens, bool keep) {
   }
   committed_ = 0;
   end_ = 0;
-  adoption_.page_tokens = adoption_.copied_tokens = 0;
+  adoption_.page_tokens = adoption_.published_tokens = adoption_.copied_tokens = 0;
   last_key_ = cache_->root_key(namespace_id_);
+  last_published_ = false;
 }
 
 }  // namespace hearth::cache

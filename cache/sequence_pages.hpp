@@ -2,6 +2,10 @@
 //
 // THREAD: the engine.  Positions [0, end()) have keys and values.  Full pages are committed as they
 // fill and may be shared; the last page is the sequence's own until it is full.
+//
+// A text may begin with published pages and go on with those of its own namespace, never the other
+// way round.  What a sequence computes is its namespace's, whatever it continues; what one of
+// kPublishedNamespace computes or adopts is published with that.
 #pragma once
 
 #include <cstdint>
@@ -15,9 +19,10 @@ namespace hearth::cache {
 // What a sequence has taken from the cache since it last had no pages; of what was restored, since
 // it was made.
 struct Adoption {
-  std::uint32_t page_tokens = 0;      // of whole pages, by reference
-  std::uint32_t copied_tokens = 0;    // of a part of a page
-  std::uint32_t restored_tokens = 0;  // of these, of pages that nobody had used since the start
+  std::uint32_t page_tokens = 0;       // of whole pages, by reference
+  std::uint32_t published_tokens = 0;  // of these, of published pages
+  std::uint32_t copied_tokens = 0;     // of a part of a page
+  std::uint32_t restored_tokens = 0;   // of these, of pages that nobody had used since the start
   std::uint32_t restored_pages = 0;
   std::int64_t restore_ns = 0;  // holding pages to their checksums, damaged ones too
   bool damaged = false;         // the last adopt_pages() or adopt_tail() met a damaged page
@@ -33,7 +38,8 @@ class SequencePages {
   SequencePages& operator=(const SequencePages&) = delete;
 
   // Extend [0, end()) with the whole pages of tokens that the cache holds, up to limit tokens in
-  // all. Only while end() is a multiple of the page.  Returns the new end().
+  // all. Only while end() is a multiple of the page.  Returns the new end().  Where a text was
+  // computed by the namespace and published too, the longer of both is taken.
   std::uint32_t adopt_pages(std::span<const std::int32_t> tokens, std::uint32_t limit);
 
   // Then extend it within the next page, by copying from the page that holds the most of the same
@@ -53,6 +59,12 @@ class SequencePages {
   // that the next sequence can copy from it.
   void release(std::span<const std::int32_t> tokens, bool keep);
 
+  // Whether both have come the same way through the tree: what the other one, of the same text,
+  // commits next is then what this one would adopt.
+  bool goes_with(const SequencePages& other) const;
+  // Whether one of its pages was found damaged since it has them.
+  bool has_damage() const;
+
   const Adoption& adoption() const { return adoption_; }
   std::uint32_t end() const { return end_; }
   std::uint32_t page_tokens() const { return page_tokens_; }
@@ -68,6 +80,16 @@ class SequencePages {
   SlotId parent_of(std::uint32_t page) const { return page == 0 ? kNoSlot : slots_[page - 1]; }
   std::uint32_t page_count() const { return static_cast<std::uint32_t>(slots_.size()); }
 
+  // Where a text has led to in the tree of pages.
+  struct Place {
+    SlotId page;     // the last one; kNoSlot: none
+    Digest key;      // its key, or the root key of our namespace
+    bool published;  // the next page may be a published one
+  };
+  bool step(Place& place, std::span<const std::int32_t> page) const;
+  std::uint32_t count_pages(std::span<const std::int32_t> tokens, bool published) const;
+  bool begins_published(std::span<const std::int32_t> tokens) const;
+
   PageCache* cache_;  // outlives us
   const NamespaceId namespace_id_;
   const std::uint32_t page_tokens_;
@@ -75,6 +97,7 @@ class SequencePages {
   std::vector<std::byte*> payloads_;  // [pages] of slots_
   std::uint32_t committed_ = 0;       // pages [0, committed_) are committed
   Digest last_key_;                   // of page committed_ - 1, or the namespace's root key
+  bool last_published_ = false;       // page committed_ - 1 is a published one
   std::uint32_t end_ = 0;             // positions that have keys and values
   Adoption adoption_;
 };

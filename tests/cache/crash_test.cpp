@@ -120,6 +120,16 @@ const std::vector<Operation>& script() {
       [](World& w) { w.begin('e', kBob, ids(70, 40)).adopt(); },
       [](World& w) { w.requests['e']->compute(40); },
       [](World& w) { w.requests['e']->finish(true); },
+      [](World& w) { w.begin('p', kPublishedNamespace, ids(200, 16)).compute(16); },
+      [](World& w) { w.begin('g', kAlice, joined(ids(200, 16), ids(300, 12))).adopt(); },
+      [](World& w) { w.requests['g']->compute(28); },
+      [](World& w) { w.requests['g']->finish(true); },
+      [](World& w) {
+        w.requests.clear();
+        w.cache->reopen(kPages);
+      },
+      [](World& w) { w.begin('h', kBob, ids(400, 50)).compute(50); },
+      [](World& w) { w.requests['h']->finish(true); },
   };
   return operations;
 }
