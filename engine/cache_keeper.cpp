@@ -66,8 +66,15 @@ void CacheKeeper::list(Job& job) {
       upkeep_.list(job.selection(), job.command.limit, job.command.first_tokens);
   for (const cache::CachedText& text : listing.texts) {
     const CachedTextHead head = {
-        text.id,        text.tokens,       text.pages,
-        text.own_pages, text.pages_in_use, static_cast<std::uint32_t>(text.first_tokens.size())};
+        .namespace_id = text.id,
+        .tokens = text.tokens,
+        .pages = text.pages,
+        .published_pages = text.published_pages,
+        .own_pages = text.own_pages,
+        .pages_in_use = text.pages_in_use,
+        .id_count = static_cast<std::uint32_t>(text.first_tokens.size()),
+        .reserved = 0,
+    };
     append(job.texts, std::span(&head, 1));
     append(job.texts, std::span(text.first_tokens));
   }
@@ -103,6 +110,7 @@ bool CacheKeeper::verify(Job& job, std::int64_t budget_ns) {
   job.done.damaged += counts.damaged;
   job.done.damaged_in_use += counts.damaged_in_use;
   job.done.dropped += counts.dropped;
+  if (counts.damaged_in_use > 0) scheduler_->renew_published();
   return job.next_slot >= upkeep_.slot_count();
 }
 

@@ -246,6 +246,7 @@ void Engine::run() {
 
 void Engine::serve(Loaded& loaded) {
   loaded.keeper = std::make_unique<CacheKeeper>(kv_.pages.get(), &writer_, loaded.scheduler.get());
+  loaded.scheduler->add_published(options_.published, options_.published_bytes);
   for (;;) {
     // A step of a large model takes long: what was cancelled must let go of its pages before it
     // ends.

@@ -54,10 +54,12 @@ struct EngineOptions {
   std::uint32_t page_tokens = 32;    // power of two
   std::uint32_t sequences_max = 64;  // that run at a time
   KvType kv_type;
-  RopeOverride rope = {};                      // instead of what the model file says
-  std::uint32_t cpu_features = 0;              // kernels that may be used
-  cache::Digest master_secret = {};            // root of all namespaces' secrets
-  std::uint64_t namespace_bytes = UINT64_MAX;  // of the cache, that one namespace may keep
+  RopeOverride rope = {};                            // instead of what the model file says
+  std::uint32_t cpu_features = 0;                    // kernels that may be used
+  cache::Digest master_secret = {};                  // root of all namespaces' secrets
+  std::uint64_t namespace_bytes = UINT64_MAX;        // of the cache, that one namespace may keep
+  std::vector<std::vector<TokenId>> published = {};  // texts for everybody; an empty one: none
+  std::uint64_t published_bytes = UINT64_MAX;        // of the cache, that they may take
 };
 
 // A model's KV cache: what it may take of the budget, and the pages it holds.  It outlives the

@@ -29,6 +29,9 @@ T take_head(std::span<const std::byte>& message) {
 
 using RequestId = std::uint64_t;  // given by the daemon, unique in its life
 
+// From here on they are the engine's own, for texts that are published: the first text's, and on.
+inline constexpr RequestId kPublishRequests = RequestId{1} << 63;
+
 // Daemon to engine.
 enum class Command : std::uint32_t {
   submit = 1,    // SubmitCommand, TokenId ids[prompt_count], LogitBias[bias_count], then
@@ -42,6 +45,7 @@ enum class Command : std::uint32_t {
 enum class RequestKind : std::uint32_t {
   generate = 0,
   evaluate = 1,  // logits and likelihood of the prompt, nothing generated
+  publish = 2,   // the engine's own: pages for everybody, nothing else; scheduler_published.cpp
 };
 
 // The vector that stands for a whole text: of the last layer, normed, before the head.
@@ -159,6 +163,8 @@ enum class Notice : std::uint32_t {
   transferred = 11,     // TransferredNotice: the request is over
   cache_progress = 20,  // CacheProgressNotice
   cache_done = 21,      // CacheDoneNotice, then text_count times CachedTextHead and its ids
+  published = 30,       // PublishedNotice
+  publish_failed = 31,  // FailedNotice (request: kPublishRequests + the text), then why
 };
 
 struct LoadingNotice {
@@ -235,8 +241,8 @@ struct CacheUse {
   std::uint32_t match_end;          // enum hearth_match_end
   std::uint32_t tier;               // enum hearth_cache_tier
   std::uint32_t was_empty;  // cold: 1 when it never had anything since the model's cache was opened
-  std::uint32_t reserved;   // 0
-  std::int64_t restore_ns;  // checking restored pages, damaged ones too
+  std::uint32_t published_tokens;  // of its cached tokens, of pages that are everybody's
+  std::int64_t restore_ns;         // checking restored pages, damaged ones too
 };
 
 struct CacheProgressNotice {
@@ -263,9 +269,19 @@ struct CachedTextHead {
   std::uint64_t namespace_id;
   std::uint64_t tokens;
   std::uint32_t pages;
-  std::uint32_t own_pages;  // that no other text has
+  std::uint32_t published_pages;  // of these, those that are everybody's; the others:
+  std::uint32_t own_pages;        // that no other text has
   std::uint32_t pages_in_use;
   std::uint32_t id_count;  // of its first tokens
+  std::uint32_t reserved;  // 0
+};
+
+// A text that the administrator publishes is there for everybody.
+struct PublishedNotice {
+  std::uint32_t text;      // its place in EngineOptions::published
+  std::uint32_t tokens;    // in whole pages
+  std::uint32_t computed;  // of these, those that no earlier engine had left
+  std::uint32_t reserved;  // 0
 };
 
 struct DoneNotice {

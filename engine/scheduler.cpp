@@ -79,15 +79,18 @@ void Scheduler::cancel(RequestId request) {
 }
 
 bool Scheduler::step(const std::atomic<bool>* give_up) {
+  const std::size_t under_way = running_.size() + queue_.size();
   wake_waiting();
   admit();
   shares_.clear();
   row_count_ = logit_rows_ = generated_rows_ = 0;
   share_generated_rows();
-  share_prompt_rows();
+  share_prompt_rows(/*published=*/false);
+  if (shares_.empty()) share_prompt_rows(/*published=*/true);
   if (shares_.empty()) {
     gave_up_ = false;
-    return false;
+    // One has failed or given way in vain: what it leaves may be of use to others.
+    return running_.size() + queue_.size() < under_way;
   }
   build_rows();
   publish();
@@ -127,10 +130,13 @@ void Scheduler::share_generated_rows() {
   if (served < turn_.size()) decode_turn_ += served;
 }
 
-void Scheduler::share_prompt_rows() {
+// Of texts that are being published, or of requests and the texts that they wait for.
+void Scheduler::share_prompt_rows(bool published) {
   turn_.clear();
   for (const auto& sequence : running_) {
-    if (sequence->state == SequenceState::running && !sequence->generates() &&
+    const bool meant =
+        published ? sequence->publishes() : !sequence->publishes() || is_awaited(*sequence);
+    if (meant && sequence->state == SequenceState::running && !sequence->generates() &&
         !sequence->parked()) {
       turn_.push_back(sequence.get());
     }
@@ -166,7 +172,7 @@ bool Scheduler::share_rows(Sequence& sequence, std::int64_t count) {
       if (sequence.command.want_logits != 0) count = std::min<std::int64_t>(count, sequence.credit);
       logit_rows = count = std::min(count, logit_room());
     }
-  } else if (count == sequence.pending()) {
+  } else if (count == sequence.pending() && !sequence.publishes()) {
     if (logit_room() > 0 && sequence.credit > 0) {
       logit_rows = 1;
     } else {

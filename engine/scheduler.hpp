@@ -7,6 +7,9 @@
 // prompt tokens are being computed by an earlier one waits for it instead of computing them again.
 // When pages run out, the sequence admitted last goes back to the queue with what it has; its pages
 // stay in the cache.
+//
+// Texts that the administrator publishes are sequences, too: they are computed while nobody else
+// has rows, or somebody waits for them, and keep their pages when they are done.
 #pragma once
 
 #include <atomic>
@@ -41,6 +44,12 @@ class Scheduler {
   void grant(const CreditCommand& command);
   void cancel(RequestId request);
 
+  // Have these texts for everybody, as far as bytes_max goes; each is told of by Notice::published
+  // or Notice::publish_failed.  Once, before all requests: what is there already is found and held.
+  void add_published(std::span<const std::vector<TokenId>> texts, std::uint64_t bytes_max);
+  // Compute anew those of them that have damaged pages.
+  void renew_published();
+
   // What gives up pages for a sequence that cannot get any from others; false when it has none.
   void set_last_resort(std::function<bool()> give_way) { last_resort_ = std::move(give_way); }
 
@@ -73,9 +82,16 @@ class Scheduler {
   Sequence* find_victim(const Sequence& needy, bool parked_only) const;
   void preempt(Sequence& sequence);
 
+  // Published texts: scheduler_published.cpp
+  Status check_published(std::uint64_t tokens, std::uint64_t pages, std::uint64_t bytes_max) const;
+  void prepare_published(std::uint32_t text, std::vector<TokenId> tokens);
+  void admit_published();
+  void keep_published(Sequence& sequence);
+  bool is_awaited(const Sequence& published) const;
+
   // Batching: scheduler.cpp
   void share_generated_rows();
-  void share_prompt_rows();
+  void share_prompt_rows(bool published);
   bool share_rows(Sequence& sequence, std::int64_t count);
   void build_rows();
   std::int64_t logit_room() const { return executor_->limits().logit_rows_max - logit_rows_; }
@@ -107,8 +123,10 @@ class Scheduler {
   std::shared_ptr<const BreakerIndex> breakers_;  // once DRY was asked for
   StepPacer pacer_;
 
-  std::deque<std::unique_ptr<Sequence>> queue_;     // in order of arrival
-  std::vector<std::unique_ptr<Sequence>> running_;  // admitted, in order of admission
+  std::deque<std::unique_ptr<Sequence>> queue_;        // in order of arrival
+  std::vector<std::unique_ptr<Sequence>> running_;     // admitted, in order of admission
+  std::deque<std::unique_ptr<Sequence>> unpublished_;  // texts that are to be published
+  std::vector<std::unique_ptr<Sequence>> published_;   // those that are: they hold their pages
   std::uint64_t admissions_ = 0;
   bool gave_up_ = false;           // the last step did
   bool admission_closed_ = false;  // after a preemption, until pages come free

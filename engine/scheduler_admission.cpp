@@ -21,6 +21,7 @@ std::uint32_t common_prefix(const std::vector<TokenId>& a, const std::vector<Tok
 void Scheduler::admit() {
   const auto is_parked = [](const auto& sequence) { return sequence->parked(); };
   if (std::ranges::all_of(running_, is_parked)) admission_closed_ = false;
+  admit_published();
   for (std::size_t i = 0; i < queue_.size() && !admission_closed_;) {
     if (queue_[i]->parked()) {
       ++i;
@@ -29,8 +30,8 @@ void Scheduler::admit() {
     if (running_.size() >= limits_.sequences_max) {
       Sequence* victim = find_victim(*queue_[i], /*parked_only=*/true);
       if (victim == nullptr) return;
-      preempt(*victim);  // to the front of the queue
-      ++i;
+      if (!victim->publishes()) ++i;  // it goes to the front of the queue
+      preempt(*victim);
     }
     running_.push_back(std::move(queue_[i]));
     queue_.erase(queue_.begin() + static_cast<std::ptrdiff_t>(i));
@@ -45,7 +46,9 @@ void Scheduler::admit() {
 void Scheduler::place(Sequence& sequence) {
   // The last token is always computed, for its logits; an evaluation needs those of every token.
   const auto size = static_cast<std::uint32_t>(sequence.tokens.size());
-  const std::uint32_t limit = sequence.evaluates() ? sequence.evaluated : size - 1;
+  const std::uint32_t limit = sequence.evaluates()   ? sequence.evaluated
+                              : sequence.publishes() ? size
+                                                     : size - 1;
   sequence.state = SequenceState::running;
   sequence.pages.adopt_pages(sequence.tokens, limit);
 
@@ -66,6 +69,7 @@ void Scheduler::place(Sequence& sequence) {
   }
   note_cache_use(sequence, limit, common, waits);
   if (waits) return;
+  if (sequence.publishes() && sequence.pending() == 0) return keep_published(sequence);
 
   // Do not start what cannot be finished: the prompt and one more token must find pages.
   const std::uint32_t page_tokens = cache_->page_tokens();
@@ -99,6 +103,7 @@ void Scheduler::note_cache_use(Sequence& sequence, std::uint32_t limit, std::uin
   sequence.cached_tokens = sequence.computed();
   use.copied_tokens = adopted.copied_tokens;
   use.waited_tokens = sequence.computed() - std::min(sequence.computed(), sequence.waited_from);
+  use.published_tokens = adopted.published_tokens;
   use.restored_tokens = adopted.restored_tokens;
   use.restored_pages = adopted.restored_pages;
   use.restore_ns = adopted.restore_ns;
@@ -115,7 +120,7 @@ void Scheduler::note_cache_use(Sequence& sequence, std::uint32_t limit, std::uin
     use.match_end = HEARTH_MATCH_END_DAMAGED;
   } else if (common > sequence.computed()) {
     use.match_end = HEARTH_MATCH_END_IN_PROGRESS;
-  } else if (!cache_->has_pages(sequence.command.namespace_id)) {
+  } else if (adopted.published_tokens == 0 && !cache_->has_pages(sequence.command.namespace_id)) {
     use.match_end = HEARTH_MATCH_END_COLD;
     use.was_empty = cache_->had_pages(sequence.command.namespace_id) ? 0 : 1;
   } else {
@@ -123,17 +128,18 @@ void Scheduler::note_cache_use(Sequence& sequence, std::uint32_t limit, std::uin
   }
 }
 
-// The sequence admitted earlier, of the same namespace, that shares the most tokens with this one,
-// and how many of them it has computed or surely will.
+// The sequence admitted earlier, of the same namespace or published, that shares the most tokens
+// with this one, and how many of them it has computed or surely will.
 Sequence* Scheduler::find_ahead(const Sequence& sequence, std::uint32_t& ret_common) const {
   Sequence* best = nullptr;
   for (const auto& other : running_) {
-    if (other->admitted >= sequence.admitted || other->evaluates() ||
-        other->command.namespace_id != sequence.command.namespace_id) {
-      continue;
-    }
+    const bool for_us =
+        (other->command.namespace_id == sequence.command.namespace_id || other->publishes()) &&
+        sequence.pages.goes_with(other->pages);
+    if (other->admitted >= sequence.admitted || other->evaluates() || !for_us) continue;
     // Its last token is computed only when it has credit: nobody may wait for that one.
-    const auto sure = static_cast<std::uint32_t>(other->tokens.size()) - 1;
+    const auto sure =
+        static_cast<std::uint32_t>(other->tokens.size()) - (other->publishes() ? 0 : 1);
     const std::uint32_t common =
         std::min(common_prefix(sequence.tokens, other->tokens), std::max(sure, other->computed()));
     if (common > ret_common) {
@@ -180,9 +186,16 @@ bool Scheduler::make_room(Sequence& sequence, std::uint32_t end) {
   }
 }
 
-// Who gives way: the parked sequence admitted last, else the one admitted last of all, needy itself
-// included; null when nobody else is there.
+// Who gives way: a text that is being published, the parked sequence admitted last, else the one
+// admitted last of all, needy itself included; null when nobody else is there.
 Sequence* Scheduler::find_victim(const Sequence& needy, bool parked_only) const {
+  for (const auto& candidate : running_) {
+    if (!candidate->publishes()) continue;
+    if (!needy.publishes()) return candidate.get();
+    // Nobody gives way to it.
+    if (candidate.get() == &needy && !parked_only && running_.size() > 1) return candidate.get();
+  }
+  if (needy.publishes()) return nullptr;
   for (auto it = running_.rbegin(); it != running_.rend(); ++it) {
     Sequence* candidate = it->get();
     if (parked_only ? candidate != &needy && candidate->parked() : running_.size() > 1) {
@@ -207,7 +220,7 @@ void Scheduler::preempt(Sequence& sequence) {
   sequence.state = SequenceState::queued;
   const auto found = std::ranges::find(running_, &sequence, &std::unique_ptr<Sequence>::get);
   assert(found != running_.end());
-  queue_.push_front(std::move(*found));
+  (sequence.publishes() ? unpublished_ : queue_).push_front(std::move(*found));
   running_.erase(found);
 }
 

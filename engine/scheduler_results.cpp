@@ -53,7 +53,9 @@ void Scheduler::take_results(std::int64_t end_ns) {
     Sequence& sequence = *share.sequence;
     const std::int64_t first_logit = logit;
     logit += share.logit_rows;
-    if (sequence.evaluates()) {
+    if (sequence.publishes()) {
+      if (sequence.pending() == 0) keep_published(sequence);
+    } else if (sequence.evaluates()) {
       take_evaluation(sequence, share, first_logit);
     } else if (share.logit_rows > 0) {
       take_token(sequence, executor_->logits(first_logit), end_ns);
@@ -207,9 +209,10 @@ void Scheduler::finish(Sequence& sequence, std::uint32_t stop_reason) {
 
 void Scheduler::fail(Sequence& sequence, const Error& error) {
   const RequestId request = sequence.command.request;
+  const Notice notice = sequence.publishes() ? Notice::publish_failed : Notice::failed;
   remove(sequence);
   publish();
-  notices_->fail(Notice::failed, request, error);
+  notices_->fail(notice, request, error);
 }
 
 // Forget a sequence; what it computed stays in the cache.  The reference is dangling afterwards.

@@ -45,6 +45,7 @@ struct Sequence {
     return static_cast<std::uint32_t>(tokens.size()) - prompt_count;
   }
   bool evaluates() const { return command.kind == RequestKind::evaluate; }
+  bool publishes() const { return command.kind == RequestKind::publish; }
   // Of the next row.  What was generated before a preemption is computed again as it was.
   RowRole role() const { return computed() < prompt_count ? RowRole::prompt : RowRole::generated; }
   // All but the newest generated token is computed: the next row is a generated one.

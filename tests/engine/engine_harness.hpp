@@ -44,6 +44,8 @@ class EngineHarness {
     cache::MemoryBudget* budget = nullptr;      // instead of one of its own; outlives the harness
     std::uint64_t aside_bytes = 0;              // of the budget
     const cache::Topology* topology = nullptr;  // outlives the harness
+    std::vector<std::vector<TokenId>> published = {};
+    std::uint64_t published_bytes = UINT64_MAX;
   };
 
   EngineHarness(const std::string& path, const Settings& settings)
@@ -68,6 +70,8 @@ class EngineHarness {
     options.context = settings.context;
     options.sequences_max = settings.sequences_max;
     options.cpu_features = kernels::cpu_features();
+    options.published = settings.published;
+    options.published_bytes = settings.published_bytes;
     engine_ = std::make_unique<Engine>(options, tokenizer_.get(), &pool_, store_.get(),
                                        KvMemory{std::move(share), nullptr});
     while (!loaded_ && !load_error_) take_notices();
@@ -127,6 +131,13 @@ class EngineHarness {
 
   EngineStats stats() const { return engine_->stats(); }
 
+  // What became of the texts that are published, in the order in which it was told; an error is of
+  // that one text.
+  const std::vector<Result<PublishedNotice>>& published() const { return published_; }
+  void wait_for_published(std::size_t count) {
+    while (published_.size() < count && !testing::Test::HasFatalFailure()) take_notices();
+  }
+
   // What a command about the cache has done.
   CacheDoneNotice ask_cache(CacheCommand command, const std::vector<TokenId>& prefix = {}) {
     command.request = next_id_++;
@@ -163,6 +174,8 @@ class EngineHarness {
         break;
       }
       case Notice::load_failed: load_error_ = error_of(message_); break;
+      case Notice::published: published_.emplace_back(head<PublishedNotice>()); break;
+      case Notice::publish_failed: published_.emplace_back(error_of(message_)); break;
       case Notice::failed:
         outcomes_[head<FailedNotice>().request].failed = error_of(message_);
         break;
@@ -216,6 +229,7 @@ class EngineHarness {
   std::optional<Error> load_error_;
   std::map<RequestId, Outcome> outcomes_;
   CacheDoneNotice cache_done_ = {};  // the last one
+  std::vector<Result<PublishedNotice>> published_;
   std::vector<std::byte> message_;
   RequestId next_id_ = 1;
 };
