@@ -127,16 +127,18 @@ Result<std::string> beginning(const Connection& connection, const Options& optio
 
 Result<std::string> ls_text(const Connection& connection, const Options& options,
                             JsonView document) {
-  Table table({">USER", ">TOKENS", ">SIZE", ">OWN", ">IN USE", "BEGIN"});
+  Table table({">USER", ">TOKENS", ">SIZE", ">PUBLISHED", ">OWN", ">IN USE", "BEGIN"});
   std::vector<JsonView> texts;
   document["prefixes"].each([&](JsonView text) { texts.push_back(text); });
   bool has_text = true;
   for (const JsonView& text : texts) {
     HEARTH_TRY(const std::string begin, beginning(connection, options, text, has_text));
-    const std::string owner = text["uid"].known() ? count(text["uid"]) : text["group"].string();
+    const std::string owner = text["published"].boolean() ? "published"
+                              : text["uid"].known()       ? count(text["uid"])
+                                                          : text["group"].string();
     table.add({owner, count(text["tokens"]), bytes_text(text["bytes"].number()),
-               bytes_text(text["own_bytes"].number()), bytes_text(text["in_use_bytes"].number()),
-               begin});
+               bytes_text(text["published_bytes"].number()), bytes_text(text["own_bytes"].number()),
+               bytes_text(text["in_use_bytes"].number()), begin});
   }
   std::string shown = table.empty() ? "" : table.text();
   if (document["left_out"].number() > 0) {

@@ -13,6 +13,7 @@ std::string cache_use_text(const hearth_result& result) {
   const auto add = [&](std::int64_t count, const std::string& what) {
     if (count > 0) details += fmt::format("{}{} {}", details.empty() ? "" : ", ", count, what);
   };
+  add(result.published_tokens, "published");
   add(result.copied_tokens, "copied");
   add(result.waited_tokens, "waited for");
   add(result.restored_tokens, fmt::format("restored in {:.1f} ms", result.restore_ms));

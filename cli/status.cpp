@@ -88,6 +88,7 @@ std::string cache_users_text(JsonView document) {
       std::string who = "a former group";
       if (user["uid"].known()) who = "uid " + exact(user["uid"]);
       if (user["group"].known()) who = "group " + name(user["group"]);
+      if (user["published"].boolean()) who = "everybody (published)";
       users.add({name(model["id"]), who, exact(user["pages"]), exact(user["pages_in_use"]),
                  bytes(user["bytes"]), bytes(user["quota_bytes"])});
     });

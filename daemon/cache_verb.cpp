@@ -48,9 +48,11 @@ JsonWriter text_document(std::span<const std::byte>& texts, std::uint64_t page_b
   } else {
     json.add_null("group");
   }
-  json.add("tokens", head.tokens)
+  json.add("published", head.namespace_id == cache::kPublishedNamespace)
+      .add("tokens", head.tokens)
       .add("pages", head.pages)
       .add("bytes", head.pages * page_bytes)
+      .add("published_bytes", head.published_pages * page_bytes)
       .add("own_bytes", head.own_pages * page_bytes)
       .add("in_use_bytes", head.pages_in_use * page_bytes)
       .add("first_tokens", std::move(first_tokens));
@@ -141,7 +143,8 @@ std::string cache_document(const std::string& model, CacheAction action,
 
 JsonWriter cache_use_document(const CacheUse& use, cache::ColdReason cold) {
   JsonWriter json;
-  json.add("copied_tokens", use.copied_tokens)
+  json.add("published_tokens", use.published_tokens)
+      .add("copied_tokens", use.copied_tokens)
       .add("waited_tokens", use.waited_tokens)
       .add("restored_tokens", use.restored_tokens)
       .add("restored_pages", use.restored_pages)

@@ -101,6 +101,22 @@ Result<ModelConfig> parse_model(const RawSetting& raw) {
   return model;
 }
 
+// Those of the model that it names are complete when all settings are.
+Status add_published(const RawSetting& raw, Config& config) {
+  auto text = read_published(raw.value);
+  if (!text) return wrong("publish", raw, text.error().message);
+  const bool twice = std::ranges::any_of(config.published, [&](const PublishedText& other) {
+    return other.model == text->model && other.file == text->file;
+  });
+  if (twice) return wrong("publish", raw, "is there twice");
+  if (config.published.size() == PublishedText::kTextsMax) {
+    return wrong("publish", raw,
+                 fmt::format("is one too many: {} are possible", PublishedText::kTextsMax));
+  }
+  config.published.push_back(*std::move(text));
+  return {};
+}
+
 std::string environment(const char* name) {
   const char* value = std::getenv(name);
   return value == nullptr ? "" : value;
@@ -229,6 +245,8 @@ const std::vector<Setting>& settings() {
          if (!added) return wrong("group", raw, added.error().message);
          return {};
        }},
+      {"publish", "MODEL=FILE of a text that is computed once for all; may be given several times",
+       nullptr, add_published},
       {"cache-backend",
        "what keeps the caches: shm, fdstore (the service manager), auto (shm where possible)",
        [] { return std::string("auto"); },
@@ -304,7 +322,12 @@ const std::vector<Setting>& settings() {
 const std::vector<SettingInfo>& setting_infos() {
   static const std::vector<SettingInfo> infos = [] {
     std::vector<SettingInfo> list;
-    for (const Setting& setting : settings()) list.push_back({setting.name, setting.help});
+    for (const Setting& setting : settings()) {
+      const std::string_view name = setting.name;
+      const bool repeats =
+          name == "model" || name == "rope" || name == "group" || name == "publish";
+      list.push_back({setting.name, setting.help, repeats});
+    }
     return list;
   }();
   return infos;
@@ -367,6 +390,15 @@ Result<Config> make_config(const std::vector<RawSettings>& sources) {
       return Error{Code::CONFIG, fmt::format("rope: there is no model \"{}\"", id)};
     }
     model->rope = rope;
+  }
+  for (const PublishedText& text : config.published) {
+    const bool known =
+        config.models.empty()
+            ? text.model == kDefaultModelId
+            : std::ranges::find(config.models, text.model, &ModelConfig::id) != config.models.end();
+    if (!known)
+      return Error{Code::CONFIG,
+                   fmt::format("publish: there is no model \"{}\", for {}", text.model, text.file)};
   }
   return config;
 }

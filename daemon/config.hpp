@@ -14,10 +14,14 @@
 
 #include "cache/segment_store.hpp"
 #include "common/result.hpp"
+#include "daemon/published_text.hpp"
 #include "daemon/user_groups.hpp"
 #include "engine/rope.hpp"
 
 namespace hearth {
+
+// What is served where no model is configured.
+inline constexpr const char* kDefaultModelId = "ember";
 
 struct ModelConfig {
   std::string id;    // letters, digits and . _ - : /
@@ -36,6 +40,7 @@ struct Config {
   std::uint64_t kv_bytes = 0;       // budget of all KV caches together
   std::uint64_t user_kv_bytes = 0;  // of these, what a user or group may keep of one model
   UserGroups groups;                // who share a cache
+  std::vector<PublishedText> published;  // what everybody's prompts may begin with
   cache::StoreBackend cache_backend = cache::StoreBackend::automatic;  // auto, shm, fdstore
   std::uint64_t model_bytes = 0;    // budget of all weights in memory together
   std::int64_t keep_alive_s = -1;   // how long an idle model stays in memory; -1: for ever
@@ -52,13 +57,14 @@ struct RawSetting {
   std::string value;
   std::string origin;  // "--ctx", "HEARTH_CTX", "/etc/hearth/hearthd.toml: ctx", "default"
 };
-// By name; "model" may have several values, ID=PATH each, and so may "rope" and "group".
+// By name; "model" may have several values, ID=PATH each, and so may others: SettingInfo::repeats.
 using RawSettings = std::map<std::string, std::vector<RawSetting>>;
 
-// A setting's name, its default as text, and one line of help.
+// A setting's name, one line of help, and whether it may have several values.
 struct SettingInfo {
   const char* name;
   const char* help;
+  bool repeats;
 };
 const std::vector<SettingInfo>& setting_infos();
 

@@ -11,6 +11,9 @@
 //   [[group]]
 //   name = "research"
 //   users = ["alice", 1001]
+//   [[published]]          the setting publish
+//   model = "stories"
+//   file = "/etc/hearth/assistant.txt"
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
@@ -62,6 +65,31 @@ Result<std::string> group_text(const std::string& origin, const toml::node& node
   return name->get() + text;
 }
 
+// MODEL=FILE of one [[published]].
+Result<std::string> published_text(const std::string& origin, const toml::node& node) {
+  const toml::table& entry = *node.as_table();
+  std::string parts[2];
+  const char* const fields[] = {"model", "file"};
+  for (int i = 0; i < 2; ++i) {
+    const auto* text = entry[fields[i]].as_string();
+    if (text == nullptr || text->get().empty()) {
+      return Error{Code::CONFIG,
+                   fmt::format("{}: published.{} is missing, or no text", origin, fields[i])};
+    }
+    parts[i] = text->get();
+  }
+  for (const auto& [key, value] : entry) {
+    if (key.str() == fields[0] || key.str() == fields[1]) continue;
+    return Error{Code::CONFIG, fmt::format("{}: published.{} is unknown: there are model and file",
+                                           origin, key.str())};
+  }
+  // What parts the text must not be in it.
+  if (parts[0].find('=') != std::string::npos) {
+    return Error{Code::CONFIG, origin + ": published.model has a \"=\""};
+  }
+  return parts[0] + "=" + parts[1];
+}
+
 // The settings of a table: [cache] backend is cache-backend.
 Status add_table(const std::string& group, const toml::table& table, const std::string& path,
                  RawSettings& raw) {
@@ -96,17 +124,19 @@ Status add_by_model(const std::string& name, const toml::node& node, const std::
   return {};
 }
 
-// The list of [[group]].
-Status add_groups(const toml::node& node, const std::string& path, RawSettings& raw) {
-  const toml::array* groups = node.as_array();
-  if (groups == nullptr || !groups->is_homogeneous(toml::node_type::table)) {
-    return Error{Code::CONFIG, fmt::format("{}: line {}: group is not a list of [[group]]", path,
-                                           node.source().begin.line)};
+// The list of [[group]] or of [[published]]: the setting of a name, and how one is written as text.
+using TextOfTable = Result<std::string> (*)(const std::string& origin, const toml::node& node);
+Status add_list(const std::string& name, const toml::node& node, const std::string& path,
+                TextOfTable text_of, std::vector<RawSetting>& ret_settings) {
+  const toml::array* entries = node.as_array();
+  if (entries == nullptr || !entries->is_homogeneous(toml::node_type::table)) {
+    return Error{Code::CONFIG, fmt::format("{}: line {}: {} is not a list of [[{}]]", path,
+                                           node.source().begin.line, name, name)};
   }
-  for (const toml::node& group : *groups) {
-    const std::string where = fmt::format("{}: line {}", path, group.source().begin.line);
-    HEARTH_TRY(std::string text, group_text(where, group));
-    raw["group"].push_back({std::move(text), where});
+  for (const toml::node& entry : *entries) {
+    const std::string where = fmt::format("{}: line {}", path, entry.source().begin.line);
+    HEARTH_TRY(std::string text, text_of(where, entry));
+    ret_settings.push_back({std::move(text), where});
   }
   return {};
 }
@@ -139,7 +169,11 @@ Result<RawSettings> settings_from_file(const std::string& path) {
       continue;
     }
     if (name == "group") {
-      HEARTH_CHECK(add_groups(node, path, raw));
+      HEARTH_CHECK(add_list(name, node, path, group_text, raw["group"]));
+      continue;
+    }
+    if (name == "published") {
+      HEARTH_CHECK(add_list(name, node, path, published_text, raw["publish"]));
       continue;
     }
     const auto text = scalar_text(node);

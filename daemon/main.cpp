@@ -55,7 +55,7 @@ void add_default_model(Config& config) {
         std::filesystem::path(HEARTH_SOURCE_MODELS_DIR)}) {
     const std::filesystem::path file = directory / "ember-q8_0.gguf";
     if (!std::filesystem::exists(file, ignored)) continue;
-    config.models.push_back({"ember", file.lexically_normal()});
+    config.models.push_back({kDefaultModelId, file.lexically_normal()});
     return;
   }
 }

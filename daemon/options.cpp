@@ -38,8 +38,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
     CLI::Option* option =
         app.add_option(std::string("--") + info.name, given[info.name], info.help);
     option->type_name("")->take_all();
-    const std::string name = info.name;
-    if (name != "model" && name != "rope" && name != "group") {
+    if (!info.repeats) {
       option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
     } else {
       option->expected(1)->allow_extra_args(false);

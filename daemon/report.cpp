@@ -124,7 +124,8 @@ JsonWriter cache_uses_of_stats(const Server& server, const ServedModel& model,
   std::ranges::sort(uses, {}, &cache::NamespaceUse::id);
   JsonWriter list = JsonWriter::array();
   for (const cache::NamespaceUse& use : uses) {
-    if (use.id != asker.namespace_id() && !asker.is_administrator()) continue;
+    const bool published = use.id == cache::kPublishedNamespace;
+    if (use.id != asker.namespace_id() && !asker.is_administrator() && !published) continue;
     JsonWriter json;
     if (UserGroups::is_uid(use.id)) {
       json.add("uid", use.id);
@@ -136,7 +137,8 @@ JsonWriter cache_uses_of_stats(const Server& server, const ServedModel& model,
     json.add("pages", use.pages_in_use + use.pages_cached)
         .add("pages_in_use", use.pages_in_use)
         .add("bytes", use.bytes)
-        .add("quota_bytes", server.config().user_kv_bytes);
+        .add("published", published);
+    add_known(json, "quota_bytes", published ? 0 : server.config().user_kv_bytes);
     list.push(std::move(json));
   }
   return list;

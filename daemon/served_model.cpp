@@ -44,6 +44,9 @@ ServedModel::ServedModel(ModelConfig config, const ModelServices* services)
     : config_(std::move(config)), services_(services), kept_bytes_(kept_bytes()) {
   kv_.share.emplace(services_->kv_budget);
   kv_.share->set_aside(services_->kv_budget->limit() / services_->model_count);
+  for (const PublishedText& text : *services_->published) {
+    if (text.model == id()) published_.push_back(&text);
+  }
   read_file();
 }
 
@@ -83,16 +86,36 @@ void ServedModel::fail(Error error) {
 void ServedModel::read_file() {
   if (shut_down_) return;
   state_ = ModelState::waiting;
-  const auto catalog = std::make_shared<std::optional<Result<Catalog>>>();
-  services_->jobs->run([catalog, path = path()] { catalog->emplace(read_catalog(path)); },
-                       [this, catalog] {
-                         if (!shut_down_) take_catalog(std::move(**catalog));
-                       });
+  const auto facts = std::make_shared<std::optional<FileFacts>>();
+  services_->jobs->run(
+      [facts, path = path(), texts = published_] { facts->emplace(read_facts(path, texts)); },
+      [this, facts] {
+        if (!shut_down_) take_facts(std::move(**facts));
+      });
 }
 
-void ServedModel::take_catalog(Result<Catalog> catalog) {
-  if (!catalog) return fail(catalog.error());
-  catalog_ = *std::move(catalog);
+ServedModel::FileFacts ServedModel::read_facts(const std::string& path,
+                                               std::span<const PublishedText* const> texts) {
+  FileFacts facts = {read_catalog(path), {}};
+  for (const PublishedText* text : texts) {
+    if (!facts.catalog || !facts.catalog->facts.has_tensors) break;
+    facts.published.push_back(tokenize_published(facts.catalog->tokenizer.get(), text->text));
+  }
+  return facts;
+}
+
+void ServedModel::take_facts(FileFacts read) {
+  if (!read.catalog) return fail(read.catalog.error());
+  catalog_ = *std::move(read.catalog);
+  published_ids_.assign(read.published.size(), {});
+  for (std::size_t i = 0; i < read.published.size(); ++i) {
+    if (read.published[i]) {
+      published_ids_[i] = *std::move(read.published[i]);
+    } else {
+      log_warning("model {}: {} is not published: {}", id(), published_[i]->file,
+                  read.published[i].error().message);
+    }
+  }
   ++catalog_version_;
   loaded_ = {};
   if (!facts().has_tensors) {
@@ -154,6 +177,9 @@ void ServedModel::load() {
   options.model_path = config_.path;
   options.file_identity = catalog_.identity;
   options.segment_name = segment_name();
+  options.published = published_ids_;
+  // The other half stays for what users ask.
+  options.published_bytes = services_->kv_budget->limit() / services_->model_count / 2;
   progress_ = 0;
   kept_bytes_ = 0;
   ++load_count_;
@@ -216,6 +242,8 @@ void ServedModel::handle_notices() {
       change(ModelState::ready);
     } else if (notice == Notice::load_failed) {
       return fail(error_of(message_));
+    } else if (notice == Notice::published || notice == Notice::publish_failed) {
+      log_published(notice);
     } else {
       services_->owner->on_notice(*this, notice, message_);
     }
@@ -259,6 +287,20 @@ void ServedModel::log_cache_start() const {
       "model {}: its cache has {} pages of an earlier daemon; freed: {} unfinished, {} damaged, "
       "{} orphaned, {} over kv-bytes",
       id(), start.kept, start.unfinished, start.damaged, start.orphaned, start.over_budget);
+}
+
+// What became of a text that is to be published: the notice is in message_.
+void ServedModel::log_published(Notice notice) const {
+  if (notice == Notice::published) {
+    PublishedNotice done;
+    std::memcpy(&done, message_.data(), sizeof(done));
+    return log_info("model {}: {} is published: {} tokens, {} of them computed", id(),
+                    published_[done.text]->file, done.tokens, done.computed);
+  }
+  FailedNotice failed;
+  std::memcpy(&failed, message_.data(), sizeof(failed));
+  log_warning("model {}: {} is not published: {}", id(),
+              published_[failed.request - kPublishRequests]->file, error_of(message_).message);
 }
 
 // Before the engine goes: its descriptor is polled no more.

@@ -56,8 +56,9 @@ struct ModelServices {
   WorkerPool* pool;
   const cache::SegmentStore* store;
   cache::MemoryBudget* kv_budget;
-  std::size_t model_count;  // that share the budget
-  EngineOptions options;    // but for what is a model's own
+  std::size_t model_count;                      // that share the budget
+  const std::vector<PublishedText>* published;  // of all models; outlive them
+  EngineOptions options;                        // but for what is a model's own
 };
 
 class ServedModel {
@@ -127,11 +128,18 @@ class ServedModel {
   static void on_notices(uv_poll_t* handle, int status, int events);
   void handle_notices();
   void take_loaded();
-  void take_catalog(Result<Catalog> catalog);
+  // What a text thread has made of the model's file, and of the texts that are published.
+  struct FileFacts {
+    Result<Catalog> catalog;
+    std::vector<Result<std::vector<TokenId>>> published;
+  };
+  static FileFacts read_facts(const std::string& path, std::span<const PublishedText* const> texts);
+  void take_facts(FileFacts read);
   void fail(Error error);
   std::uint64_t kept_bytes() const;
   void log_placement() const;
   void log_cache_start() const;
+  void log_published(Notice notice) const;
   void end_polling();
   void drop_engine();
   std::uint64_t context_bytes() const;
@@ -142,6 +150,8 @@ class ServedModel {
   ModelState state_ = ModelState::waiting;
   Error error_{Code::MODEL, ""};
   bool shut_down_ = false;
+  std::vector<const PublishedText*> published_;      // of this model
+  std::vector<std::vector<TokenId>> published_ids_;  // of each; empty: it cannot be
   Catalog catalog_;
   std::uint64_t catalog_version_ = 0;
   LoadedNotice loaded_ = {};

@@ -148,6 +148,7 @@ void Server::start_models() {
                .store = store_.get(),
                .kv_budget = &budget_,
                .model_count = config_.models.size(),
+               .published = &config_.published,
                .options = {}};
   EngineOptions& options = services_.options;
   options.fingerprint_dir = config_.state_dir + "/fingerprints";

@@ -301,6 +301,7 @@ static void get_text(struct reader* r, const cJSON* object, char** ret_text) {
 
 static void read_cache(struct reader* r, hearth_result* result, char** ret_cache) {
   const cJSON* cache = get(r, r->root, "cache", cJSON_IsObject);
+  get_count(r, cache, "published_tokens", &result->published_tokens);
   get_count(r, cache, "copied_tokens", &result->copied_tokens);
   get_count(r, cache, "waited_tokens", &result->waited_tokens);
   get_count(r, cache, "restored_tokens", &result->restored_tokens);

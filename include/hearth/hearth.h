@@ -367,6 +367,7 @@ typedef struct hearth_result {
                                 hearth_generate_each() and where there is none */
   const char* document;      /* hearth_cache() only: the answer, JSON */
   size_t document_size;      /* bytes, without the NUL behind them */
+  int64_t published_tokens;  /* of cached_tokens, of a text that the administrator has published */
 } hearth_result;
 
 HEARTH_API void hearth_result_init_sized(hearth_result* result, size_t struct_size);

@@ -2,8 +2,8 @@
 // are right, wrong and hostile.
 #include <gtest/gtest.h>
 
-#include "cache/segment_format.hpp"
 #include "tests/daemon/daemon_process.hpp"
+#include "tests/daemon/damage_cache.hpp"
 
 namespace hearth {
 namespace {
@@ -156,25 +156,6 @@ TEST_F(CacheVerb, what_a_request_uses_stays) {
   client_.send(kCredit, 900, R"({"tokens":10})");
   EXPECT_EQ(client_.read_reply(900).flags, 1);
   EXPECT_EQ(client_.tokens.size(), 4u);
-}
-
-// Changes a byte of the first page that the daemon has filled, behind its back.
-void damage_first_page(pid_t daemon) {
-  std::ifstream maps("/proc/" + std::to_string(daemon) + "/maps");
-  std::string path;
-  for (std::string line; path.empty() && std::getline(maps, line);) {
-    const std::size_t at = line.find("/dev/shm/hearth-");
-    if (at != std::string::npos) path = line.substr(at);
-  }
-  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  ASSERT_TRUE(file) << path;
-  cache::SuperBlock block;
-  file.read(reinterpret_cast<char*>(&block), sizeof(block));
-  const auto place = static_cast<std::streamoff>(block.data_offset) + 7;
-  file.seekg(place);
-  const int byte = file.get();
-  file.seekp(place);
-  file.put(static_cast<char>(byte ^ 1));
 }
 
 TEST_F(CacheVerb, damage_in_memory_is_found_and_dropped) {
