@@ -1,0 +1,63 @@
+// What a model's output is parsed to: a message, and the deltas that add up to it.
+//
+// Bytes are the model's own: text is not checked for UTF-8 here, and a delta never ends inside a
+// character where the pieces that came in did not.
+//
+// THREAD: plain data.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hearth::chat {
+
+struct ToolCall {
+  std::string name;
+  std::string arguments;  // JSON text; a prefix of it where the call did not finish
+  std::string id;         // empty where the syntax carries none
+};
+
+struct Message {
+  std::string content;
+  std::string reasoning;
+  std::vector<ToolCall> calls;
+  std::vector<std::string> warnings;  // for people; the first kWarningsMax of them
+};
+
+inline constexpr std::size_t kWarningsMax = 16;
+
+struct Delta {
+  enum class Kind : std::uint8_t {
+    kReasoning,  // text: more of the reasoning
+    kContent,    // text: more of the content
+    kCallBegin,  // text: the name of call number `call`, id: its id or empty
+    kCallId,     // id: that of call number `call`, where the syntax has it behind the arguments
+    kArguments,  // text: more of the JSON text of the arguments of call number `call`
+  };
+  Kind kind;
+  std::uint32_t call = 0;  // index in Message::calls
+  std::string text;
+  std::string id;
+};
+
+// What the parser has to know of a tool: how to read a parameter that is written as bare text.
+// The daemon fills it from the JSON schema of the tool.
+enum class ParameterKind : std::uint8_t {
+  kUnknown,  // not declared: JSON where it reads as JSON, else a string
+  kString,   // a string may be meant: the text as it is
+  kJson,     // a number, boolean, array, object, ...: JSON; a string where it is no JSON
+};
+
+struct ToolParameter {
+  std::string name;
+  ParameterKind kind = ParameterKind::kUnknown;
+};
+
+struct ToolShape {
+  std::string name;
+  std::vector<ToolParameter> parameters;
+};
+
+}  // namespace hearth::chat

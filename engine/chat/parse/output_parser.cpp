@@ -1,0 +1,423 @@
+// The parser's machine: text, sections, and what calls of every style share.
+#include "engine/chat/parse/output_parser.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace hearth::chat {
+namespace {
+
+bool is_space(char c) {
+  return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+// Names of tools and parameters: all but white space, control characters and what may stand behind.
+bool is_name(char c) {
+  constexpr std::string_view kBehind = "<>{}[]()\"'`=,;\\";
+  return static_cast<unsigned char>(c) > ' ' && kBehind.find(c) == std::string_view::npos;
+}
+
+}  // namespace
+
+OutputParser::OutputParser(ParserOptions options)
+    : dialect_(*options.dialect),
+      tools_(std::move(options.tools)),
+      split_reasoning_(options.split_reasoning),
+      json_content_(options.json_content) {
+  add_markers();
+  begin_with(options);
+}
+
+void OutputParser::add_markers() {
+  const auto add = [](MarkerSet& set, std::string_view text, Action action) {
+    set.add(text, static_cast<std::uint8_t>(action));
+  };
+  for (const std::string_view text : dialect_.dropped) add(text_markers_, text, Action::kDrop);
+  if (!tools_.empty()) {
+    MarkerSet* const both[] = {&text_markers_, &reasoning_markers_};
+    for (MarkerSet* set : std::span(both, dialect_.call_ends_reasoning ? 2 : 1)) {
+      add(*set, dialect_.sections[0].open, Action::kSection0);
+      add(*set, dialect_.sections[1].open, Action::kSection1);
+      add(*set, dialect_.call_open, Action::kCall);
+    }
+  }
+  if (split_reasoning_) {
+    add(start_markers_, dialect_.reasoning_open, Action::kOpenReasoning);
+    add(start_markers_, dialect_.reasoning_close, Action::kDrop);
+    add(reasoning_markers_, dialect_.reasoning_close, Action::kCloseReasoning);
+    if (dialect_.reasoning_anywhere) {
+      add(text_markers_, dialect_.reasoning_open, Action::kOpenReasoning);
+    }
+    for (const std::string_view text : dialect_.stray) add(text_markers_, text, Action::kDrop);
+  }
+  if (json_content_) {
+    add(start_markers_, "```json", Action::kFence);
+    add(start_markers_, "```", Action::kFence);
+    builder_.set_json_content();
+  }
+  if (dialect_.style == CallStyle::kHarmony) {
+    for (MarkerSet* set : {&text_markers_, &reasoning_markers_}) {
+      for (const std::string_view end : {"<|end|>", "<|return|>", "<|call|>"}) {
+        add(*set, end, Action::kEndMessage);
+      }
+      add(*set, "<|start|>", Action::kBeginMessage);
+      add(*set, "<|channel|>", Action::kBeginMessage);
+    }
+  }
+  add(key_markers_, dialect_.key_end, Action::kKeyByType);
+  add(key_markers_, dialect_.string_key_end, Action::kKeyString);
+  add(key_markers_, dialect_.json_key_end, Action::kKeyJson);
+}
+
+void OutputParser::begin_with(const ParserOptions& options) {
+  if (dialect_.style == CallStyle::kHarmony) state_ = State::kHeader;
+  const bool reasoning =
+      split_reasoning_ && (options.reasoning_begun || !options.begun_reasoning.empty());
+  if (!reasoning && options.begun_content.empty()) {
+    buffer_ = begun_markers(dialect_, options.generation_prompt);
+    return;
+  }
+  state_ = State::kText;
+  if (reasoning) {
+    open_reasoning();
+    builder_.reasoning(options.begun_reasoning);
+    if (options.reasoning_begun) return;
+    builder_.end_reasoning();
+    state_ = State::kText;
+  }
+  builder_.content(options.begun_content);
+}
+
+std::span<const Delta> OutputParser::feed(std::string_view piece) {
+  if (deltas_given_) builder_.clear_deltas();
+  deltas_given_ = true;
+  buffer_ += piece;
+  run();
+  return builder_.deltas();
+}
+
+void OutputParser::run() {
+  while (step()) {
+  }
+  const std::size_t done = std::min(held_, at_);
+  buffer_.erase(0, done);
+  at_ -= done;
+  if (held_ != kNothing) held_ -= done;
+}
+
+std::span<const Delta> OutputParser::finish() {
+  ended_ = true;
+  feed({});
+  const std::string_view rest =
+      held_ == kNothing ? std::string_view() : std::string_view(buffer_).substr(held_);
+  if (state_ == State::kForeign) {
+    end_message();
+  } else if (state_ == State::kHeader) {
+    if (header_.begun) builder_.warn(fmt::format("the output ends in a header: {}", rest));
+  } else if (call_.announced) {
+    write_arguments(value_.take_held());
+    builder_.warn(fmt::format("the output ends within the call of {}{}{}", call_.name,
+                              rest.empty() ? "" : ", behind: ", rest));
+  } else if (held_ != kNothing) {
+    at_ = buffer_.size();
+    fail("the output ends within what began as a call");
+  }
+  builder_.finish();
+  return builder_.deltas();
+}
+
+bool OutputParser::step() {
+  if (held_ != kNothing && at_ - held_ >= kHeldMax) {
+    fail("what began as a call is too long");
+    return true;
+  }
+  switch (state_) {
+    case State::kStart: return read_start();
+    case State::kText: return read_text(text_markers_);
+    case State::kReasoning: return read_text(reasoning_markers_);
+    case State::kSection: return read_section();
+    case State::kArguments: return read_arguments();
+    case State::kAfterCall: return read_after_call();
+    case State::kObjects: return read_objects();
+    case State::kMember: return read_member();
+    case State::kMemberColon: return read_member_colon();
+    case State::kMemberValue: return read_member_value();
+    case State::kName: return read_name();
+    case State::kArgumentsBegin: return read_arguments_begin();
+    case State::kTagName: return read_tag_name();
+    case State::kTagParameters: return read_tag_parameters();
+    case State::kTagKey: return read_tag_key();
+    case State::kTagValueOpen: return read_tag_value_open();
+    case State::kTagValueBegin: return read_tag_value_begin();
+    case State::kTagText: return read_tag_text();
+    case State::kTagJson: return read_tag_json();
+    case State::kTagEnd: return read_tag_end();
+    case State::kTagTyped: return read_tag_typed();
+    case State::kPythonCalls: return read_python_calls();
+    case State::kPythonArgument: return read_python_argument();
+    case State::kPythonValue: return read_python_value();
+    case State::kPythonNext: return read_python_next();
+    case State::kHeader: return read_header();
+    case State::kForeign: return read_foreign();
+  }
+  return false;
+}
+
+bool OutputParser::read_start() {
+  // White space here is content only if content follows: the builder knows.
+  const std::size_t begin = at_;
+  if (!skip_space()) {
+    builder_.content(rest_from(begin));
+    return false;
+  }
+  builder_.content(std::string_view(buffer_).substr(begin, at_ - begin));
+  const MarkerSet::Found found = start_markers_.match(buffer_, at_, ended_);
+  if (found.size > 0) {
+    at_ += found.size;
+    take_marker(static_cast<Action>(found.action), found.at);
+    return true;
+  }
+  if (found.at == at_) return false;
+  state_ = State::kText;
+  if (dialect_.bare && !tools_.empty() && buffer_[at_] == '{') {
+    held_ = at_;
+    bare_ = true;
+    state_ = State::kObjects;
+  }
+  return true;
+}
+
+bool OutputParser::read_text(const MarkerSet& markers) {
+  const MarkerSet::Found found = markers.find(buffer_, at_, ended_);
+  put_text(std::string_view(buffer_).substr(at_, found.at - at_));
+  at_ = found.at + found.size;
+  if (found.size == 0) return false;
+  take_marker(static_cast<Action>(found.action), found.at);
+  return true;
+}
+
+// The marker at `begin` was read.
+void OutputParser::take_marker(Action action, std::size_t begin) {
+  switch (action) {
+    case Action::kOpenReasoning: open_reasoning(); break;
+    case Action::kCloseReasoning:
+      builder_.end_reasoning();
+      state_ = State::kStart;
+      break;
+    case Action::kFence: builder_.open_fence(); break;
+    case Action::kSection0:
+    case Action::kSection1: begin_section(action == Action::kSection0 ? 0 : 1, begin); break;
+    case Action::kCall:
+      call_in_reasoning_ = state_ == State::kReasoning;
+      held_ = begin;
+      open_call();
+      break;
+    case Action::kEndMessage: end_message(); break;
+    case Action::kBeginMessage:
+      end_message();
+      at_ = begin;
+      break;
+    default: break;  // kDrop
+  }
+}
+
+void OutputParser::put_text(std::string_view text) {
+  if (state_ == State::kReasoning) {
+    builder_.reasoning(text);
+  } else {
+    builder_.content(text);
+  }
+}
+
+void OutputParser::open_reasoning() {
+  builder_.begin_reasoning();
+  state_ = State::kReasoning;
+}
+
+void OutputParser::begin_section(int index, std::size_t begin) {
+  call_in_reasoning_ = state_ == State::kReasoning;
+  section_ = index;
+  held_ = begin;
+  // "functools[": the marker has opened the array.
+  in_array_ = dialect_.sections[static_cast<std::size_t>(index)].open.ends_with('[');
+  switch (dialect_.style) {
+    case CallStyle::kJson:
+    case CallStyle::kKeyed: state_ = State::kObjects; break;
+    case CallStyle::kPython: state_ = State::kPythonCalls; break;
+    default: state_ = State::kSection; break;
+  }
+}
+
+// Before, between or behind calls: another call, the end of the section, or neither.
+bool OutputParser::read_section() {
+  if (!skip_space() && !ended_) return false;
+  const Match call = match(dialect_.call_open);
+  if (call == Match::kMatched) {
+    if (held_ == kNothing) held_ = at_;
+    at_ += dialect_.call_open.size();
+    open_call();
+    return true;
+  }
+  bool wait = call == Match::kWait;
+  for (const Section& section : dialect_.sections) {
+    const Match close = match(section.close);
+    wait = wait || close == Match::kWait;
+    if (close != Match::kMatched) continue;
+    at_ += section.close.size();
+    wait = false;
+    break;
+  }
+  if (wait) return false;
+  if (held_ != kNothing) {
+    fail("there is no call in what began as calls");
+    return true;
+  }
+  section_ = -1;
+  in_array_ = bare_ = false;
+  state_ = State::kText;
+  return true;
+}
+
+// Its marker was read; held_ is where it began.
+void OutputParser::open_call() {
+  call_ = {};
+  first_parameter_ = true;
+  switch (dialect_.style) {
+    case CallStyle::kTagged: state_ = State::kTagName; break;
+    case CallStyle::kNamed: state_ = State::kName; break;
+    default: break;  // the others set theirs
+  }
+}
+
+void OutputParser::announce() {
+  if (call_in_reasoning_) builder_.end_reasoning();
+  call_in_reasoning_ = false;
+  builder_.before_call(dialect_.content_keeps_space);
+  if (tool(call_.name) == nullptr) {
+    builder_.warn(fmt::format("none of the tools is named {}", call_.name));
+  }
+  builder_.begin_call(call_.name, call_.id);
+  call_.announced = true;
+  held_ = kNothing;
+  builder_.arguments(call_.early);
+  call_.early.clear();
+}
+
+void OutputParser::write_arguments(std::string_view json) {
+  if (call_.announced) {
+    builder_.arguments(json);
+  } else {
+    call_.early += json;
+  }
+}
+
+void OutputParser::close_call() {
+  builder_.after_call();
+  call_ = {};
+  held_ = kNothing;
+}
+
+// The text at at_ does not go on the call.
+void OutputParser::fail(std::string_view why) {
+  if (call_.announced) {
+    builder_.warn(fmt::format("the call of {} breaks off: {}", call_.name, why));
+  } else if (!bare_) {
+    builder_.warn(why);
+  }
+  give_up();
+}
+
+// What is held becomes text again.
+void OutputParser::give_up() {
+  const std::string literal = value_.take_held();
+  const std::size_t held = std::exchange(held_, kNothing);
+  state_ = call_in_reasoning_ ? State::kReasoning : State::kText;
+  call_in_reasoning_ = in_array_ = bare_ = colon_read_ = false;
+  section_ = -1;
+  call_ = {};
+  if (held == kNothing) {
+    put_text(literal);
+  } else {
+    put_text(std::string_view(buffer_).substr(held, at_ - held));
+  }
+}
+
+bool OutputParser::read_arguments() {
+  std::string json;
+  const ValueReader::Progress progress = read_value(json);
+  write_arguments(json);
+  if (progress == ValueReader::Progress::kMore) return false;
+  if (progress == ValueReader::Progress::kBad) {
+    fail("its arguments are no JSON");
+    return true;
+  }
+  call_.arguments_read = true;
+  const bool member = dialect_.style == CallStyle::kJson || dialect_.style == CallStyle::kKeyed;
+  state_ = member ? State::kMember : State::kAfterCall;
+  return true;
+}
+
+bool OutputParser::read_after_call() {
+  if (!skip_space() && !ended_) return false;
+  const Match close = match(dialect_.call_close);
+  if (close == Match::kWait) return false;
+  if (close == Match::kMatched) at_ += dialect_.call_close.size();
+  close_call();
+  state_ = dialect_.style == CallStyle::kHarmony ? State::kText : State::kSection;
+  return true;
+}
+
+// Goes on with value_, within what may be held.
+ValueReader::Progress OutputParser::read_value(std::string& out) {
+  const std::string_view text = readable();
+  const bool limited = at_ + text.size() < buffer_.size();
+  std::size_t used = 0;
+  const ValueReader::Progress progress = value_.read(text, ended_ && !limited, used, out);
+  at_ += used;
+  return limited && progress == ValueReader::Progress::kMore ? ValueReader::Progress::kBad
+                                                             : progress;
+}
+
+std::string_view OutputParser::rest_from(std::size_t at) const {
+  return std::string_view(buffer_).substr(at);
+}
+
+std::string_view OutputParser::readable() const {
+  const std::size_t end =
+      held_ == kNothing ? buffer_.size() : std::min(buffer_.size(), held_ + kHeldMax);
+  return std::string_view(buffer_).substr(at_, end - std::min(at_, end));
+}
+
+bool OutputParser::skip_space() {
+  const std::string_view text = readable();
+  const std::size_t size =
+      static_cast<std::size_t>(std::ranges::find_if_not(text, is_space) - text.begin());
+  at_ += size;
+  return at_ < buffer_.size();
+}
+
+// Whether the text stands at at_; one that is empty never does.
+OutputParser::Match OutputParser::match(std::string_view text) const {
+  const std::string_view rest = rest_from(at_);
+  if (text.empty()) return Match::kMissing;
+  if (rest.starts_with(text)) return Match::kMatched;
+  return !ended_ && text.starts_with(rest) ? Match::kWait : Match::kMissing;
+}
+
+// A name at at_ and its size; it ends where something else begins.
+OutputParser::Match OutputParser::identifier(std::size_t& size) const {
+  const std::string_view rest = rest_from(at_).substr(0, kNameMax + 1);
+  size = static_cast<std::size_t>(std::ranges::find_if_not(rest, is_name) - rest.begin());
+  if (size > kNameMax) return Match::kMissing;
+  if (size == rest.size()) return ended_ ? Match::kMissing : Match::kWait;
+  return size == 0 ? Match::kMissing : Match::kMatched;
+}
+
+const ToolShape* OutputParser::tool(std::string_view name) const {
+  const auto found = std::ranges::find(tools_, name, &ToolShape::name);
+  return found == tools_.end() ? nullptr : &*found;
+}
+
+}  // namespace hearth::chat

@@ -1,0 +1,248 @@
+// Reads what a model writes, piece by piece: reasoning, content and tool calls.
+//
+// A machine over bytes.  Every byte is looked at once, but for a tail that may begin a marker, a
+// name, or a literal; so the cost of a piece does not depend on what came before.  How the output
+// is cut into pieces changes nothing but where deltas end.
+//
+// What is held back: a tail that may begin a marker; white space that may belong to one; the begin
+// of a call until its name is known, kHeldMax bytes at most; and a number, word or bare text as an
+// argument until its end says what it is.
+//
+// When is it a call?
+//   * Only with `tools` in the options, and only what the model writes: the prompt, and with it
+//     everything a user wrote, is not read here.
+//   * It is announced (kCallBegin) when its name is complete, and not before.
+//   * What begins like a call and goes on otherwise before it is announced comes back as content,
+//   with
+//     a warning.
+//   * What was announced is not taken back.  When its arguments go wrong, or the output ends within
+//     them, the call keeps what it had of them, a prefix of JSON: nothing is made up to close it.
+//     What stands behind the place is content, and there is a warning.
+//   * A name that none of the tools has is a call with a warning: the model meant one, and the
+//   caller
+//     can tell it.
+// A message to somebody who is no tool (harmony's `to=python`) is in a warning, whole.
+//
+// THREAD: one at a time.  OWNER: the request.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/chat/parse/dialect.hpp"
+#include "engine/chat/parse/marker_set.hpp"
+#include "engine/chat/parse/message.hpp"
+#include "engine/chat/parse/message_builder.hpp"
+#include "engine/chat/parse/value_reader.hpp"
+
+namespace hearth::chat {
+
+struct ParserOptions {
+  const Dialect* dialect = nullptr;  // see choose_dialect(); never null
+  // Those of the request.  Without any, calls are text.
+  std::vector<ToolShape> tools;
+  // What the template put behind the last message, see begun_markers().
+  std::string generation_prompt;
+  // Where the model goes on with a message that the client began: what it begins with.  They are
+  // part of the message and of the first deltas, and are not looked through for markers.
+  std::string begun_reasoning;
+  std::string begun_content;
+  bool reasoning_begun = false;  // it goes on in the reasoning
+  // Reasoning apart from the content; else it is content, with its markers.
+  bool split_reasoning = true;
+  // The content is JSON: a Markdown fence around it is dropped.
+  bool json_content = false;
+};
+
+class OutputParser {
+ public:
+  // Bytes of a call that is not announced yet.
+  static constexpr std::size_t kHeldMax = 65'536;
+  // Bytes of a name, of a tool, a parameter or a channel.
+  static constexpr std::size_t kNameMax = 256;
+
+  explicit OutputParser(ParserOptions options);
+
+  // More of the output.  The deltas are valid until the next call.
+  std::span<const Delta> feed(std::string_view piece);
+  // The output has ended; nothing may be fed afterwards.
+  std::span<const Delta> finish();
+  // What is known of the message; whole after finish().
+  const Message& message() const { return builder_.message(); }
+
+ private:
+  enum class State : std::uint8_t {
+    kStart,      // where reasoning may begin, or a fence or a bare call
+    kText,       // content
+    kReasoning,  //
+    kSection,    // in a section, before, between or behind calls
+    // JSON objects as calls
+    kObjects,      // where an object of an array, or the only one, may begin
+    kMember,       // before a key
+    kMemberColon,  // behind it
+    kMemberValue,  // in the value of a key that is not the arguments
+    kArguments,    // in the arguments of a call, whatever its style
+    // a name, then arguments
+    kName,
+    kArgumentsBegin,  // announce the call if arguments do follow
+    kAfterCall,       // behind the arguments: call_close may follow
+    // tagged parameters
+    kTagName,
+    kTagParameters,
+    kTagKey,
+    kTagValueOpen,
+    kTagValueBegin,
+    kTagText,   // a string
+    kTagJson,   // an array or object
+    kTagEnd,    // behind it
+    kTagTyped,  // a number or word, whole
+    // Python's calls
+    kPythonCalls,
+    kPythonArgument,
+    kPythonValue,
+    kPythonNext,
+    // harmony
+    kHeader,
+    kForeign,  // to somebody who is no tool
+  };
+  // kMissing: it is not there.  kWait: more text decides.
+  enum class Match : std::uint8_t { kMatched, kMissing, kWait };
+  enum class Action : std::uint8_t {
+    kOpenReasoning,
+    kCloseReasoning,
+    kDrop,
+    kFence,
+    kSection0,
+    kSection1,
+    kCall,
+    kEndMessage,    // harmony
+    kBeginMessage,  // harmony
+    kKeyByType,
+    kKeyString,
+    kKeyJson,
+  };
+  struct Call {
+    bool announced = false;
+    bool arguments_read = false;  // all of them
+    std::string name;
+    std::string id;
+    std::string early;  // arguments that came before the name
+  };
+
+  // One step forward; false when more text is needed.
+  bool step();
+  void run();
+  void add_markers();
+  void begin_with(const ParserOptions& options);
+
+  // Text and sections (output_parser.cpp).
+  bool read_start();
+  bool read_text(const MarkerSet& markers);
+  void take_marker(Action action, std::size_t begin);
+  void put_text(std::string_view text);
+  void open_reasoning();
+  void begin_section(int index, std::size_t begin);
+  bool read_section();
+
+  // Calls of every style (output_parser.cpp).
+  void open_call();
+  void announce();
+  void write_arguments(std::string_view json);
+  void close_call();
+  void fail(std::string_view why);
+  void give_up();
+  bool read_arguments();
+  bool read_after_call();
+
+  // What stands at at_ (output_parser.cpp).
+  std::string_view rest_from(std::size_t at) const;
+  std::string_view readable() const;
+  bool skip_space();  // false: more text is needed
+  Match match(std::string_view text) const;
+  Match identifier(std::size_t& size) const;
+  ValueReader::Progress read_value(std::string& out);
+  const ToolShape* tool(std::string_view name) const;
+
+  // JSON objects (json_calls.cpp).
+  bool read_objects();
+  bool read_member();
+  bool read_member_colon();
+  bool read_member_value();
+  void take_member();
+  void end_object();
+
+  // A name, then arguments (named_calls.cpp).
+  bool read_name();
+  bool read_arguments_begin();
+
+  // Tagged parameters (tagged_calls.cpp).
+  bool read_tag_name();
+  bool read_tag_parameters();
+  bool read_tag_key();
+  bool read_tag_value_open();
+  bool read_tag_value_begin();
+  bool read_tag_text();
+  bool read_tag_json();
+  bool read_tag_end();
+  bool read_tag_typed();
+  void write_key(std::string_view key);
+  ParameterKind kind_of(std::string_view key) const;
+
+  // Python's calls (python_calls.cpp).
+  bool read_python_calls();
+  bool read_python_argument();
+  bool read_python_value();
+  bool read_python_next();
+
+  // harmony (harmony.cpp).
+  bool read_header();
+  bool read_header_word(std::string_view begin);
+  void begin_body();
+  bool read_foreign();
+  void end_message();
+
+  const Dialect dialect_;
+  const std::vector<ToolShape> tools_;
+  const bool split_reasoning_;
+  const bool json_content_;
+
+  MessageBuilder builder_;
+  ValueReader value_;
+  MarkerSet start_markers_;
+  MarkerSet text_markers_;
+  MarkerSet reasoning_markers_;
+  MarkerSet value_markers_;  // what ends the value of this tag
+  MarkerSet key_markers_;
+
+  std::string buffer_;           // text that is not done with
+  std::size_t at_ = 0;           // in buffer_: what is before it was read
+  std::size_t held_ = kNothing;  // in buffer_: begin of the call that is not announced
+  bool ended_ = false;
+  bool deltas_given_ = false;
+  static constexpr std::size_t kNothing = static_cast<std::size_t>(-1);
+
+  State state_ = State::kStart;
+  int section_ = -1;                // index in dialect_.sections, -1 outside
+  bool in_array_ = false;           // kJson, kKeyed, kPython
+  bool bare_ = false;               // the call has no marker
+  bool call_in_reasoning_ = false;  // it began there, and is not announced
+  bool colon_read_ = false;
+  bool word_ = false;  // the value begins like a number or word
+  Call call_;
+  std::string key_;      // of the member or parameter being read
+  std::string scratch_;  // its value, where that is not written at once
+  ParameterKind kind_ = ParameterKind::kUnknown;
+  bool first_parameter_ = true;
+
+  struct Header {
+    bool begun = false;
+    std::string channel;
+    std::string recipient;
+    bool shown = false;  // its markers were written to the content
+  };
+  Header header_;
+};
+
+}  // namespace hearth::chat
