@@ -110,14 +110,12 @@ void OutputParser::run() {
 std::span<const Delta> OutputParser::finish() {
   ended_ = true;
   feed({});
-  const std::string_view rest =
-      held_ == kNothing ? std::string_view() : std::string_view(buffer_).substr(held_);
+  const std::string rest = value_.take_held() + buffer_.substr(std::min(held_, at_));
   if (state_ == State::kForeign) {
     end_message();
   } else if (state_ == State::kHeader) {
     if (header_.begun) builder_.warn(fmt::format("the output ends in a header: {}", rest));
   } else if (call_.announced) {
-    write_arguments(value_.take_held());
     builder_.warn(fmt::format("the output ends within the call of {}{}{}", call_.name,
                               rest.empty() ? "" : ", behind: ", rest));
   } else if (held_ != kNothing) {

@@ -106,17 +106,18 @@ bool OutputParser::read_tag_value_begin() {
     if (at_ == buffer_.size()) return false;
     if (buffer_[at_] == '\n') ++at_;
   }
-  const Match cdata = dialect_.cdata ? match(kCdata) : Match::kMissing;
+  const bool cdata = dialect_.cdata && rest_from(at_).starts_with(kCdata);
+  const bool may_be_cdata = dialect_.cdata && !cdata && kCdata.starts_with(rest_from(at_));
   const std::string_view rest = rest_from(at_).substr(0, kSpaceLooked);
   const std::size_t first = std::min(rest.find_first_not_of(kSpace), rest.size());
   const bool undecided = first == rest.size() && rest.size() < kSpaceLooked && !ended_;
-  if (cdata == Match::kWait || (undecided && kind_ != ParameterKind::kString)) {
+  if (may_be_cdata || (undecided && kind_ != ParameterKind::kString)) {
     at_ = begin;
     return false;
   }
   std::string close(dialect_.value_close);
   if (dialect_.keyed_close) close += key_ + ">";
-  if (cdata == Match::kMatched) {
+  if (cdata) {
     at_ += kCdata.size();
     close.insert(0, "]]>");
     kind_ = ParameterKind::kString;
@@ -141,8 +142,9 @@ bool OutputParser::read_tag_value_begin() {
   return true;
 }
 
+// Where the output ends, a tail that may begin the end of the value is none of the value.
 bool OutputParser::read_tag_text() {
-  const MarkerSet::Found end = value_markers_.find(buffer_, at_, ended_);
+  const MarkerSet::Found end = value_markers_.find(buffer_, at_, false);
   std::string json;
   append_escaped(std::string_view(buffer_).substr(at_, end.at - at_), json);
   at_ = end.at + end.size;

@@ -184,7 +184,7 @@ ValueReader::Progress ValueReader::read(std::string_view text, bool ended, std::
 // One step forward; false when more text is needed.
 bool ValueReader::step(Bytes text, bool ended, std::size_t& at, std::string& out) {
   switch (state_) {
-    case State::kString: return read_string(text, ended, at, out);
+    case State::kString: return read_string(text, at, out);
     case State::kLiteral: return read_literal(text, ended, at, out);
     case State::kBareKey: return read_bare_key(text, at, out);
     default: break;
@@ -272,7 +272,7 @@ bool ValueReader::open_string(Bytes text, bool ended, std::size_t& at, std::stri
   return true;
 }
 
-bool ValueReader::read_string(Bytes text, bool ended, std::size_t& at, std::string& out) {
+bool ValueReader::read_string(Bytes text, std::size_t& at, std::string& out) {
   const std::size_t begin = at;
   const auto ordinary = [&](char c) {
     return c != quote_ && c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20;
@@ -281,11 +281,11 @@ bool ValueReader::read_string(Bytes text, bool ended, std::size_t& at, std::stri
   out += text.substr(begin, at - begin);
   if (at == text.size()) return false;
   const char c = text[at];
-  if (c == '\\' && quote_ != '<') return read_escape(text, ended, at, out);
+  if (c == '\\' && quote_ != '<') return read_escape(text, at, out);
   std::size_t size = c == quote_ ? 1 : 0;
   if (c == '<' && quote_ == '<') {
     const Bytes rest = text.substr(at);
-    if (!ended && rest.size() < kGemmaQuote.size() && kGemmaQuote.starts_with(rest)) return false;
+    if (rest.size() < kGemmaQuote.size() && kGemmaQuote.starts_with(rest)) return false;
     size = rest.starts_with(kGemmaQuote) ? kGemmaQuote.size() : 0;
   }
   if (size == 0) {
@@ -303,19 +303,14 @@ bool ValueReader::read_string(Bytes text, bool ended, std::size_t& at, std::stri
   return true;
 }
 
-bool ValueReader::read_escape(Bytes text, bool ended, std::size_t& at, std::string& out) {
+bool ValueReader::read_escape(Bytes text, std::size_t& at, std::string& out) {
   const Bytes rest = text.substr(at);
-  if (rest.size() < 2) {
-    if (!ended) return false;
-    out += "\\\\";
-    ++at;
-    return true;
-  }
+  if (rest.size() < 2) return false;
   const char c = rest[1];
   if (c == 'u') {
     std::size_t digits = 0;
     while (digits < 4 && 2 + digits < rest.size() && is_hex(rest[2 + digits])) ++digits;
-    if (digits < 4 && 2 + digits == rest.size() && !ended) return false;
+    if (digits < 4 && 2 + digits == rest.size()) return false;
     out += digits == 4 ? "\\u" : "\\\\u";
   } else if (std::string_view("\"\\/bfnrt").find(c) != std::string_view::npos) {
     out += '\\';

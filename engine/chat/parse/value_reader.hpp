@@ -60,8 +60,8 @@ class ValueReader {
   bool begin_key(Bytes text, bool ended, std::size_t& at, std::string& out);
   // What opens a string at `at`: true when decided (state_ is then kString where one does).
   bool open_string(Bytes text, bool ended, std::size_t& at, std::string& out);
-  bool read_string(Bytes text, bool ended, std::size_t& at, std::string& out);
-  bool read_escape(Bytes text, bool ended, std::size_t& at, std::string& out);
+  bool read_string(Bytes text, std::size_t& at, std::string& out);
+  bool read_escape(Bytes text, std::size_t& at, std::string& out);
   bool read_literal(Bytes text, bool ended, std::size_t& at, std::string& out);
   bool read_bare_key(Bytes text, std::size_t& at, std::string& out);
   void open(bool object, std::string& out);
