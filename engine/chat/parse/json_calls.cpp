@@ -134,7 +134,11 @@ void OutputParser::take_member() {
   std::string text;
   const bool is_string = scratch_.starts_with('"');
   if (is_string) append_unescaped(scratch_, text);
-  if (is_name_key(key_) && is_string && !call_.announced && dialect_.style == CallStyle::kJson) {
+  if (is_name_key(key_) && !call_.announced && dialect_.style == CallStyle::kJson) {
+    if (!is_string || text.empty()) {
+      fail("a call has no name");
+      return;
+    }
     if (bare_ && tool(text) == nullptr) {
       give_up();
       return;

@@ -34,7 +34,7 @@ class MessageBuilder {
   void after_call() { content_.skip_space = true; }
   // The content is JSON that somebody asked for: white space at its ends and, once a fence was
   // seen, the closing fence are no text.
-  void set_json_content() { json_content_ = true; }
+  void set_json_content() { json_content_ = content_.skip_space = true; }
   void open_fence() { fenced_ = content_.skip_space = true; }
 
   // Return the number of the new call.

@@ -45,7 +45,7 @@ void OutputParser::add_markers() {
   }
   if (split_reasoning_) {
     add(start_markers_, dialect_.reasoning_open, Action::kOpenReasoning);
-    add(start_markers_, dialect_.reasoning_close, Action::kDrop);
+    add(start_markers_, dialect_.reasoning_close, Action::kCloseReasoning);
     add(reasoning_markers_, dialect_.reasoning_close, Action::kCloseReasoning);
     if (dialect_.reasoning_anywhere) {
       add(text_markers_, dialect_.reasoning_open, Action::kOpenReasoning);
