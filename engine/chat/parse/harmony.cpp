@@ -53,7 +53,8 @@ bool OutputParser::read_header_word(std::string_view begin) {
   const std::string_view rest = rest_from(at_ + begin.size());
   const std::size_t size = std::min(rest.find_first_of(" \t\r\n<"), rest.size());
   if (size > kNameMax) {
-    fail("a header is too long");
+    at_ += begin.size();  // else the text would begin with this marker, and so with a header
+    fail("a word of a header is too long");
     return true;
   }
   if (size == rest.size() && !ended_) return false;

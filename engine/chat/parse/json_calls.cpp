@@ -95,7 +95,8 @@ bool OutputParser::read_member_colon() {
     return true;
   }
   colon_read_ = false;
-  if (bare_ && !is_name_key(key_) && !is_arguments_key(key_) && key_ != "type") {
+  if (bare_ && !call_.announced && !is_name_key(key_) && !is_arguments_key(key_) &&
+      key_ != "type") {
     give_up();  // JSON as content: nobody began a call
     return true;
   }
@@ -135,7 +136,7 @@ void OutputParser::take_member() {
   const bool is_string = scratch_.starts_with('"');
   if (is_string) append_unescaped(scratch_, text);
   if (is_name_key(key_) && !call_.announced && dialect_.style == CallStyle::kJson) {
-    if (!is_string || text.empty()) {
+    if (!is_string || text.empty() || text.size() > kNameMax) {
       fail("a call has no name");
       return;
     }
