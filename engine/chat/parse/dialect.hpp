@@ -66,7 +66,8 @@ struct Dialect {
   bool gemma_values = false;         // ValueReader::Notation::kGemma
   bool values_on_own_lines = false;  // the line breaks around a value are not the value's
   bool cdata = false;                // a value may be <![CDATA[..]]>
-  bool keyed_close = false;          // value_close is followed by the key and ">"
+  // value_close is followed by the key and ">", and a value may be made of such tags.
+  bool nested_tags = false;
   bool id_is_name = false;           // F is "functions.NAME:INDEX", and this is the call's id
   bool bare = false;                 // kJson: a message that begins with { may be a call
   bool content_keeps_space = false;  // white space before a call is content

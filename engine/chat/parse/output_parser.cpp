@@ -153,6 +153,8 @@ bool OutputParser::step() {
     case State::kTagJson: return read_tag_json();
     case State::kTagEnd: return read_tag_end();
     case State::kTagTyped: return read_tag_typed();
+    case State::kNested: return read_nested();
+    case State::kNestedValue: return read_nested_value();
     case State::kPythonCalls: return read_python_calls();
     case State::kPythonArgument: return read_python_argument();
     case State::kPythonValue: return read_python_value();
@@ -334,6 +336,7 @@ void OutputParser::give_up() {
   state_ = call_in_reasoning_ ? State::kReasoning : State::kText;
   call_in_reasoning_ = in_array_ = bare_ = colon_read_ = false;
   section_ = -1;
+  nests_.clear();
   call_ = {};
   if (held == kNothing) {
     put_text(literal);

@@ -94,10 +94,12 @@ class OutputParser {
     kTagKey,
     kTagValueOpen,
     kTagValueBegin,
-    kTagText,   // a string
-    kTagJson,   // an array or object
-    kTagEnd,    // behind it
-    kTagTyped,  // a number or word, whole
+    kTagText,      // a string
+    kTagJson,      // an array or object
+    kTagEnd,       // behind it
+    kTagTyped,     // a number or word, whole
+    kNested,       // a value made of tags
+    kNestedValue,  // behind one of them
     // Python's calls
     kPythonCalls,
     kPythonArgument,
@@ -188,7 +190,13 @@ class OutputParser {
   bool read_tag_end();
   bool read_tag_typed();
   void write_key(std::string_view key);
+  std::string value_close() const;
   ParameterKind kind_of(std::string_view key) const;
+
+  // Values made of tags (nested_tags.cpp).
+  Match opens_tag(std::size_t at) const;
+  bool read_nested();
+  bool read_nested_value();
 
   // Python's calls (python_calls.cpp).
   bool read_python_calls();
@@ -235,6 +243,12 @@ class OutputParser {
   std::string scratch_;  // its value, where that is not written at once
   ParameterKind kind_ = ParameterKind::kUnknown;
   bool first_parameter_ = true;
+  struct Nest {
+    std::string tag;
+    bool array = false;  // decided with the first tag inside
+    bool first = true;   // no tag was inside yet
+  };
+  std::vector<Nest> nests_;  // the tags that are open within the parameter's
 
   struct Header {
     bool begun = false;

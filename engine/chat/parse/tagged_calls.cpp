@@ -115,8 +115,19 @@ bool OutputParser::read_tag_value_begin() {
     at_ = begin;
     return false;
   }
-  std::string close(dialect_.value_close);
-  if (dialect_.keyed_close) close += key_ + ">";
+  const bool nested = dialect_.nested_tags && kind_ != ParameterKind::kString;
+  const Match tag = nested ? opens_tag(at_) : Match::kMissing;
+  if (tag == Match::kWait) {
+    at_ = begin;
+    return false;
+  }
+  if (tag == Match::kMatched) {
+    write_key(key_);
+    nests_ = {{key_}};
+    state_ = State::kNested;
+    return true;
+  }
+  std::string close = value_close();
   if (cdata) {
     at_ += kCdata.size();
     close.insert(0, "]]>");
@@ -151,7 +162,7 @@ bool OutputParser::read_tag_text() {
   if (end.size > 0) json += '"';
   write_arguments(json);
   if (end.size == 0) return false;
-  state_ = State::kTagParameters;
+  state_ = nests_.empty() ? State::kTagParameters : State::kNested;
   return true;
 }
 
@@ -189,7 +200,7 @@ bool OutputParser::read_tag_typed() {
   scratch_.append(buffer_, at_, std::min(size, room));
   at_ += std::min(size, room);
   if (size >= room) {
-    write_key(key_);
+    if (nests_.empty()) write_key(key_);
     write_arguments("\"");
     std::string json;
     append_escaped(scratch_, json);
@@ -205,10 +216,17 @@ bool OutputParser::read_tag_typed() {
     append_escaped(scratch_, json);
     json += '"';
   }
-  write_key(key_);
+  if (nests_.empty()) write_key(key_);
   write_arguments(json);
-  state_ = State::kTagParameters;
+  state_ = nests_.empty() ? State::kTagParameters : State::kNested;
   return true;
+}
+
+// What ends the value of key_.
+std::string OutputParser::value_close() const {
+  std::string close(dialect_.value_close);
+  if (dialect_.nested_tags) close += key_ + ">";
+  return close;
 }
 
 // The arguments go on with this key; its text is no longer held.

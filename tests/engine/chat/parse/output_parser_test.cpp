@@ -138,6 +138,22 @@ TEST(chat_output_parser, values_of_tags_are_read_by_their_type) {
   value("n", lots, '"' + lots + '"');
 }
 
+TEST(chat_output_parser, values_made_of_tags) {
+  const auto value = [](std::string text, const std::string& want) {
+    text = "<invoke name=\"f\"><n>" + text + "</n></invoke>";
+    for (std::size_t at = 0; (at = text.find('<', at)) != std::string::npos; at += 14) {
+      text.insert(at, "]<]minimax[>[");
+    }
+    expect("minimax_m3", text, {"", "", {{"f", "{\"n\": " + want + "}", ""}}, {}});
+  };
+  value("1", "1");
+  value("", R"("")");
+  value("<a>1</a>\n<b>x</b>", R"({"a": 1, "b": "x"})");
+  value("<item>1</item><item> <item></item> </item>", R"([1, [""]])");
+  value(" <a> <b>null</b></a><c> 2 </c> ", R"({"a": {"b": null}, "c": 2})");
+  value("<a>" + std::string(2000, 'x') + "</a>", "{\"a\": \"" + std::string(2000, 'x') + "\"}");
+}
+
 // Long text whose type is not known is written as it comes, not held to its end.
 TEST(chat_output_parser, a_long_value_is_no_longer_held) {
   OutputParser parser(options_for("minimax_m2"));
