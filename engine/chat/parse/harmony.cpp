@@ -104,7 +104,8 @@ bool OutputParser::read_foreign() {
 void OutputParser::end_message() {
   if (state_ == State::kForeign) {
     builder_.warn(fmt::format("a message to {}, which is no tool of this request: {}",
-                              header_.recipient, scratch_));
+                              header_.recipient, scratch_),
+                  /*has_text=*/true);
   }
   if (state_ == State::kReasoning) builder_.end_reasoning();
   if (header_.shown) builder_.content("<|end|>");

@@ -48,6 +48,7 @@ bool OutputParser::read_objects() {
   if (first) {
     fail("what began as a call is no JSON object");
   } else {
+    builder_.warn("a list of calls does not end");
     state_ = State::kSection;
   }
   return true;
@@ -155,7 +156,8 @@ void OutputParser::take_member() {
     write_arguments(is_string ? text : scratch_ == "null" ? "{}" : scratch_);
     call_.arguments_read = true;
   } else if (key_ != "type") {
-    builder_.warn(fmt::format("a call has a key that means nothing: \"{}\": {}", key_, scratch_));
+    builder_.warn(fmt::format("a call has a key that means nothing: \"{}\": {}", key_, scratch_),
+                  /*has_text=*/true);
   }
 }
 

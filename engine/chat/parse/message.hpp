@@ -23,7 +23,9 @@ struct Message {
   std::string content;
   std::string reasoning;
   std::vector<ToolCall> calls;
-  std::vector<std::string> warnings;  // for people; the first kWarningsMax of them
+  // For people.  The first kWarningsMax of them, and those that hold text which stands nowhere
+  // else.
+  std::vector<std::string> warnings;
 };
 
 inline constexpr std::size_t kWarningsMax = 16;

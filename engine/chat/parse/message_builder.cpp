@@ -104,8 +104,8 @@ void MessageBuilder::arguments(std::string_view json) {
   delta(Delta::Kind::kArguments).text += json;
 }
 
-void MessageBuilder::warn(std::string_view text) {
-  if (message_.warnings.size() < kWarningsMax) message_.warnings.emplace_back(text);
+void MessageBuilder::warn(std::string_view text, bool has_text) {
+  if (has_text || message_.warnings.size() < kWarningsMax) message_.warnings.emplace_back(text);
 }
 
 void MessageBuilder::finish() {

@@ -41,7 +41,8 @@ class MessageBuilder {
   std::uint32_t begin_call(std::string name, std::string id);
   void call_id(std::string id);           // of the last call
   void arguments(std::string_view json);  // of the last call
-  void warn(std::string_view text);
+  // `has_text`: it holds text of the model's that stands nowhere else, and so is never left out.
+  void warn(std::string_view text, bool has_text = false);
   void finish();
 
   const Message& message() const { return message_; }

@@ -63,7 +63,7 @@ bool OutputParser::read_name() {
 
 bool OutputParser::read_arguments_begin() {
   if (!skip_space()) return false;
-  if (buffer_[at_] != '{' && buffer_[at_] != '[') {
+  if (buffer_[at_] != '{') {
     fail("what began as a call has no arguments");
     return true;
   }

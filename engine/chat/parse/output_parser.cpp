@@ -110,14 +110,19 @@ void OutputParser::run() {
 std::span<const Delta> OutputParser::finish() {
   ended_ = true;
   feed({});
-  const std::string rest = value_.take_held() + buffer_.substr(std::min(held_, at_));
+  // A literal that is held stands in what is held of the buffer, if anything is.
+  const std::string literal = value_.take_held();
+  const std::string rest =
+      held_ == kNothing ? literal + buffer_.substr(at_) : buffer_.substr(held_);
   if (state_ == State::kForeign) {
     end_message();
   } else if (state_ == State::kHeader) {
-    if (header_.begun) builder_.warn(fmt::format("the output ends in a header: {}", rest));
+    if (header_.begun)
+      builder_.warn(fmt::format("the output ends in a header: {}", rest), /*has_text=*/true);
   } else if (call_.announced) {
     builder_.warn(fmt::format("the output ends within the call of {}{}{}", call_.name,
-                              rest.empty() ? "" : ", behind: ", rest));
+                              rest.empty() ? "" : ", behind: ", rest),
+                  /*has_text=*/true);
   } else if (held_ != kNothing) {
     at_ = buffer_.size();
     fail("the output ends within what began as a call");

@@ -12,15 +12,15 @@
 //   * Only with `tools` in the options, and only what the model writes: the prompt, and with it
 //     everything a user wrote, is not read here.
 //   * It is announced (kCallBegin) when its name is complete, and not before.
-//   * What begins like a call and goes on otherwise before it is announced comes back as content,
-//   with
-//     a warning.
-//   * What was announced is not taken back.  When its arguments go wrong, or the output ends within
-//     them, the call keeps what it had of them, a prefix of JSON: nothing is made up to close it.
-//     What stands behind the place is content, and there is a warning.
-//   * A name that none of the tools has is a call with a warning: the model meant one, and the
-//   caller
-//     can tell it.
+//   * What begins like a call and goes on otherwise before that comes back as content, with a
+//     warning.
+//   * What was announced is not taken back.  When its arguments go wrong, the call keeps what it
+//   had
+//     of them, a prefix of JSON; what stands behind that place is content, and there is a warning.
+//   * Where the output ends within an announced call, it keeps what it had as well, and the warning
+//     holds what could not be decided any more.  Nothing is made up to close it.
+//   * A name that none of the tools has is a call with a warning: the model meant one, and whoever
+//     executes it can tell the model.
 // A message to somebody who is no tool (harmony's `to=python`) is in a warning, whole.
 //
 // THREAD: one at a time.  OWNER: the request.
@@ -40,13 +40,14 @@
 namespace hearth::chat {
 
 struct ParserOptions {
-  const Dialect* dialect = nullptr;  // see choose_dialect(); never null
+  const Dialect* dialect = nullptr;  // see choose_dialect(); never null, outlives the parser
   // Those of the request.  Without any, calls are text.
   std::vector<ToolShape> tools;
   // What the template put behind the last message, see begun_markers().
   std::string generation_prompt;
   // Where the model goes on with a message that the client began: what it begins with.  They are
-  // part of the message and of the first deltas, and are not looked through for markers.
+  // part of the message and of the first deltas, and are not looked through for markers; the
+  // generation prompt is then not looked at.  begun_reasoning is left out without split_reasoning.
   std::string begun_reasoning;
   std::string begun_content;
   bool reasoning_begun = false;  // it goes on in the reasoning
@@ -74,10 +75,10 @@ class OutputParser {
 
  private:
   enum class State : std::uint8_t {
-    kStart,      // where reasoning may begin, or a fence or a bare call
-    kText,       // content
-    kReasoning,  //
-    kSection,    // in a section, before, between or behind calls
+    kStart,  // where reasoning may begin, or a fence or a bare call
+    kText,   // content
+    kReasoning,
+    kSection,  // in a section, before, between or behind calls
     // JSON objects as calls
     kObjects,      // where an object of an array, or the only one, may begin
     kMember,       // before a key
@@ -211,7 +212,7 @@ class OutputParser {
   bool read_foreign();
   void end_message();
 
-  const Dialect dialect_;
+  const Dialect& dialect_;
   const std::vector<ToolShape> tools_;
   const bool split_reasoning_;
   const bool json_content_;
@@ -236,8 +237,8 @@ class OutputParser {
   bool in_array_ = false;           // kJson, kKeyed, kPython
   bool bare_ = false;               // the call has no marker
   bool call_in_reasoning_ = false;  // it began there, and is not announced
-  bool colon_read_ = false;
-  bool word_ = false;  // the value begins like a number or word
+  bool colon_read_ = false;         // of the member
+  bool word_ = false;               // the value begins like a number or word
   Call call_;
   std::string key_;      // of the member or parameter being read
   std::string scratch_;  // its value, where that is not written at once
