@@ -36,6 +36,7 @@ void take(Message& message, std::span<const Delta> deltas) {
       case Delta::Kind::kContent: message.content += delta.text; break;
       case Delta::Kind::kCallBegin:
         require(delta.call == message.calls.size(), "calls begin in order");
+        require(!delta.text.empty(), "a call has a name");
         message.calls.push_back({delta.text, "", delta.id});
         break;
       case Delta::Kind::kCallId: message.calls.at(delta.call).id = delta.id; break;

@@ -105,6 +105,10 @@ bool OutputParser::read_member_colon() {
   scratch_.clear();
   state_ = State::kMemberValue;
   if (dialect_.style == CallStyle::kKeyed && !call_.announced) {
+    if (key_.empty()) {
+      fail("a call has no name");
+      return true;
+    }
     call_.name = key_;
     announce();
   } else if (!is_arguments_key(key_)) {
@@ -152,12 +156,23 @@ void OutputParser::take_member() {
     if (call_.announced) builder_.call_id(call_.id);
   } else if ((is_arguments_key(key_) || dialect_.style == CallStyle::kKeyed) &&
              !call_.arguments_read) {
-    // Some write the object as a string, or null for none.
-    write_arguments(is_string ? text : scratch_ == "null" ? "{}" : scratch_);
-    call_.arguments_read = true;
+    take_arguments(is_string ? whole_value(text) : scratch_);
   } else if (key_ != "type") {
     builder_.warn(fmt::format("a call has a key that means nothing: \"{}\": {}", key_, scratch_),
                   /*has_text=*/true);
+  }
+}
+
+// The arguments were not written as an object: some write it as a string, or null for none.
+void OutputParser::take_arguments(std::string_view json) {
+  call_.arguments_read = true;
+  if (json == "null" || scratch_ == "\"\"") {
+    write_arguments("{}");
+  } else if (json.starts_with('{')) {
+    write_arguments(json);
+  } else {
+    builder_.warn("the arguments of a call are no JSON object");
+    write_arguments(scratch_);
   }
 }
 

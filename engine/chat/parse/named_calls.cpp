@@ -7,11 +7,11 @@ namespace {
 // "functions.NAME:INDEX" to "NAME".
 std::string_view name_in_id(std::string_view id) {
   constexpr std::string_view kPrefix = "functions.";
-  if (id.starts_with(kPrefix)) id.remove_prefix(kPrefix.size());
+  if (id.starts_with(kPrefix) && id.size() > kPrefix.size()) id.remove_prefix(kPrefix.size());
   const std::size_t colon = id.rfind(':');
   const bool indexed = colon != std::string_view::npos && colon + 1 < id.size() &&
                        id.find_first_not_of("0123456789", colon + 1) == std::string_view::npos;
-  return indexed ? id.substr(0, colon) : id;
+  return indexed && colon > 0 ? id.substr(0, colon) : id;
 }
 
 }  // namespace

@@ -76,8 +76,8 @@ bool OutputParser::read_nested_value() {
   }
   nest.first = false;
   write_arguments(json);
-  held_ = kNothing;
   if (tag == Match::kMatched) {
+    held_ = kNothing;
     nests_.push_back({key_});
     state_ = State::kNested;
     return true;

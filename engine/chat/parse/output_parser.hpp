@@ -15,8 +15,7 @@
 //   * What begins like a call and goes on otherwise before that comes back as content, with a
 //     warning.
 //   * What was announced is not taken back.  When its arguments go wrong, the call keeps what it
-//   had
-//     of them, a prefix of JSON; what stands behind that place is content, and there is a warning.
+//     had of them, a prefix of JSON; what stands behind that place is content, with a warning.
 //   * Where the output ends within an announced call, it keeps what it had as well, and the warning
 //     holds what could not be decided any more.  Nothing is made up to close it.
 //   * A name that none of the tools has is a call with a warning: the model meant one, and whoever
@@ -149,7 +148,7 @@ class OutputParser {
   void begin_section(int index, std::size_t begin);
   bool read_section();
 
-  // Calls of every style (output_parser.cpp).
+  // Calls of every style (calls.cpp).
   void open_call();
   void announce();
   void write_arguments(std::string_view json);
@@ -158,15 +157,15 @@ class OutputParser {
   void give_up();
   bool read_arguments();
   bool read_after_call();
+  ValueReader::Progress read_value(std::string& out);
+  Match identifier(std::size_t& size) const;
+  const ToolShape* tool(std::string_view name) const;
 
   // What stands at at_ (output_parser.cpp).
   std::string_view rest_from(std::size_t at) const;
   std::string_view readable() const;
   bool skip_space();  // false: more text is needed
   Match match(std::string_view text) const;
-  Match identifier(std::size_t& size) const;
-  ValueReader::Progress read_value(std::string& out);
-  const ToolShape* tool(std::string_view name) const;
 
   // JSON objects (json_calls.cpp).
   bool read_objects();
@@ -174,6 +173,7 @@ class OutputParser {
   bool read_member_colon();
   bool read_member_value();
   void take_member();
+  void take_arguments(std::string_view json);
   void end_object();
 
   // A name, then arguments (named_calls.cpp).
@@ -191,6 +191,7 @@ class OutputParser {
   bool read_tag_end();
   bool read_tag_typed();
   void write_key(std::string_view key);
+  void begin_typed();
   std::string value_close() const;
   ParameterKind kind_of(std::string_view key) const;
 

@@ -200,7 +200,7 @@ bool OutputParser::read_tag_typed() {
   scratch_.append(buffer_, at_, std::min(size, room));
   at_ += std::min(size, room);
   if (size >= room) {
-    if (nests_.empty()) write_key(key_);
+    begin_typed();
     write_arguments("\"");
     std::string json;
     append_escaped(scratch_, json);
@@ -216,10 +216,16 @@ bool OutputParser::read_tag_typed() {
     append_escaped(scratch_, json);
     json += '"';
   }
-  if (nests_.empty()) write_key(key_);
+  begin_typed();
   write_arguments(json);
   state_ = nests_.empty() ? State::kTagParameters : State::kNested;
   return true;
+}
+
+// What was held to its end is written: within tags the key is there already.
+void OutputParser::begin_typed() {
+  if (nests_.empty()) write_key(key_);
+  held_ = kNothing;
 }
 
 // What ends the value of key_.

@@ -111,6 +111,13 @@ TEST(chat_output_parser, what_models_forget_is_forgiven) {
   expect("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": null}</tool_call>",
          {"", "", {{"f", "{}", ""}}, {}});
   expect("hermes", "<tool_call>{\"name\": \"f\"}</tool_call>", {"", "", {{"f", "{}", ""}}, {}});
+  expect("hermes", "<tool_call>{\"name\": \"f\", \"arguments\": \"x\"}</tool_call>",
+         {"", "", {{"f", "\"x\"", ""}}, {"the arguments of a call are no JSON object"}});
+  expect("minimax_m3", "]<]minimax[>[<invoke name=\"f\">]<]minimax[>[<n>]<]minimax[>[<a>12",
+         {"",
+          "",
+          {{"f", "{\"n\": {\"a\": ", ""}},
+          {"the output ends within the call of f, behind: ]<]minimax[>[<a>12"}});
 }
 
 TEST(chat_output_parser, values_of_tags_are_read_by_their_type) {
