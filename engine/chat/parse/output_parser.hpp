@@ -22,6 +22,10 @@
 //     executes it can tell the model.
 // A message to somebody who is no tool (harmony's `to=python`) is in a warning, whole.
 //
+// The text that is fed has special tokens spelled out, since markers are such tokens in many
+// families; the token that ended the generation may be left out or not where it is a marker
+// (`<|call|>`), and must be left out elsewhere.
+//
 // THREAD: one at a time.  OWNER: the request.
 #pragma once
 
