@@ -68,6 +68,16 @@ bool is_nonspacing_mark(char32_t value) {
   return category(value) == UTF8PROC_CATEGORY_MN;
 }
 
+bool is_letter(char32_t value) {
+  const utf8proc_category_t found = category(value);
+  return found >= UTF8PROC_CATEGORY_LU && found <= UTF8PROC_CATEGORY_LO;
+}
+
+bool is_number(char32_t value) {
+  const utf8proc_category_t found = category(value);
+  return found >= UTF8PROC_CATEGORY_ND && found <= UTF8PROC_CATEGORY_NO;
+}
+
 void append_decomposed(char32_t value, std::vector<char32_t>& out) {
   utf8proc_int32_t points[8];  // the longest canonical decomposition has 4
   int last_class = 0;
@@ -90,6 +100,10 @@ void order_marks(std::vector<char32_t>& text) {
 
 char32_t lower_case(char32_t value) {
   return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(value)));
+}
+
+char32_t upper_case(char32_t value) {
+  return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(value)));
 }
 
 // A stretch ends before a character that nothing composes with to the left: ASCII.
