@@ -14,7 +14,7 @@ if [[ ${1:-} == -t ]]; then
   shift 2
 fi
 targets=("$@")
-[[ ${#targets[@]} -gt 0 ]] || targets=(gguf tokenizer chat_parse json config)
+[[ ${#targets[@]} -gt 0 ]] || targets=(gguf tokenizer chat_parse jinja json config)
 
 scripts/setup.sh clang libclang-rt-14-dev
 cmake --preset fuzz >/dev/null
