@@ -13,6 +13,8 @@
 #include "cache/page_key.hpp"
 #include "common/duration.hpp"
 #include "common/limits.h"
+#include "engine/chat/builtin_templates.hpp"
+#include "engine/chat/card.hpp"
 #include "engine/engine.hpp"
 
 namespace hearth {
@@ -101,6 +103,16 @@ Result<ModelConfig> parse_model(const RawSetting& raw) {
   return model;
 }
 
+// ID=WHAT.
+Result<std::pair<std::string, std::string>> text_by_model(const char* name, const RawSetting& raw,
+                                                          const char* what) {
+  const std::size_t equals = raw.value.find('=');
+  if (equals == 0 || equals == std::string::npos || equals + 1 == raw.value.size()) {
+    return wrong(name, raw, fmt::format("is not ID={}", what));
+  }
+  return std::pair(raw.value.substr(0, equals), raw.value.substr(equals + 1));
+}
+
 // Those of the model that it names are complete when all settings are.
 Status add_published(const RawSetting& raw, Config& config) {
   auto text = read_published(raw.value);
@@ -114,6 +126,20 @@ Status add_published(const RawSetting& raw, Config& config) {
                  fmt::format("is one too many: {} are possible", PublishedText::kTextsMax));
   }
   config.published.push_back(*std::move(text));
+  return {};
+}
+
+// What settings say of models, by their ids.
+template <class T>
+Status give_models(const char* name, const std::map<std::string, T>& given, Config& config,
+                   T ModelConfig::*field) {
+  for (const auto& [id, value] : given) {
+    const auto model = std::ranges::find(config.models, id, &ModelConfig::id);
+    if (model == config.models.end()) {
+      return Error{Code::CONFIG, fmt::format("{}: there is no model \"{}\"", name, id)};
+    }
+    (*model).*field = value;
+  }
   return {};
 }
 
@@ -214,6 +240,25 @@ const std::vector<Setting>& settings() {
          const auto rope = parse_rope_override(raw.value.substr(equals + 1));
          if (!rope) return wrong("rope", raw, "is wrong: " + rope.error().message);
          config.ropes[raw.value.substr(0, equals)] = *rope;
+         return {};
+       }},
+      {"card", "ID=FILE: the model card of a model", nullptr,
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(const auto text, text_by_model("card", raw, "FILE"));
+         const auto card = chat::read_card(text.second);
+         if (!card) return wrong("card", raw, "cannot be used: " + card.error().message);
+         config.cards.insert_or_assign(text.first, text.second);
+         return {};
+       }},
+      {"chat-template", "ID=NAME: a chat template of Hearth's instead of the model's own", nullptr,
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(const auto text, text_by_model("chat-template", raw, "NAME"));
+         if (chat::find_builtin_template(text.second) == nullptr) {
+           std::string names;
+           for (const auto& one : chat::builtin_templates()) names += fmt::format(" {}", one.name);
+           return wrong("chat-template", raw, "names none of" + names);
+         }
+         config.chat_templates.insert_or_assign(text.first, text.second);
          return {};
        }},
       {"threads", "threads that compute; 0: one per core", [] { return std::string("0"); },
@@ -324,8 +369,8 @@ const std::vector<SettingInfo>& setting_infos() {
     std::vector<SettingInfo> list;
     for (const Setting& setting : settings()) {
       const std::string_view name = setting.name;
-      const bool repeats =
-          name == "model" || name == "rope" || name == "group" || name == "publish";
+      const bool repeats = name == "model" || name == "rope" || name == "group" ||
+                           name == "publish" || name == "card" || name == "chat-template";
       list.push_back({setting.name, setting.help, repeats});
     }
     return list;
@@ -384,13 +429,10 @@ Result<Config> make_config(const std::vector<RawSettings>& sources) {
       HEARTH_CHECK(setting.parse(raw, config));
     }
   }
-  for (const auto& [id, rope] : config.ropes) {
-    const auto model = std::ranges::find(config.models, id, &ModelConfig::id);
-    if (model == config.models.end()) {
-      return Error{Code::CONFIG, fmt::format("rope: there is no model \"{}\"", id)};
-    }
-    model->rope = rope;
-  }
+  HEARTH_CHECK(give_models("rope", config.ropes, config, &ModelConfig::rope));
+  HEARTH_CHECK(give_models("card", config.cards, config, &ModelConfig::card));
+  HEARTH_CHECK(
+      give_models("chat-template", config.chat_templates, config, &ModelConfig::chat_template));
   for (const PublishedText& text : config.published) {
     const bool known =
         config.models.empty()

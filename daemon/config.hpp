@@ -27,6 +27,9 @@ struct ModelConfig {
   std::string id;    // letters, digits and . _ - : /
   std::string path;  // of the GGUF file, or of the first part of a split one
   RopeOverride rope = {};
+  std::string card = {};  // path of its model card; empty: there is none
+  std::string chat_template =
+      {};  // the name of a builtin one, instead of the file's own; empty: none
 };
 
 struct Config {
@@ -34,8 +37,10 @@ struct Config {
   std::uint32_t socket_mode = 0;  // permission bits of the socket
   std::string state_dir;          // lock, and the name of the segments
   std::vector<ModelConfig> models;
-  std::map<std::string, RopeOverride> ropes;  // by id of model
-  std::uint32_t threads = 0;                  // that compute; 0: one per core we may use
+  std::map<std::string, RopeOverride> ropes;          // by id of model
+  std::map<std::string, std::string> cards;           // paths, by id of model
+  std::map<std::string, std::string> chat_templates;  // names, by id of model
+  std::uint32_t threads = 0;                          // that compute; 0: one per core we may use
   std::uint32_t ctx = 0;            // longest sequence, tokens; 0: what each model was trained for
   std::uint64_t kv_bytes = 0;       // budget of all KV caches together
   std::uint64_t user_kv_bytes = 0;  // of these, what a user or group may keep of one model

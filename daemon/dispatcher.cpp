@@ -24,6 +24,10 @@ void append_ids(std::vector<TokenId>& ids, std::span<const std::byte> bytes) {
   if (!bytes.empty()) std::memcpy(ids.data() + before, bytes.data(), bytes.size());
 }
 
+std::string_view as_text(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 double per_second(std::uint64_t count, std::int64_t ns) {
   return count == 0 || ns <= 0 ? 0 : static_cast<double>(count) * 1e9 / static_cast<double>(ns);
 }
@@ -69,8 +73,8 @@ void Dispatcher::open(std::unique_ptr<Request> request) {
                        (model.state() == ModelState::vocabulary && !model.is_current());
   if (opened.verb == HEARTH_VERB_LOAD && another) model.read_file();
   if (opened.verb == HEARTH_VERB_UNLOAD) residency_->let_go(model);
-  const bool takes_ids = opened.verb == HEARTH_VERB_EVAL ||
-                         (opened.verb == HEARTH_VERB_GENERATE && !opened.prompt_is_text);
+  const bool takes_ids = opened.verb == HEARTH_VERB_EVAL || (opened.verb == HEARTH_VERB_GENERATE &&
+                                                             opened.prompt == PromptKind::tokens);
   // Before a model is loaded for it, at the cost of others.
   if (takes_ids && opened.ids.empty() && opened.turn.empty()) return fail(opened, no_tokens());
   if (needs_weights(opened.verb)) opened.term = residency_->join(model);
@@ -84,16 +88,7 @@ void Dispatcher::advance(Request& request) {
   if (model.state() == ModelState::failed) return fail(request, model.error());
   if (model.state() == ModelState::waiting) return;  // on_model_changed() comes back here
   if (request.stage == RequestStage::waits_for_catalog) {
-    if (request.verb == HEARTH_VERB_GENERATE && !request.raw && model.facts().has_chat_template) {
-      return fail(request, {Code::INVALID_OPERATION,
-                            fmt::format("model {} has a chat template, which this version cannot "
-                                        "apply: ask for a raw prompt (--raw)",
-                                        model.id())});
-    }
-    const bool converts = request.verb == HEARTH_VERB_TOKENIZE ||
-                          request.verb == HEARTH_VERB_DETOKENIZE ||
-                          (request.verb == HEARTH_VERB_GENERATE && request.prompt_is_text);
-    if (converts) return convert(request);
+    if (const auto kind = conversion_of(request)) return convert(request, *kind);
     if (request.verb == HEARTH_VERB_SESSION_IMPORT) return receive(request);
     if (request.verb == HEARTH_VERB_CACHE && !join_for_cache(request)) return;
     request.stage = RequestStage::waits_for_engine;
@@ -152,74 +147,6 @@ void Dispatcher::advance_all(ServedModel& model) {
     Request* request = find(id);
     if (request != nullptr && request->stage != RequestStage::in_engine) advance(*request);
   }
-}
-
-// Text to ids, or back, on a text thread.
-void Dispatcher::convert(Request& request) {
-  const std::shared_ptr<const Tokenizer> tokenizer = request.model->tokenizer();
-  if (tokenizer == nullptr) {
-    return fail(request, {Code::TOKENIZATION, fmt::format("model {} has no vocabulary: give token "
-                                                          "ids instead of text",
-                                                          request.model->id())});
-  }
-  request.stage = RequestStage::on_text_thread;
-  struct Conversion {
-    std::string text;
-    std::vector<TokenId> ids;
-    Status status;
-  };
-  const auto conversion = std::make_shared<Conversion>();  // shared by the job's two functions
-  conversion->text = std::move(request.text);
-  conversion->ids = std::move(request.ids);
-  const bool to_text = request.verb == HEARTH_VERB_DETOKENIZE;
-  jobs_.run(
-      [conversion, tokenizer, to_text, encode = request.encode, spell = request.spell_special] {
-        if (to_text) {
-          const auto size = static_cast<TokenId>(tokenizer->vocabulary().size());
-          for (std::size_t i = 0; i < conversion->ids.size(); ++i) {
-            if (conversion->ids[i] >= 0 && conversion->ids[i] < size) continue;
-            conversion->status =
-                Error{Code::INVALID, fmt::format("token {}: id {} is outside the vocabulary of {}",
-                                                 i, conversion->ids[i], size)};
-            return;
-          }
-          conversion->text = tokenizer->decode(conversion->ids, spell);
-          return;
-        }
-        auto ids = tokenizer->encode(conversion->text, encode);
-        if (ids) {
-          conversion->ids = *std::move(ids);
-        } else {
-          conversion->status = ids.error();
-        }
-      },
-      [this, conversion, id = request.id, version = request.model->catalog_version()] {
-        Request* found = find(id);
-        if (found == nullptr) return;  // the client is gone
-        if (!conversion->status) return fail(*found, conversion->status.error());
-        found->text = std::move(conversion->text);
-        found->ids = std::move(conversion->ids);
-        if (found->verb != HEARTH_VERB_GENERATE) return answer_conversion(*found);
-        found->text.clear();
-        found->catalog_version = version;
-        found->stage = RequestStage::waits_for_engine;
-        advance(*found);
-      });
-}
-
-void Dispatcher::answer_conversion(Request& request) {
-  const bool to_ids = request.verb == HEARTH_VERB_TOKENIZE;
-  const auto payload =
-      to_ids ? std::as_bytes(std::span(request.ids)) : std::as_bytes(std::span(request.text));
-  if (payload.size() > HEARTH_PAYLOAD_BYTES_MAX) {
-    return fail(request,
-                {Code::LIMIT, fmt::format("the answer has {} bytes, at most {} are possible",
-                                          payload.size(), HEARTH_PAYLOAD_BYTES_MAX)});
-  }
-  JsonWriter json;
-  if (to_ids) json.add("count", std::uint64_t{request.ids.size()});
-  request.session->reply(request.wire_request, request.verb, to_ids ? &json : nullptr, payload);
-  close(request);
 }
 
 Status Dispatcher::check_prompt(const Request& request) const {
@@ -487,6 +414,11 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
       request->completion_tokens += head.id_count;
       const std::size_t id_bytes = head.id_count * sizeof(TokenId);
       if (!request->turn.empty()) append_ids(request->turn_ids, payload.first(id_bytes));
+      if (request->parser != nullptr) {
+        session.send_tokens(request->wire_request, payload.first(id_bytes), {});
+        send_deltas(*request, request->parser->feed(as_text(payload.subspan(id_bytes))));
+        break;
+      }
       session.send_tokens(request->wire_request, payload.first(id_bytes),
                           payload.subspan(id_bytes));
       break;
@@ -505,7 +437,7 @@ void Dispatcher::on_request_notice(Notice notice, std::span<const std::byte> pay
     }
     case Notice::embedding: {
       take_head<EmbeddingNotice>(payload);
-      request->embedding.assign(payload.begin(), payload.end());
+      request->result.assign(payload.begin(), payload.end());
       break;
     }
     case Notice::cache_progress: {
@@ -563,7 +495,8 @@ void Dispatcher::on_done(const DoneNotice& done) {
     } else {
       json.add("sampling", sampling_document(request->submit));
     }
-    request->session->reply(request->wire_request, request->verb, &json, request->embedding);
+    if (request->parser != nullptr) end_chat(*request);
+    request->session->reply(request->wire_request, request->verb, &json, request->result);
     close(*request);
   } else {
     erase(done.request);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -16,6 +17,7 @@
 #include "daemon/residency.hpp"
 #include "daemon/served_model.hpp"
 #include "daemon/session_store.hpp"
+#include "daemon/text_conversion.hpp"
 #include "daemon/text_job.hpp"
 
 namespace hearth {
@@ -65,8 +67,13 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
   void advance(Request& request);
   void advance_all(ServedModel& model);
   std::vector<RequestId> requests_of(const ServedModel& model) const;
-  void convert(Request& request);
+  static std::optional<TextConversion::Kind> conversion_of(const Request& request);
+  void convert(Request& request, TextConversion::Kind kind);
+  void take_conversion(Request& request, TextConversion& conversion, std::uint64_t catalog_version);
   void answer_conversion(Request& request);
+  static void send_deltas(const Request& request, std::span<const chat::Delta> deltas);
+  static std::string call_id(const Request& request, std::size_t call);
+  static void end_chat(Request& request);
   void answer_load(Request& request);
   void advance_unload(Request& request);
   void submit(Request& request);

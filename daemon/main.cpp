@@ -8,9 +8,11 @@
 #include <filesystem>
 #include <iterator>
 
+#include "daemon/json.hpp"
 #include "daemon/log.hpp"
 #include "daemon/options.hpp"
 #include "daemon/server.hpp"
+#include "engine/chat/card.hpp"
 #include "files/mapped_file.hpp"
 #include "kernels/cpu_features.hpp"
 #include "kernels/kernels.hpp"
@@ -77,11 +79,31 @@ void warn_of_kernels(const Config& config, int amx_refused) {
                                                                  : "this CPU has no AVX2");
 }
 
+int check_card(const Options& options) {
+  const auto card = chat::read_card(options.check_card);
+  if (!card) return fail(card.error());
+  JsonWriter list = JsonWriter::array();
+  for (const chat::CardEntry& entry : chat::explain_card(*card)) {
+    if (!options.json) fmt::print("{} = {}  # {}\n", entry.key, entry.value, entry.effect);
+    JsonWriter json;
+    json.add("key", std::string(entry.key))
+        .add("value", entry.value)
+        .add("has_effect", entry.has_effect)
+        .add("effect", std::string(entry.effect));
+    list.push(std::move(json));
+  }
+  JsonWriter document;
+  document.add("card", options.check_card).add("entries", std::move(list));
+  if (options.json) fmt::print("{}\n", document.text());
+  return 0;
+}
+
 int run(int argc, char** argv) {
   const int amx_refused = kernels::enable_amx();
   int exit_code = 0;
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
+  if (!options->check_card.empty()) return check_card(*options);
   const Result<std::vector<RawSettings>> sources = read_sources(*options);
   if (!sources) return fail(sources.error());
   Result<Config> config = make_config(*sources);

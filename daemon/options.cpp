@@ -31,6 +31,10 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   app.add_option("--config", options.config_file, "TOML file with settings")->type_name("FILE");
   app.add_flag("--check-config", options.check_config,
                "show every setting and where it came from, and end; 2 when one is wrong");
+  app.add_option("--check-card", options.check_card,
+                 "tell whether a model card can be used and what it does, and end")
+      ->type_name("FILE");
+  app.add_flag("--json", options.json, "with --check-card: as JSON");
   app.add_flag("--purge", options.purge,
                "remove everything that was kept for the state directory, and end");
   std::map<std::string, std::vector<std::string>> given;

@@ -14,7 +14,9 @@ struct Options {
   RawSettings settings;     // what was given, by name
   std::string config_file;  // empty: none was named
   bool check_config = false;
-  bool purge = false;  // remove what was kept for the state directory, and end
+  std::string check_card;  // path of a model card to tell about, and end; empty: none
+  bool json = false;       // check_card: tell it as JSON
+  bool purge = false;      // remove what was kept for the state directory, and end
 };
 
 // Parse the command line.  On --help, --version or an error it has printed everything and

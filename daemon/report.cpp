@@ -144,6 +144,28 @@ JsonWriter cache_uses_of_stats(const Server& server, const ServedModel& model,
   return list;
 }
 
+JsonWriter choice(const chat::ChatChoice& chosen) {
+  JsonWriter json;
+  json.add("value", chosen.value).add("from", std::string(chosen.from));
+  return json;
+}
+
+// How it chats, and who decided; or why it does not.
+JsonWriter chat_of_model(const ServedModel& model) {
+  JsonWriter json;
+  const chat::ChatFormat* format = model.chat_format().get();
+  if (format == nullptr) {
+    add_known(json, "error", model.chat_error().message);
+    return json;
+  }
+  json.add("renderer", choice(format->renderer()))
+      .add("template", choice(format->source()))
+      .add("parser", choice(format->parser()))
+      .add("dialect", std::string(format->dialect().name));
+  add_known(json, "warning", format->warning());
+  return json;
+}
+
 }  // namespace
 
 std::string models_document(Server& server) {
@@ -163,6 +185,7 @@ std::string models_document(Server& server) {
     add_known(json, "vocab", facts.vocab);
     add_known(json, "tokenizer", facts.tokenizer);
     add_known(json, "weights", facts.weights);
+    json.add("chat", chat_of_model(*model));
     list.push(std::move(json));
   }
   JsonWriter document;

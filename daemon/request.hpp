@@ -1,5 +1,5 @@
-// One request that a client waits for: GENERATE, EVAL, TOKENIZE, DETOKENIZE, LOAD, UNLOAD or CACHE,
-// from its frame to its reply.
+// One request that a client waits for: GENERATE, EVAL, TOKENIZE, DETOKENIZE, RENDER, LOAD, UNLOAD
+// or CACHE, from its frame to its reply.
 //
 // THREAD: loop.  OWNER: the Server's table of requests, by id.  A session that goes takes its
 // requests with it; what engines and text threads still say about them then falls on deaf ears.
@@ -15,6 +15,7 @@
 
 #include "common/wire.h"
 #include "daemon/session_transfer.hpp"
+#include "engine/chat/parse/output_parser.hpp"
 #include "engine/messages.hpp"
 #include "engine/tokenizer/tokenizer.hpp"
 
@@ -31,6 +32,9 @@ enum class RequestStage : std::uint8_t {
   is_answered,  // an export whose descriptor is still to be sent
 };
 
+// What GENERATE continues.
+enum class PromptKind : std::uint8_t { text, tokens, chat };
+
 struct Request {
   RequestId id = 0;
   Session* session = nullptr;
@@ -44,9 +48,9 @@ struct Request {
   std::optional<std::int64_t> keep_alive_s;  // LOAD
 
   // Input
-  bool prompt_is_text = true;
+  PromptKind prompt = PromptKind::text;
   bool raw = false;          // no chat template wanted
-  std::string text;          // of a text prompt, or to tokenize
+  std::string text;          // of a text prompt, or to tokenize; a conversation: JSON
   std::vector<TokenId> ids;  // the prompt, or to detokenize
   std::uint64_t catalog_version =
       0;  // of the model when its tokenizer made them; 0: the client did
@@ -56,7 +60,8 @@ struct Request {
   CacheCommand cache = {};     // CACHE: likewise; ids: the prefix
   std::vector<std::string> stops;
   std::vector<LogitBias> biases;
-  std::vector<std::byte> embedding;  // what came of it, float[]
+  std::vector<std::byte> result;  // what the reply brings: a vector, float[]; of a chat its message
+  std::unique_ptr<chat::OutputParser> parser;  // of a conversation: makes its message
 
   // Sessions
   std::string turn;               // GENERATE: the kept session that this extends; empty: none

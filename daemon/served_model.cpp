@@ -88,15 +88,15 @@ void ServedModel::read_file() {
   state_ = ModelState::waiting;
   const auto facts = std::make_shared<std::optional<FileFacts>>();
   services_->jobs->run(
-      [facts, path = path(), texts = published_] { facts->emplace(read_facts(path, texts)); },
+      [facts, config = config_, texts = published_] { facts->emplace(read_facts(config, texts)); },
       [this, facts] {
         if (!shut_down_) take_facts(std::move(**facts));
       });
 }
 
-ServedModel::FileFacts ServedModel::read_facts(const std::string& path,
+ServedModel::FileFacts ServedModel::read_facts(const ModelConfig& config,
                                                std::span<const PublishedText* const> texts) {
-  FileFacts facts = {read_catalog(path), {}};
+  FileFacts facts = {read_catalog(config), {}};
   for (const PublishedText* text : texts) {
     if (!facts.catalog || !facts.catalog->facts.has_tensors) break;
     facts.published.push_back(tokenize_published(facts.catalog->tokenizer.get(), text->text));

@@ -100,6 +100,9 @@ class ServedModel {
   std::uint64_t catalog_version() const { return catalog_version_; }
   // May be kept by others while the file is read again.
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return catalog_.tokenizer; }
+  // How it chats; null: it does not, and chat_error() says why.
+  const std::shared_ptr<const chat::ChatFormat>& chat_format() const { return catalog_.chat; }
+  const Error& chat_error() const { return catalog_.chat_error; }
   const LoadedNotice& loaded() const { return loaded_; }  // of the last time; zeros before
   // Of the weights on each of the workers' NUMA nodes; empty: there is one, or the system would not
   // have memory placed, and then why.
@@ -133,7 +136,8 @@ class ServedModel {
     Result<Catalog> catalog;
     std::vector<Result<std::vector<TokenId>>> published;
   };
-  static FileFacts read_facts(const std::string& path, std::span<const PublishedText* const> texts);
+  static FileFacts read_facts(const ModelConfig& config,
+                              std::span<const PublishedText* const> texts);
   void take_facts(FileFacts read);
   void fail(Error error);
   std::uint64_t kept_bytes() const;

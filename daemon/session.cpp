@@ -82,6 +82,7 @@ const Session::Verb* Session::find_verb(std::uint16_t number) {
       Verb{HEARTH_VERB_SESSION_EXPORT, true, false, &Session::export_session},
       Verb{HEARTH_VERB_SESSION_IMPORT, true, true, &Session::import_session},
       Verb{HEARTH_VERB_CACHE, true, false, &Session::cache},
+      Verb{HEARTH_VERB_RENDER, true, false, &Session::render},
       Verb{HEARTH_VERB_CREDIT, false, false, &Session::credit},
       Verb{HEARTH_VERB_CANCEL, false, false, &Session::cancel},
   };
@@ -179,6 +180,15 @@ void Session::send_tokens(std::uint32_t wire_request, std::span<const std::byte>
                                    static_cast<std::uint32_t>(text.size())};
   const std::array parts = {std::as_bytes(std::span(&head, 1)), ids, text};
   connection_.send(encode_frame(HEARTH_VERB_TOKENS, 0, wire_request, "", parts));
+}
+
+void Session::send_delta(std::uint32_t wire_request, std::uint32_t kind, std::uint32_t call,
+                         std::string_view text, std::string_view id) {
+  const hearth_delta_head head = {kind, call, static_cast<std::uint32_t>(text.size()),
+                                  static_cast<std::uint32_t>(id.size())};
+  const std::array parts = {std::as_bytes(std::span(&head, 1)), std::as_bytes(std::span(text)),
+                            std::as_bytes(std::span(id))};
+  connection_.send(encode_frame(HEARTH_VERB_DELTA, 0, wire_request, "", parts));
 }
 
 void Session::send_probs(std::uint32_t wire_request, const hearth_probs_head& head,
@@ -291,6 +301,15 @@ Status Session::tokenize(const Frame& frame) {
   return {};
 }
 
+Status Session::render(const Frame& frame) {
+  HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
+  HEARTH_TRY(auto request, make_request(frame, json));
+  HEARTH_CHECK(json.done());
+  request->text = text_of(frame.payload);
+  open(std::move(request));
+  return {};
+}
+
 Status Session::detokenize(const Frame& frame) {
   HEARTH_TRY(JsonReader json, JsonReader::parse(frame.json));
   HEARTH_TRY(auto request, make_request(frame, json));
@@ -354,6 +373,13 @@ Status read_sampling(JsonReader& json, double temperature, SubmitCommand& submit
   return read_steps(json, submit);
 }
 
+Result<PromptKind> prompt_kind_of(const std::string& name) {
+  if (name == "text") return PromptKind::text;
+  if (name == "tokens") return PromptKind::tokens;
+  if (name == "chat") return PromptKind::chat;
+  return Error{Code::INVALID, "prompt_kind: not one of \"text\", \"tokens\" and \"chat\""};
+}
+
 }  // namespace
 
 Status Session::generate(const Frame& frame) {
@@ -377,15 +403,16 @@ Status Session::generate(const Frame& frame) {
   HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
   HEARTH_TRY(const auto kept, json.string("session"));
   HEARTH_CHECK(json.done());
-  if (kind && *kind != "text" && *kind != "tokens") {
-    return Error{Code::INVALID, "prompt_kind: neither \"text\" nor \"tokens\""};
-  }
-  request->prompt_is_text = !kind || *kind == "text";
-  if (request->prompt_is_text) {
+  HEARTH_TRY(request->prompt, prompt_kind_of(kind.value_or("text")));
+  if (request->prompt == PromptKind::tokens) {
+    HEARTH_TRY(request->ids, read_ids(frame.payload));
+  } else {
     request->text = text_of(frame.payload);
     request->encode = {add_special.value_or(true), parse_special.value_or(false)};
-  } else {
-    HEARTH_TRY(request->ids, read_ids(frame.payload));
+  }
+  if (request->prompt == PromptKind::chat && (raw || add_special || parse_special || kept)) {
+    return Error{Code::INVALID,
+                 "prompt_kind: a chat has no raw, add_special, parse_special or session"};
   }
   request->raw = raw.value_or(false);
   request->stops = std::move(stops).value_or(std::vector<std::string>());
@@ -438,8 +465,7 @@ Status Session::evaluate(const Frame& frame) {
   request->submit.pooling = !pooling || *pooling == "none" ? Pooling::none
                             : *pooling == "last"           ? Pooling::last
                                                            : Pooling::mean;
-  request->prompt_is_text = false;
-  request->raw = true;
+  request->prompt = PromptKind::tokens;
   HEARTH_TRY(request->ids, read_ids(frame.payload));
   request->credit_total = static_cast<std::uint64_t>(credit.value_or(HEARTH_CREDIT_DEFAULT));
   request->submit.kind = RequestKind::evaluate;

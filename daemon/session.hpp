@@ -43,6 +43,8 @@ class Session final : public ConnectionOwner {
                    std::span<const std::byte> text);
   void send_probs(std::uint32_t wire_request, const hearth_probs_head& head,
                   std::span<const std::byte> probs);
+  void send_delta(std::uint32_t wire_request, std::uint32_t kind, std::uint32_t call,
+                  std::string_view text, std::string_view id);
   void send_logits(std::uint32_t wire_request, RequestId id, const hearth_logits_head& head,
                    std::span<const std::byte> rows);
   // The request is over: its number is free again.
@@ -70,6 +72,7 @@ class Session final : public ConnectionOwner {
   Status tokenize(const Frame& frame);
   Status detokenize(const Frame& frame);
   Status generate(const Frame& frame);
+  Status render(const Frame& frame);
   Status evaluate(const Frame& frame);
   Status load(const Frame& frame);
   Status unload(const Frame& frame);

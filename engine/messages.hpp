@@ -90,10 +90,11 @@ struct SubmitCommand {
   std::uint32_t n_probs;     // so many of the likeliest tokens are told with every token
   std::uint8_t step_count = kDefaultSteps;  // the sampler's steps, in order; see SamplerStep
   std::uint8_t steps[kSamplerStepCount] = {};
-  std::uint8_t ignore_eos;   // 1: end tokens do not end it
-  std::uint8_t want_logits;  // 1: logits of every generated (or evaluated) token
-  Pooling pooling;           // evaluate: what vector of the last layer is wanted
-  std::uint8_t reserved[3];  // 0
+  std::uint8_t ignore_eos;     // 1: end tokens do not end it
+  std::uint8_t want_logits;    // 1: logits of every generated (or evaluated) token
+  Pooling pooling;             // evaluate: what vector of the last layer is wanted
+  std::uint8_t spell_special;  // 1: its text has control tokens as they are spelled
+  std::uint8_t reserved[2];    // 0
 
   static constexpr std::uint8_t kDefaultSteps = 255;  // the order of SamplerStep
 };

@@ -32,7 +32,7 @@ struct Sequence {
         prompt_count(submit.prompt_count),
         pages(cache, submit.namespace_id, tokens_max),
         sampler(std::move(sampling)),
-        decoder(tokenizer),
+        decoder(tokenizer, submit.spell_special != 0),
         has_text(tokenizer != nullptr),
         stops(std::move(stops)),
         credit(submit.credit) {

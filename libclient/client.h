@@ -58,6 +58,7 @@ struct hearth_stream {
   struct request request;
   hearth_client* client;
   uint16_t verb;   /* HEARTH_VERB_GENERATE, EVAL, LOAD, UNLOAD or CACHE */
+  bool chat;       /* a GENERATE of a conversation: deltas come, and a document */
   bool logits;     /* rows were asked for */
   bool may_cancel; /* no CANCEL was sent and one makes sense; guarded by hearth_client.mutex */
   bool canceled;   /* a CANCEL was sent; guarded likewise */
@@ -144,8 +145,13 @@ int output_check(char text[ERROR_TEXT_BYTES], const char* name, const void* ret)
 void output_give(void* ret, const void* ours, size_t ours_size);
 int check_model(char text[ERROR_TEXT_BYTES], const char* model);
 int check_token_flags(char text[ERROR_TEXT_BYTES], uint32_t flags, uint32_t known);
+int check_prompt(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options);
+/* All but the prompt. */
 int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options);
 int check_cache_options(char text[ERROR_TEXT_BYTES], const hearth_cache_options* options);
+/* Lays the caller's conversation over ours and checks it. */
+int conversation_take(char text[ERROR_TEXT_BYTES], const hearth_conversation* conversation,
+                      hearth_conversation* ours);
 /* HEARTH_ELIMIT when count items, bytes or ids, do not fit a request. */
 int check_payload(hearth_client* client, const char* name, size_t count, size_t item_size);
 /* name: NULL is the caller's to judge. */
@@ -157,7 +163,11 @@ int check_eval_options(char text[ERROR_TEXT_BYTES], const hearth_eval_options* o
 /* Control bodies of the client; NULL: memory is exhausted.  Free with json_free(). */
 char* json_hello(const char* client_name);
 char* json_text_verb(const char* model, uint32_t token_flags);
-char* json_generate(const hearth_generate_options* options, uint32_t credit);
+char* json_generate(const hearth_generate_options* options, const char* prompt_kind,
+                    uint32_t credit);
+/* Of a conversation that was checked; *ret_json: json_free().  HEARTH_EINVALID: what is no JSON. */
+int json_conversation(char text[ERROR_TEXT_BYTES], const hearth_conversation* conversation,
+                      char** ret_json);
 char* json_eval(const hearth_eval_options* options, uint32_t credit);
 /* keep_alive_s: HEARTH_UNSET_I64: no opinion */
 char* json_load(const char* model, int64_t keep_alive_s);

@@ -108,10 +108,11 @@ char* json_text_verb(const char* model, uint32_t token_flags) {
   return finish(&w);
 }
 
-char* json_generate(const hearth_generate_options* options, uint32_t credit) {
+char* json_generate(const hearth_generate_options* options, const char* prompt_kind,
+                    uint32_t credit) {
   struct writer w = begin();
   add_string(&w, "model", options->model);
-  add_string(&w, "prompt_kind", options->prompt_ids != NULL ? "tokens" : "text");
+  add_string(&w, "prompt_kind", prompt_kind);
   add_token_flags(&w, options->token_flags);
   add_flag(&w, "raw", options->raw);
   add_i32(&w, "max_tokens", options->max_tokens);
@@ -132,6 +133,43 @@ char* json_generate(const hearth_generate_options* options, uint32_t credit) {
   add_number(&w, "credit", credit);
   if (options->session != NULL) add_string(&w, "session", options->session);
   return finish(&w);
+}
+
+/* JSON of the caller's, as it is, so that numbers keep their digits.  False: it is none. */
+static bool add_document(struct writer* w, const char* key, const char* document) {
+  if (document == NULL) return true;
+  const char* end = NULL;
+  cJSON* parsed = cJSON_ParseWithOpts(document, &end, /* require_null_terminated= */ 1);
+  if (parsed == NULL) return false;
+  cJSON_Delete(parsed);
+  w->ok = w->ok && cJSON_AddRawToObject(w->root, key, document) != NULL;
+  return true;
+}
+
+int json_conversation(char text[ERROR_TEXT_BYTES], const hearth_conversation* conversation,
+                      char** ret_json) {
+  struct writer w = begin();
+  const char* wrong = NULL;
+  if (!add_document(&w, "messages", conversation->messages)) wrong = "messages";
+  if (!add_document(&w, "tools", conversation->tools)) wrong = "tools";
+  if (!add_document(&w, "template_arguments", conversation->template_arguments)) {
+    wrong = "template_arguments";
+  }
+  if (conversation->effort != NULL) {
+    add_string(&w, "reasoning", conversation->effort);
+  } else {
+    add_flag(&w, "reasoning", conversation->reasoning);
+  }
+  add_flag(&w, "continue", conversation->continues);
+  add_flag(&w, "split_reasoning", conversation->split_reasoning);
+  char* json = finish(&w);
+  if (json == NULL) return out_of_memory(text);
+  if (wrong != NULL) {
+    json_free(json);
+    return fail(text, HEARTH_EINVALID, "%s: not JSON", wrong);
+  }
+  *ret_json = json;
+  return HEARTH_OK;
 }
 
 char* json_eval(const hearth_eval_options* options, uint32_t credit) {

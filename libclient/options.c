@@ -41,6 +41,13 @@ static const hearth_eval_options eval_defaults = {
     .want_logits = HEARTH_UNSET_I32,
 };
 
+static const hearth_conversation conversation_defaults = {
+    .struct_size = sizeof(hearth_conversation),
+    .reasoning = HEARTH_UNSET_I32,
+    .continues = HEARTH_UNSET_I32,
+    .split_reasoning = HEARTH_UNSET_I32,
+};
+
 static const hearth_cache_options cache_defaults = {
     .struct_size = sizeof(hearth_cache_options),
     .all = HEARTH_UNSET_I32,
@@ -68,6 +75,10 @@ void hearth_generate_options_init_sized(hearth_generate_options* options, size_t
 
 void hearth_eval_options_init_sized(hearth_eval_options* options, size_t struct_size) {
   init(options, struct_size, &eval_defaults, sizeof(eval_defaults));
+}
+
+void hearth_conversation_init_sized(hearth_conversation* conversation, size_t struct_size) {
+  init(conversation, struct_size, &conversation_defaults, sizeof(conversation_defaults));
 }
 
 void hearth_session_info_init_sized(hearth_session_info* info, size_t struct_size) {
@@ -157,7 +168,7 @@ static int check_f32(char text[ERROR_TEXT_BYTES], const char* name, float value,
               (double)min, (double)max);
 }
 
-static int check_prompt(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
+int check_prompt(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
   if (options->prompt != NULL && options->prompt_ids != NULL) {
     return fail(text, HEARTH_EINVALID, "prompt, prompt_ids: both are set");
   }
@@ -240,7 +251,6 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
       {"n_probs", options->n_probs, 0, HEARTH_PROBS_MAX},
   };
   int code = check_model(text, options->model);
-  if (code == HEARTH_OK) code = check_prompt(text, options);
   if (code == HEARTH_OK) code = check_session(text, "session", options->session);
   for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && code == HEARTH_OK; ++i) {
     code = check_i32(text, ranges[i].name, ranges[i].value, ranges[i].min, ranges[i].max);
@@ -258,6 +268,21 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
   const int64_t seed = options->seed;
   if (seed == HEARTH_UNSET_I64 || (seed >= 0 && seed <= UINT32_MAX)) return HEARTH_OK;
   return fail(text, HEARTH_EINVALID, "seed: %lld is not within 0 .. 4294967295", (long long)seed);
+}
+
+int conversation_take(char text[ERROR_TEXT_BYTES], const hearth_conversation* conversation,
+                      hearth_conversation* ours) {
+  int code = options_take(text, "hearth_conversation", conversation, ours, sizeof(*ours));
+  if (code == HEARTH_OK && ours->messages == NULL) {
+    code = fail(text, HEARTH_EINVALID, "messages: missing");
+  }
+  if (code == HEARTH_OK) code = check_i32(text, "reasoning", ours->reasoning, 0, 1);
+  if (code == HEARTH_OK) code = check_i32(text, "continues", ours->continues, 0, 1);
+  if (code == HEARTH_OK) code = check_i32(text, "split_reasoning", ours->split_reasoning, 0, 1);
+  if (code == HEARTH_OK && ours->effort != NULL && ours->reasoning == 0) {
+    code = fail(text, HEARTH_EINVALID, "effort: \"%.32s\", but reasoning is 0", ours->effort);
+  }
+  return code;
 }
 
 int check_session(char text[ERROR_TEXT_BYTES], const char* field, const char* name) {

@@ -65,6 +65,25 @@ int give_bytes(hearth_client* client, const void* bytes, size_t size, void** ret
   return HEARTH_OK;
 }
 
+/* A question whose answer is a document. */
+static int ask_document(hearth_client* client, uint16_t verb, const char* json, const void* payload,
+                        size_t payload_size, char** ret_json) {
+  struct frame* reply = NULL;
+  int code = ask(client, verb, json, payload, payload_size, &reply);
+  if (code != HEARTH_OK) return code;
+  const size_t size = frame_payload_size(reply);
+  void* copy = NULL;
+  if (size == 0 || memchr(frame_payload(reply), '\0', size) != NULL) {
+    client_break_body(client, HEARTH_EPROTOCOL, "a document");
+    code = client_fail_broken(client);
+  } else {
+    code = give_bytes(client, frame_payload(reply), size, &copy);
+  }
+  free(reply);
+  if (code == HEARTH_OK) *ret_json = copy;
+  return code;
+}
+
 int hearth_query(hearth_client* client, int kind, char** ret_json) {
   int code = client_enter_open(client);
   if (code != HEARTH_OK) return code;
@@ -77,19 +96,29 @@ int hearth_query(hearth_client* client, int kind, char** ret_json) {
     case HEARTH_QUERY_SESSIONS: verb = HEARTH_VERB_SESSIONS; break;
     default: return fail(client->error, HEARTH_EINVALID, "kind: %d is no question", kind);
   }
-  struct frame* reply = NULL;
-  code = ask(client, verb, /* json= */ NULL, /* payload= */ NULL, 0, &reply);
+  return ask_document(client, verb, /* json= */ NULL, /* payload= */ NULL, 0, ret_json);
+}
+
+int hearth_render(hearth_client* client, const char* model, const hearth_conversation* conversation,
+                  char** ret_json) {
+  hearth_conversation ours;
+  hearth_conversation_init(&ours);
+  int code = client_enter_open(client);
+  if (code == HEARTH_OK) code = check_model(client->error, model);
+  if (code == HEARTH_OK) code = conversation_take(client->error, conversation, &ours);
   if (code != HEARTH_OK) return code;
-  const size_t size = frame_payload_size(reply);
-  void* copy = NULL;
-  if (size == 0 || memchr(frame_payload(reply), '\0', size) != NULL) {
-    client_break_body(client, HEARTH_EPROTOCOL, "a document");
-    code = client_fail_broken(client);
-  } else {
-    code = give_bytes(client, frame_payload(reply), size, &copy);
-  }
-  free(reply);
-  if (code == HEARTH_OK) *ret_json = copy;
+  if (ret_json == NULL) return fail(client->error, HEARTH_EINVALID, "ret_json: NULL");
+  char* payload = NULL;
+  code = json_conversation(client->error, &ours, &payload);
+  if (code != HEARTH_OK) return code;
+  const size_t size = strlen(payload);
+  char* json = json_text_verb(model, /* token_flags= */ 0);
+  code =
+      json == NULL ? out_of_memory(client->error) : check_payload(client, "conversation", size, 1);
+  if (code == HEARTH_OK)
+    code = ask_document(client, HEARTH_VERB_RENDER, json, payload, size, ret_json);
+  json_free(json);
+  json_free(payload);
   return code;
 }
 

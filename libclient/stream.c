@@ -63,6 +63,7 @@ int hearth_generate(hearth_client* client, const hearth_generate_options* option
     code = options_take(client->error, "hearth_generate_options", options, &ours, sizeof(ours));
   }
   if (code == HEARTH_OK) code = check_generate_options(client->error, &ours);
+  if (code == HEARTH_OK) code = check_prompt(client->error, &ours);
   if (code != HEARTH_OK) return code;
   if (ret_stream == NULL) return fail(client->error, HEARTH_EINVALID, "ret_stream: NULL");
   const bool is_text = ours.prompt != NULL;
@@ -75,8 +76,46 @@ int hearth_generate(hearth_client* client, const hearth_generate_options* option
   if (stream == NULL) return out_of_memory(client->error);
   const void* payload = is_text ? (const void*)ours.prompt : ours.prompt_ids;
   const size_t payload_size = is_text ? ours.prompt_size : ours.prompt_id_count * id_bytes;
-  return start_stream(client, stream, json_generate(&ours, stream->window), payload, payload_size,
-                      ret_stream);
+  return start_stream(client, stream,
+                      json_generate(&ours, is_text ? "text" : "tokens", stream->window), payload,
+                      payload_size, ret_stream);
+}
+
+int hearth_chat(hearth_client* client, const hearth_generate_options* options,
+                const hearth_conversation* conversation, hearth_stream** ret_stream) {
+  hearth_generate_options ours;
+  hearth_generate_options_init(&ours);
+  hearth_conversation ours_too;
+  hearth_conversation_init(&ours_too);
+  int code = client_enter_open(client);
+  if (code == HEARTH_OK) {
+    code = options_take(client->error, "hearth_generate_options", options, &ours, sizeof(ours));
+  }
+  if (code == HEARTH_OK) code = check_generate_options(client->error, &ours);
+  if (code == HEARTH_OK) code = conversation_take(client->error, conversation, &ours_too);
+  if (code != HEARTH_OK) return code;
+  if (ret_stream == NULL) return fail(client->error, HEARTH_EINVALID, "ret_stream: NULL");
+  if (ours.prompt != NULL || ours.prompt_ids != NULL) {
+    return fail(client->error, HEARTH_EINVALID, "prompt: a conversation takes its place");
+  }
+  char* payload = NULL;
+  code = json_conversation(client->error, &ours_too, &payload);
+  if (code != HEARTH_OK) return code;
+  const size_t size = strlen(payload);
+  code = check_payload(client, "conversation", size, 1);
+  if (code == HEARTH_OK) {
+    hearth_stream* stream =
+        create_stream(client, HEARTH_VERB_GENERATE, ours.want_logits == 1, ours.credit);
+    if (stream == NULL) {
+      code = out_of_memory(client->error);
+    } else {
+      stream->chat = true;
+      code = start_stream(client, stream, json_generate(&ours, "chat", stream->window), payload,
+                          size, ret_stream);
+    }
+  }
+  json_free(payload);
+  return code;
 }
 
 int hearth_eval(hearth_client* client, const hearth_eval_options* options,
@@ -205,6 +244,28 @@ static int read_probs(hearth_stream* stream, struct frame* frame) {
   return HEARTH_OK;
 }
 
+static int read_delta(hearth_stream* stream, struct frame* frame) {
+  struct hearth_delta_head head;
+  const size_t size = settle_payload(frame);
+  if (!stream->chat || size < sizeof(head)) return HEARTH_EPROTOCOL;
+  memcpy(&head, frame->body, sizeof(head));
+  if ((uint64_t)head.text_size + head.id_size != size - sizeof(head)) return HEARTH_EPROTOCOL;
+  if (head.call > INT32_MAX) return HEARTH_EPROTOCOL;
+  stream->tokens_queued_bytes += sizeof(*frame) + size;
+  if (stream->tokens_queued_bytes > TOKENS_QUEUED_BYTES) return HEARTH_EPROTOCOL;
+  /* The head makes room for a NUL behind the text, which the id would follow at once. */
+  char* text = (char*)frame->body;
+  memmove(text, text + sizeof(head), head.text_size);
+  text[head.text_size] = '\0';
+  frame->event.kind = HEARTH_EVENT_DELTA;
+  frame->event.delta_kind = (int32_t)head.kind;
+  frame->event.delta_call = (int32_t)head.call;
+  frame->event.text = text;
+  frame->event.text_size = head.text_size;
+  frame->event.call_id = text + sizeof(head) + head.text_size;
+  return HEARTH_OK;
+}
+
 static struct frame* pop(hearth_stream* stream) {
   struct frame* frame = stream->progress;
   if (frame != NULL) {
@@ -215,7 +276,8 @@ static struct frame* pop(hearth_stream* stream) {
   if (frame == NULL) return NULL;
   stream->first = frame->next;
   if (stream->first == NULL) stream->last = NULL;
-  if (frame->event.kind == HEARTH_EVENT_TOKENS) {
+  const int32_t kind = frame->event.kind;
+  if (kind == HEARTH_EVENT_TOKENS || kind == HEARTH_EVENT_DELTA) {
     stream->tokens_queued_bytes -= sizeof(*frame) + frame_payload_size(frame);
   }
   return frame;
@@ -249,6 +311,10 @@ static void take_event(hearth_stream* stream, struct frame* frame) {
       what = "a PROBS frame";
       code = read_probs(stream, frame);
       break;
+    case HEARTH_VERB_DELTA:
+      what = "a DELTA frame";
+      code = read_delta(stream, frame);
+      break;
     case HEARTH_VERB_PROGRESS:
       what = "a PROGRESS frame";
       code = json_read_progress(frame, &frame->event);
@@ -277,7 +343,7 @@ static bool retire_cancel(hearth_stream* stream) {
 /* The payload of a reply: a vector, or a document. */
 static int take_payload(hearth_stream* stream, struct frame* frame) {
   const size_t size = frame_payload_size(frame);
-  const bool is_document = stream->verb == HEARTH_VERB_CACHE;
+  const bool is_document = stream->verb == HEARTH_VERB_CACHE || stream->chat;
   if (size == 0 && !is_document) return HEARTH_OK;
   if (is_document) {
     if (size == 0 || memchr(frame_payload(frame), '\0', size) != NULL) return HEARTH_EPROTOCOL;
@@ -484,6 +550,7 @@ int hearth_generate_each(hearth_client* client, const hearth_generate_options* o
     if (!wanted) hearth_stream_cancel(stream);
   } while (code == HEARTH_EAGAIN || (code == HEARTH_OK && event.kind != HEARTH_EVENT_DONE));
   stream->result.sampling = stream->result.cache = NULL; /* the stream goes */
+  stream->result.document = NULL;
   if (code == HEARTH_OK && ret_result != NULL) code = hearth_stream_result(stream, ret_result);
   hearth_stream_close(stream);
   return code;

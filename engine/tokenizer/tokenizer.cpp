@@ -215,7 +215,7 @@ bool Tokenizer::is_end(TokenId id) const {
 }
 
 void StreamDecoder::push(TokenId id, std::string& out) {
-  held_ += tokenizer_->piece(id, /*spell_special=*/false);
+  held_ += tokenizer_->piece(id, spell_special_ && !tokenizer_->is_end(id));
   const std::size_t unfinished = utf8_unfinished_bytes(held_);
   out.append(held_, 0, held_.size() - unfinished);
   held_.erase(0, held_.size() - unfinished);

@@ -97,7 +97,9 @@ class Tokenizer {
 // character are held back until it is complete or can no longer become one.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer* tokenizer) : tokenizer_(tokenizer) {}
+  // spell_special: control tokens give their spelling, but for those that end a generation.
+  StreamDecoder(const Tokenizer* tokenizer, bool spell_special)
+      : tokenizer_(tokenizer), spell_special_(spell_special) {}
 
   // Append the text that id completes to out.
   void push(TokenId id, std::string& out);
@@ -106,7 +108,8 @@ class StreamDecoder {
 
  private:
   const Tokenizer* tokenizer_;  // not null
-  std::string held_;            // at most 3 bytes: the begin of a character
+  bool spell_special_;
+  std::string held_;  // at most 3 bytes: the begin of a character
 };
 
 }  // namespace hearth

@@ -44,10 +44,12 @@
   X(SESSION_EXPORT, 18, "a session and its pages as a descriptor")  \
   X(SESSION_IMPORT, 19, "make a session of such a descriptor")      \
   X(CACHE, 20, "look at, evict or check what is cached")            \
+  X(RENDER, 21, "a conversation as a prompt")                       \
   X(TOKENS, 32, "from the daemon: generated ids and text")          \
   X(LOGITS, 33, "from the daemon: rows of logits")                  \
   X(PROGRESS, 34, "from the daemon: how far loading or prefill is") \
-  X(PROBS, 35, "from the daemon: how likely tokens were")
+  X(PROBS, 35, "from the daemon: how likely tokens were")           \
+  X(DELTA, 36, "from the daemon: more of a chat's message")
 
 enum hearth_verb {
 #define HEARTH_VERB_ENUM_(name, value, text) HEARTH_VERB_##name = value,
@@ -93,5 +95,14 @@ struct hearth_probs_head {
   uint32_t reserved; /* 0 */
 };
 static_assert(sizeof(struct hearth_probs_head) == 16, "no padding");
+
+/* Head of a DELTA payload; then text[text_size], then id[id_size], no terminators. */
+struct hearth_delta_head {
+  uint32_t kind;      /* enum hearth_delta_kind */
+  uint32_t call;      /* which call of the message, from 0; 0 for what is of none */
+  uint32_t text_size; /* bytes */
+  uint32_t id_size;   /* bytes */
+};
+static_assert(sizeof(struct hearth_delta_head) == 16, "no padding");
 
 #endif

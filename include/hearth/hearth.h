@@ -365,7 +365,9 @@ typedef struct hearth_result {
   int32_t cache_tier;        /* enum hearth_cache_tier, of cached_tokens */
   const char* cache;         /* all of this as the daemon sent it, JSON; NULL from
                                 hearth_generate_each() and where there is none */
-  const char* document;      /* hearth_cache() only: the answer, JSON */
+  const char* document;      /* hearth_cache(): the answer, JSON; hearth_chat(): {"message":{"role",
+                                "content","reasoning_content","tool_calls"},"warnings":[...]}; NULL
+                                from hearth_generate_each() */
   size_t document_size;      /* bytes, without the NUL behind them */
   int64_t published_tokens;  /* of cached_tokens, of a text that the administrator has published */
 } hearth_result;
@@ -381,7 +383,17 @@ enum hearth_event_kind {
   HEARTH_EVENT_TOKENS = 2,   /* ids, text */
   HEARTH_EVENT_LOGITS = 3,   /* logits */
   HEARTH_EVENT_DONE = 4,     /* nothing follows; hearth_stream_result() has the numbers */
-  HEARTH_EVENT_PROBS = 5     /* probs: of the token that the next HEARTH_EVENT_TOKENS brings */
+  HEARTH_EVENT_PROBS = 5,    /* probs: of the token that the next HEARTH_EVENT_TOKENS brings */
+  HEARTH_EVENT_DELTA = 6     /* of hearth_chat(): more of the message, see enum hearth_delta_kind */
+};
+
+/* What a HEARTH_EVENT_DELTA adds to the message.  All deltas add up to it. */
+enum hearth_delta_kind {
+  HEARTH_DELTA_REASONING = 1, /* text: more of the reasoning */
+  HEARTH_DELTA_CONTENT = 2,   /* text: more of the content */
+  HEARTH_DELTA_CALL = 3,      /* a call of a tool begins: text is its name, call_id its id or "" */
+  HEARTH_DELTA_CALL_ID = 4,   /* call_id: the id of a call that began without one */
+  HEARTH_DELTA_ARGUMENTS = 5  /* text: more of a call's arguments, JSON text in the end */
 };
 
 typedef struct hearth_event {
@@ -402,6 +414,9 @@ typedef struct hearth_event {
   const hearth_probability* probs; /* PROBS: [prob_count] the drawn token, then the likeliest, best
                                       first */
   size_t prob_count;               /* tokens */
+  int32_t delta_kind;              /* DELTA: enum hearth_delta_kind; text is its text */
+  int32_t delta_call;              /* DELTA: which call it is of, from 0 */
+  const char* call_id;             /* DELTA: CALL, CALL_ID; else "" */
 } hearth_event;
 
 HEARTH_API void hearth_event_init_sized(hearth_event* event, size_t struct_size);
@@ -449,6 +464,50 @@ HEARTH_API int hearth_stream_cancel(hearth_stream* stream);
  *  stream is closed.
  *  @return HEARTH_OK, HEARTH_EINVALID_OPERATION before that, HEARTH_EINVALID */
 HEARTH_API int hearth_stream_result(const hearth_stream* stream, hearth_result* ret_result);
+
+/* Messages in, a message out.  The daemon renders them with the model's chat template; what is
+ * written in messages and tools never becomes a marker of the template (docs/chat.md). */
+typedef struct hearth_conversation {
+  size_t struct_size;
+  const char* messages; /* JSON: [{"role":"user","content":"Hello"}, ...]; roles are system,
+                           developer, user, assistant, tool */
+  const char* tools; /* JSON: [{"type":"function","function":{"name","description","parameters"}},
+                        ...]; NULL: none */
+  int32_t reasoning; /* 1: the model should reason first, 0: not; unset: as its template likes */
+  const char*
+      effort; /* how much, for models that know: "low", "medium", "high"; NULL: no opinion */
+  const char* template_arguments; /* JSON: an object of variables for the template; NULL: none */
+  int32_t continues;              /* 1: the last message is the assistant's, who goes on with it */
+  int32_t split_reasoning;        /* 0: reasoning stays in the content, with its markers */
+} hearth_conversation;
+
+HEARTH_API void hearth_conversation_init_sized(hearth_conversation* conversation,
+                                               size_t struct_size);
+
+static inline void hearth_conversation_init(hearth_conversation* conversation) {
+  hearth_conversation_init_sized(conversation, sizeof(*conversation));
+}
+
+/**
+ * Ask for the next message of a conversation.  options has the model and how to sample; its prompt
+ * stays unset.  Events are DELTA, beside TOKENS (ids without text) and PROGRESS; the whole message
+ * is in hearth_result.document.
+ *
+ * @return as hearth_generate(); HEARTH_EINVALID also for what is no JSON
+ */
+HEARTH_API int hearth_chat(hearth_client* client, const hearth_generate_options* options,
+                           const hearth_conversation* conversation, hearth_stream** ret_stream);
+
+/**
+ * The prompt that hearth_chat() would make, without computing it.  Blocks until it is there.
+ *
+ * @param ret_json  receives {"prompt","tokens","generation_prompt","input":[[begin,end],...]},
+ *                  where input are the bytes of the prompt that came from the conversation; free it
+ *                  with hearth_free()
+ * @return as hearth_chat(), and the errors of hearth_stream_read()
+ */
+HEARTH_API int hearth_render(hearth_client* client, const char* model,
+                             const hearth_conversation* conversation, char** ret_json);
 
 /** keep_alive_s of a model that stays loaded however long it is idle. */
 #define HEARTH_FOREVER (-1)

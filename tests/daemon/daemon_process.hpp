@@ -35,8 +35,8 @@ using Json = std::unique_ptr<cJSON, decltype(&cJSON_Delete)>;
 inline Json parse_json(const std::string& text) {
   return {cJSON_Parse(text.c_str()), &cJSON_Delete};
 }
-// The number at a path of keys and indexes, "models.0.rows.prompt"; NaN where there is none.
-inline double number_at(const cJSON* node, const std::string& path) {
+// What is at a path of keys and indexes, "models.0.rows.prompt"; null where there is nothing.
+inline const cJSON* node_at(const cJSON* node, const std::string& path) {
   for (std::size_t begin = 0; begin <= path.size();) {
     const std::size_t end = std::min(path.find('.', begin), path.size());
     const std::string key = path.substr(begin, end - begin);
@@ -44,10 +44,14 @@ inline double number_at(const cJSON* node, const std::string& path) {
                                : cJSON_GetObjectItemCaseSensitive(node, key.c_str());
     begin = end + 1;
   }
-  return cJSON_IsNumber(node) ? node->valuedouble : std::nan("");
+  return node;
 }
-inline std::string string_at(const cJSON* node, const char* key) {
-  const cJSON* value = cJSON_GetObjectItemCaseSensitive(node, key);
+inline double number_at(const cJSON* node, const std::string& path) {  // NaN: there is none
+  const cJSON* value = node_at(node, path);
+  return cJSON_IsNumber(value) ? value->valuedouble : std::nan("");
+}
+inline std::string string_at(const cJSON* node, const std::string& path) {
+  const cJSON* value = node_at(node, path);
   return cJSON_IsString(value) ? value->valuestring : "";
 }
 

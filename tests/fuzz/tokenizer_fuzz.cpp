@@ -58,7 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::fprintf(stderr, "%zu bytes came back as %zu\n", text.size(), back.size());
     std::abort();
   }
-  StreamDecoder decoder(entry.tokenizer.get());
+  StreamDecoder decoder(entry.tokenizer.get(), /*spell_special=*/false);
   std::string streamed;
   for (const TokenId id : *ids) decoder.push(id, streamed);
   decoder.finish(streamed);

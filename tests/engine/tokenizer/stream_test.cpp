@@ -77,7 +77,7 @@ std::unique_ptr<Tokenizer> byte_tokenizer() {
 }
 
 std::vector<std::string> push_all(const Tokenizer& tokenizer, const Ids& ids) {
-  StreamDecoder decoder(&tokenizer);
+  StreamDecoder decoder(&tokenizer, /*spell_special=*/false);
   std::vector<std::string> outputs;
   for (const TokenId id : ids) decoder.push(id, outputs.emplace_back());
   decoder.finish(outputs.emplace_back());
