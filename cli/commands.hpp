@@ -11,6 +11,9 @@
 namespace hearth::cli {
 
 Result<int> run_generate(const Options& options);
+// A conversation in the terminal.
+Result<int> run_chat(const Options& options);
+Result<int> run_render(const Options& options);
 Result<int> run_eval(const Options& options);
 Result<int> run_embed(const Options& options);
 Result<int> run_tokenize(const Options& options);
@@ -27,6 +30,7 @@ Result<int> run_pull(const Options& options);
 Result<int> run_info(const Options& options);
 Result<int> run_quantize(const Options& options);
 
+Result<int> run_card(const Options& options);
 Result<int> run_config(const Options& options);
 
 }  // namespace hearth::cli

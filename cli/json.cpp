@@ -151,6 +151,14 @@ std::string JsonView::string() const {
   return cJSON_IsString(node_) ? node_->valuestring : "";
 }
 
+bool JsonView::is_array() const {
+  return cJSON_IsArray(node_) != 0;
+}
+
+std::string JsonView::text() const {
+  return node_ == nullptr ? "null" : print(node_);
+}
+
 void JsonView::each(const std::function<void(JsonView)>& visit) const {
   if (!cJSON_IsArray(node_)) return;
   for (const cJSON* item = node_->child; item != nullptr; item = item->next) visit(JsonView(item));

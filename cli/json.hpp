@@ -53,6 +53,8 @@ class JsonView {
   double number() const;
   bool boolean() const;
   std::string string() const;
+  bool is_array() const;
+  std::string text() const;  // JSON, compact
   void each(const std::function<void(JsonView)>& visit) const;
 
  private:

@@ -30,6 +30,8 @@ void occupy_standard_descriptors() {
 Result<int> run(const Options& options) {
   switch (options.command) {
     case Command::run: return run_generate(options);
+    case Command::chat: return run_chat(options);
+    case Command::render: return run_render(options);
     case Command::eval: return run_eval(options);
     case Command::embed: return run_embed(options);
     case Command::tokenize: return run_tokenize(options);
@@ -46,6 +48,7 @@ Result<int> run(const Options& options) {
     case Command::cache_verify: return run_cache(options);
     case Command::pull: return run_pull(options);
     case Command::info: return run_info(options);
+    case Command::card: return run_card(options);
     case Command::config: return run_config(options);
     case Command::quantize: return run_quantize(options);
   }

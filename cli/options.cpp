@@ -34,6 +34,17 @@ The text goes to standard output as it comes, the numbers to standard error.
   hearth run stories - --raw --stop "The end" <story.txt
   hearth run llama --tokens 1,2,3 -n 20 --json)";
 
+constexpr const char* kChatExamples = R"(
+  hearth chat qwen
+  hearth chat qwen --system "Be brief." --temp 0
+  echo "Why is the sky blue?" | hearth chat qwen
+
+/help in the chat tells what else can be done there.)";
+
+constexpr const char* kRenderExamples = R"(
+  hearth render qwen --messages messages.json
+  echo '[{"role":"user","content":"Hello"}]' | hearth render qwen --messages - --json)";
+
 constexpr const char* kTokenizeExamples = R"(
   hearth tokenize stories "Once upon a time"
   hearth tokenize stories --file story.txt --no-special --json
@@ -151,12 +162,8 @@ std::string flag_of(std::string name) {
   return "--" + name;
 }
 
-void add_run(CLI::App& app, Options& options) {
-  CLI::App* sub = add_command(app, options, Command::run, "run", "generate text");
-  sub->footer(kRunExamples);
-  add_model(sub, options);
-  add_text(sub, "PROMPT", options.input.text, "text to go on from; - reads standard input");
-  add_tokens(sub, options);
+// How to generate: run and chat.
+void add_sampling(CLI::App* sub, Options& options) {
   add_number(sub, "-n,--max-tokens", options.max_tokens, 1, kInt32Max,
              "tokens to generate at most [256]");
   add_number(sub, "--temp,--temperature", options.temperature, 0.0F, 100.0F,
@@ -182,20 +189,67 @@ void add_run(CLI::App& app, Options& options) {
   add_text(sub, "--samplers", options.samplers,
            "the samplers that run, in this order, separated by commas [penalties,dry,top_n_sigma,"
            "top_k,typical_p,top_p,min_p,xtc,temperature]");
-  add_number(sub, "--n-probs", options.n_probs, 0, 128,
-             "with --json: tell how likely so many of the likeliest tokens were [0]");
   sub->add_option("--stop", options.stop, "text that ends generation; may be given 16 times")
       ->type_name("")
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
   sub->add_flag("--ignore-eos", options.ignore_eos, "go on after the model has ended its text");
+}
+
+void add_run(CLI::App& app, Options& options) {
+  CLI::App* sub = add_command(app, options, Command::run, "run", "generate text");
+  sub->footer(kRunExamples);
+  add_model(sub, options);
+  add_text(sub, "PROMPT", options.input.text, "text to go on from; - reads standard input");
+  add_tokens(sub, options);
+  add_sampling(sub, options);
+  add_number(sub, "--n-probs", options.n_probs, 0, 128,
+             "with --json: tell how likely so many of the likeliest tokens were [0]");
   sub->add_option("--session", options.session,
                   "go on where this session ends, and extend it: see hearth sessions")
       ->check([](const std::string& name) { return name.empty() ? "it is empty" : ""; })
       ->type_name("");
   sub->add_flag("--raw", options.raw,
                 "the prompt as it is: no chat template; names of special tokens are those tokens");
+}
+
+void add_reasoning(CLI::App* sub, Options& options) {
+  sub->add_option("--reasoning", options.reasoning,
+                  "on, off, or an effort that the model knows: low, medium, high [its own choice]")
+      ->type_name("");
+}
+
+void add_chat(CLI::App& app, Options& options) {
+  CLI::App* sub = add_command(app, options, Command::chat, "chat", "talk with a model");
+  sub->footer(kChatExamples);
+  add_model(sub, options);
+  sub->add_option("--system", options.system, "what the model is told first")->type_name("");
+  add_reasoning(sub, options);
+  add_sampling(sub, options);
+  sub = add_command(app, options, Command::render, "render",
+                    "the prompt that a model's template makes of messages");
+  sub->footer(kRenderExamples);
+  add_model(sub, options);
+  sub->add_option("--messages", options.messages_file,
+                  "file of the messages, a JSON list; - reads standard input")
+      ->required()
+      ->type_name("");
+  sub->add_option("--tools", options.tools_file, "file of the tools, a JSON list")->type_name("");
+  sub->add_option("--arguments", options.template_arguments,
+                  "variables for the template, a JSON object")
+      ->type_name("");
+  add_reasoning(sub, options);
+}
+
+void add_card(CLI::App& app, Options& options) {
+  CLI::App* card = app.add_subcommand("card", "model cards");
+  card->require_subcommand(1);
+  CLI::App* sub = card->add_subcommand("check", "whether a card can be used, and what it does");
+  sub->footer("\n  hearth card check gemma.card.json");
+  sub->add_option("FILE", options.in_file, "the card, JSON")->required()->type_name("");
+  sub->fallthrough();
+  sub->callback([&options] { options.command = Command::card; });
 }
 
 void add_status(CLI::App& app, Options& options) {
@@ -487,6 +541,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   app.add_option("--socket", options.socket, "the daemon's socket")->type_name("");
   app.add_flag("--json", options.json, "one JSON document on standard output");
   add_run(app, options);
+  add_chat(app, options);
   add_status(app, options);
   add_conversions(app, options);
   add_eval(app, options);
@@ -496,6 +551,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& ret_exit_code) 
   add_cache(app, options);
   add_files(app, options);
   add_pull(app, options);
+  add_card(app, options);
   add_config(app, options);
   try {
     app.parse(argc, argv);

@@ -15,6 +15,8 @@ namespace hearth::cli {
 
 enum class Command {
   run,
+  chat,
+  render,
   models,
   ps,
   stats,
@@ -32,6 +34,7 @@ enum class Command {
   info,
   pull,
   quantize,
+  card,
   config
 };
 
@@ -78,6 +81,12 @@ struct Options {
   std::int64_t session_tokens = 0;  // sessions rollback
   std::string session_file;         // sessions export, import; "-": standard output or input
 
+  std::string system;              // chat: the first message; empty: none
+  std::string reasoning;           // chat, render: "on", "off", an effort; empty: no opinion
+  std::string messages_file;       // render
+  std::string tools_file;          // render; empty: none
+  std::string template_arguments;  // render: JSON; empty: none
+
   bool no_special = false;  // tokenize: add no BOS and no EOS
   bool special = false;     // tokenize, detokenize: text that spells special tokens
 
@@ -103,7 +112,7 @@ struct Options {
   bool force = false;                          // pull
   std::int32_t retry_pause_ms = 1000;          // pull
 
-  std::string in_file;        // info, quantize
+  std::string in_file;        // info, quantize, card
   std::string out_file;       // quantize; pull, empty: the user's own directory
   std::string type;           // quantize: the name of a mix
   std::int32_t threads = 0;   // quantize; 0: one per core

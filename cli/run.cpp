@@ -4,15 +4,13 @@
 // gives up waiting.
 #include <fmt/format.h>
 
-#include <charconv>
-#include <cmath>
 #include <cstdio>
-#include <sstream>
 #include <utility>
 
 #include "cli/cache_use.hpp"
 #include "cli/commands.hpp"
 #include "cli/connection.hpp"
+#include "cli/generation.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/json.hpp"
 #include "cli/progress_bar.hpp"
@@ -83,48 +81,10 @@ class Output {
   std::string probs_;  // JSON objects with commas between
 };
 
-// "ID=NUMBER" or "ID=off".
-Result<std::vector<hearth_logit_bias>> parse_biases(const std::vector<std::string>& texts) {
-  std::vector<hearth_logit_bias> biases;
-  for (const std::string& text : texts) {
-    const std::size_t equals = text.find('=');
-    const std::string value = equals == std::string::npos ? "" : text.substr(equals + 1);
-    hearth_logit_bias one = {0, value == "off" ? -HUGE_VALF : 0};
-    const auto id_end = text.data() + std::min(equals, text.size());
-    const auto id = std::from_chars(text.data(), id_end, one.id);
-    bool fits = id.ec == std::errc() && id.ptr == id_end && !value.empty();
-    if (value != "off") {
-      const char* end = value.data() + value.size();
-      const auto number = std::from_chars(value.data(), end, one.bias);
-      fits = fits && number.ec == std::errc() && number.ptr == end;
-    }
-    if (!fits) {
-      return Error{Code::CONFIG,
-                   fmt::format("--logit-bias: \"{}\" is neither ID=NUMBER nor ID=off", text)};
-    }
-    biases.push_back(one);
-  }
-  return biases;
-}
-
-std::vector<std::string> split_names(const std::string& text) {
-  std::vector<std::string> names;
-  std::istringstream stream(text);
-  for (std::string name; std::getline(stream, name, ',');) names.push_back(name);
-  return names;
-}
-
 Result<Stream> start(const Connection& connection, const Options& options,
-                     const std::vector<std::int32_t>& ids, const std::string& text) {
-  std::vector<const char*> stops;
-  HEARTH_TRY(const std::vector<hearth_logit_bias> biases, parse_biases(options.logit_bias));
-  const std::vector<std::string> names = split_names(options.samplers.value_or(""));
-  std::vector<const char*> samplers = {""};  // so that it is not null where none is wanted
-  for (const std::string& name : names) samplers.insert(samplers.end() - 1, name.c_str());
-  for (const std::string& stop : options.stop) stops.push_back(stop.c_str());
-  hearth_generate_options request;
-  hearth_generate_options_init(&request);
-  request.model = options.model.c_str();
+                     const Generation& generation, const std::vector<std::int32_t>& ids,
+                     const std::string& text) {
+  hearth_generate_options request = generation.request();
   if (ids.empty()) {
     request.prompt = text.data();
     request.prompt_size = text.size();
@@ -135,23 +95,6 @@ Result<Stream> start(const Connection& connection, const Options& options,
   // Ids are used as given: there is nothing a template could apply to.
   if (options.raw || !ids.empty()) request.raw = 1;
   if (options.raw && ids.empty()) request.token_flags = HEARTH_PARSE_SPECIAL;
-  request.max_tokens = options.max_tokens;
-  request.temperature = options.temperature;
-  request.top_k = options.top_k;
-  request.top_p = options.top_p;
-  request.seed = options.seed;
-#define HEARTH_PASS_(type, name, low, high, fallback, help) request.name = options.name;
-  HEARTH_SAMPLING_FIELDS(HEARTH_PASS_)
-#undef HEARTH_PASS_
-  request.logit_bias = biases.data();
-  request.logit_bias_count = biases.size();
-  if (options.samplers) request.samplers = samplers.data();
-  request.sampler_count = names.size();
-  request.n_probs = options.n_probs;
-  request.stop = stops.data();
-  request.stop_count = stops.size();
-  if (options.ignore_eos) request.ignore_eos = 1;
-  if (!options.session.empty()) request.session = options.session.c_str();
   return connection.generate(request);
 }
 
@@ -240,7 +183,8 @@ Result<int> run_generate(const Options& options) {
   }
   HEARTH_TRY(const Connection connection, Connection::open(options.socket));
   const SignalHold hold;
-  HEARTH_TRY(const Stream stream, start(connection, options, ids, text));
+  HEARTH_TRY(const Generation generation, Generation::create(options));
+  HEARTH_TRY(const Stream stream, start(connection, options, generation, ids, text));
   Output output(options.json);
   HEARTH_CHECK(follow(connection, stream, options, given_ids, output));
   HEARTH_TRY(const hearth_result result, connection.result_of(stream));
