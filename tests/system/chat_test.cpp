@@ -103,8 +103,8 @@ TEST(chat, a_conversation_is_rendered_by_the_template_that_was_chosen) {
   EXPECT_EQ(string_at(chatml.get(), "prompt"),
             "<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n");
   EXPECT_EQ(string_at(chatml.get(), "generation_prompt"), "<|im_start|>assistant\n");
-  EXPECT_EQ(number_at(chatml.get(), "input.1.0"), 18);
-  EXPECT_EQ(number_at(chatml.get(), "input.1.1"), 23);
+  EXPECT_EQ(number_at(chatml.get(), "input.1.0"), 17);
+  EXPECT_EQ(number_at(chatml.get(), "input.1.1"), 22);
   EXPECT_GT(number_at(chatml.get(), "tokens"), 10);
   const Json models = parse_json(RawClient(daemon.socket()).ask(kModels).payload);
   EXPECT_EQ(string_at(models.get(), "models.0.chat.template.value"), "phi3");
@@ -127,22 +127,26 @@ TEST(chat, deltas_add_up_to_the_message) {
   }
 }
 
-// Each turn computes what is new: the last message, and the answer's last token.
+// A prompt begins as the one before, and finds all of it.  An answer is cached as it was generated;
+// as text it may be cut into other tokens.
 TEST(chat, turns_are_warm) {
   DaemonProcess daemon({"--model", "ember=" + kEmber});
   const Caller caller(daemon);
   std::string messages = R"({"role":"user","content":"Tell me of the fox and the crow, please."})";
+  std::int64_t last_prompt = 0;
   for (int turn = 0; turn < 3; ++turn) {
     const Caller::Answer answer = caller.ask("ember", "[" + messages + "]");
     ASSERT_EQ(answer.code, HEARTH_OK) << caller.error();
     if (turn > 0) {
-      EXPECT_GT(answer.result.cached_tokens, 0);
-      EXPECT_LT(answer.result.computed_tokens, 32 + 20) << turn;
+      // The last token of the prompt may be one with the first of the answer, as two line breaks
+      // are.
+      EXPECT_GE(answer.result.cached_tokens, last_prompt - 2) << turn;
     }
+    last_prompt = answer.result.prompt_tokens;
     std::string content;
     for (const char c : answer.content) {
       if (c == '"' || c == '\\') content += '\\';
-      if (c != '\n') content += c;
+      content += c == '\n' ? std::string("\\n") : std::string(1, c);
     }
     messages += R"(,{"role":"assistant","content":")" + content +
                 R"("},{"role":"user","content":"Go on."})";
@@ -211,7 +215,7 @@ TEST(chat, cards_are_checked_at_the_start) {
       {"--model", "ember=" + kEmber, "--card", "ember=" + card, "--preload", "none"});
   const Caller caller(daemon);
   EXPECT_EQ(string_at(caller.render("ember", kHello).get(), "prompt"),
-            "<s><|turn>user\nHello<turn|>\n<|turn>model\n<|channel>thought\n<channel|>");
+            "<|endoftext|><|turn>user\nHello<turn|>\n<|turn>model\n<|channel>thought\n<channel|>");
   const Json models = parse_json(RawClient(daemon.socket()).ask(kModels).payload);
   EXPECT_EQ(string_at(models.get(), "models.0.chat.renderer.from"), "card");
   EXPECT_EQ(string_at(models.get(), "models.0.chat.parser.value"), "gemma4");
