@@ -244,6 +244,7 @@ void add_chat(CLI::App& app, Options& options) {
 
 void add_card(CLI::App& app, Options& options) {
   CLI::App* card = app.add_subcommand("card", "model cards");
+  card->fallthrough();  // --json also after the command
   card->require_subcommand(1);
   CLI::App* sub = card->add_subcommand("check", "whether a card can be used, and what it does");
   sub->footer("\n  hearth card check gemma.card.json");
