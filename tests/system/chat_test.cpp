@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "hearth/hearth.h"
-#include "tests/daemon/daemon_process.hpp"
+#include "tests/system/connected_client.hpp"
 
 namespace hearth {
 namespace {
@@ -14,20 +14,9 @@ namespace {
 const std::string kEmber = HEARTH_MODELS_DIR "/ember-q8_0.gguf";
 constexpr const char* kHello = R"([{"role":"user","content":"Hello"}])";
 
-class Caller {
+class Caller : public ConnectedClient {
  public:
-  explicit Caller(const DaemonProcess& daemon) {
-    hearth_connect_options options;
-    hearth_connect_options_init(&options);
-    const std::string socket = daemon.socket();
-    options.socket_path = socket.c_str();
-    EXPECT_EQ(hearth_connect(&options, &client_), HEARTH_OK) << hearth_connect_error();
-  }
-  ~Caller() { hearth_close(client_); }
-  Caller(const Caller&) = delete;
-  Caller& operator=(const Caller&) = delete;
-  hearth_client* get() const { return client_; }
-  std::string error() const { return hearth_last_error(client_); }
+  using ConnectedClient::ConnectedClient;
 
   // The document, or null.
   Json render(const char* model, const char* messages) const {
@@ -35,7 +24,7 @@ class Caller {
     hearth_conversation_init(&conversation);
     conversation.messages = messages;
     char* json = nullptr;
-    if (hearth_render(client_, model, &conversation, &json) != HEARTH_OK)
+    if (hearth_render(get(), model, &conversation, &json) != HEARTH_OK)
       return {nullptr, &cJSON_Delete};
     Json document = parse_json(json);
     hearth_free(json);
@@ -63,7 +52,7 @@ class Caller {
     hearth_conversation_init(&conversation);
     conversation.messages = messages.c_str();
     hearth_stream* stream = nullptr;
-    answer.code = hearth_chat(client_, &options, &conversation, &stream);
+    answer.code = hearth_chat(get(), &options, &conversation, &stream);
     hearth_event event;
     hearth_event_init(&event);
     while (answer.code == HEARTH_OK && event.kind != HEARTH_EVENT_DONE) {
@@ -88,9 +77,6 @@ class Caller {
     hearth_stream_close(stream);
     return answer;
   }
-
- private:
-  hearth_client* client_ = nullptr;
 };
 
 TEST(chat, a_conversation_is_rendered_by_the_template_that_was_chosen) {

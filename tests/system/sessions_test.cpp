@@ -14,6 +14,7 @@
 #include "tests/daemon/daemon_process.hpp"
 #include "tests/random_prompt.hpp"
 #include "tests/system/as_user.hpp"
+#include "tests/system/connected_client.hpp"
 
 namespace hearth {
 namespace {
@@ -23,21 +24,9 @@ const std::vector<std::string> kArguments = {"--model",    kModel, "--ctx",     
                                              "--kv-bytes", "64M",  "--threads", "2"};
 using Tokens = std::vector<std::int32_t>;
 
-class Caller {
+class Caller : public ConnectedClient {
  public:
-  explicit Caller(const DaemonProcess& daemon) {
-    hearth_connect_options options;
-    hearth_connect_options_init(&options);
-    const std::string socket = daemon.socket();
-    options.socket_path = socket.c_str();
-    EXPECT_EQ(hearth_connect(&options, &client_), HEARTH_OK) << hearth_connect_error();
-  }
-  ~Caller() { hearth_close(client_); }
-  Caller(const Caller&) = delete;
-  Caller& operator=(const Caller&) = delete;
-
-  hearth_client* get() const { return client_; }
-  std::string error() const { return hearth_last_error(client_); }
+  using ConnectedClient::ConnectedClient;
 
   struct Turn {
     int code;
@@ -57,19 +46,19 @@ class Caller {
     options.ignore_eos = 1;
     options.session = session;
     hearth_result_init(&turn.result);
-    turn.code = hearth_generate_each(client_, &options, collect, &turn.tokens, &turn.result);
+    turn.code = hearth_generate_each(get(), &options, collect, &turn.tokens, &turn.result);
     return turn;
   }
   Tokens tokens(const char* session) const {
     std::int32_t* ids = nullptr;
     std::size_t count = 0;
-    EXPECT_EQ(hearth_session_tokens(client_, session, &ids, &count), HEARTH_OK) << error();
+    EXPECT_EQ(hearth_session_tokens(get(), session, &ids, &count), HEARTH_OK) << error();
     const Tokens tokens(ids, ids + count);
     hearth_free(ids);
     return tokens;
   }
   int open(const char* name, std::uint32_t flags = 0) const {
-    return hearth_session_open(client_, "qwen", name, flags, nullptr);
+    return hearth_session_open(get(), "qwen", name, flags, nullptr);
   }
 
  private:
@@ -78,7 +67,6 @@ class Caller {
     tokens.insert(tokens.end(), event->ids, event->ids + event->id_count);
     return 1;
   }
-  hearth_client* client_ = nullptr;
 };
 
 Tokens operator+(Tokens a, const Tokens& b) {
