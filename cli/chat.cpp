@@ -194,7 +194,13 @@ class Chat {
     const JsonDocument document(std::string(result.document, result.document_size));
     history_.add_message(document.view()["message"].text());
     document.view()["warnings"].each([](JsonView one) { tell("warning: " + one.string()); });
-    if (stats_) show(result);
+    if (!stats_) return {};
+    show(result);
+    const double again = document.view()["recomputed_for_template"].number();
+    if (again > 0) {
+      tell(fmt::format("{} tokens were computed again: the template leaves out earlier reasoning",
+                       again));
+    }
     return {};
   }
 

@@ -68,6 +68,7 @@ void Dispatcher::take_conversion(Request& request, TextConversion& conversion,
     return answer_conversion(request);
   }
   request.parser = std::move(conversion.parser);
+  request.recomputed_for_template = conversion.recomputed;
   // Markers are often control tokens: the parser has to see them.
   request.submit.spell_special = request.parser != nullptr ? 1 : 0;
   request.catalog_version = catalog_version;
@@ -118,7 +119,9 @@ void Dispatcher::end_chat(Request& request) {
   JsonWriter warnings = JsonWriter::array();
   for (const std::string& warning : message.warnings) warnings.push(warning);
   JsonWriter json;
-  json.add("message", message_document(message)).add("warnings", std::move(warnings));
+  json.add("message", message_document(message))
+      .add("warnings", std::move(warnings))
+      .add("recomputed_for_template", request.recomputed_for_template);
   const std::string text = json.text();
   const auto bytes = std::as_bytes(std::span(text));
   request.result.assign(bytes.begin(), bytes.end());

@@ -23,7 +23,8 @@ chat::Conversation of_user(std::string text) {
 }
 
 // What RENDER answers.
-std::string prompt_document(const chat::ChatPrompt& prompt, std::size_t tokens) {
+std::string prompt_document(const chat::ChatPrompt& prompt, std::size_t tokens,
+                            std::uint64_t recomputed) {
   JsonWriter input = JsonWriter::array();
   for (const RenderedText::Range& range : prompt.input) {
     JsonWriter pair = JsonWriter::array();
@@ -34,7 +35,8 @@ std::string prompt_document(const chat::ChatPrompt& prompt, std::size_t tokens) 
   json.add("prompt", prompt.text)
       .add("tokens", std::uint64_t{tokens})
       .add("generation_prompt", prompt.generation_prompt)
-      .add("input", std::move(input));
+      .add("input", std::move(input))
+      .add("recomputed_for_template", recomputed);
   return json.text();
 }
 
@@ -71,7 +73,12 @@ Status TextConversion::decode_ids() {
 Status TextConversion::make_prompt(chat::Conversation conversation) {
   HEARTH_TRY(const chat::ChatPrompt prompt, format->render(conversation, local_now()));
   HEARTH_TRY(ids, format->encode(*tokenizer, prompt));
-  if (kind == Kind::render) text = prompt_document(prompt, ids.size());
+  const auto [begin, end] = prompt.behind_left_out;
+  HEARTH_TRY(const auto behind,
+             tokenizer->encode(std::string_view(prompt.text).substr(begin, end - begin),
+                               {.add_special = false, .parse_special = true}));
+  recomputed = behind.size();
+  if (kind == Kind::render) text = prompt_document(prompt, ids.size(), recomputed);
   if (kind == Kind::converse) {
     parser = std::make_unique<chat::OutputParser>(format->parser_options(conversation, prompt));
   }

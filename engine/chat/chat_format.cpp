@@ -154,6 +154,53 @@ void cut_behind_input(const std::vector<jinja::Span>& spans, std::int32_t messag
   if (last != spans.rend()) rendered.text.resize(last->end);
 }
 
+std::string_view text_at(const InputDict& message, std::string_view key) {
+  for (const auto& [name, value] : message) {
+    const auto* text = std::get_if<std::string>(&value.held);
+    if (name == key && text != nullptr) return *text;
+  }
+  return {};
+}
+
+// Between the last two messages of a user: the prompt before this one had no later message of the
+// user than the first of them, and templates that drop reasoning do so before a user's last
+// message.
+RenderedText::Range find_left_out(const jinja::InputList& messages,
+                                  const jinja::Rendered& rendered) {
+  const auto is_user = [&](std::size_t i) {
+    return text_at(std::get<InputDict>(messages[i].held), "role") == "user";
+  };
+  std::size_t last = messages.size();
+  while (last > 0 && !is_user(last - 1)) --last;
+  if (last == 0) return {};
+  --last;
+  std::size_t first = last;
+  while (first > 0 && !is_user(first - 1)) --first;
+  const auto shown = [&](std::size_t message, std::string_view text) {
+    return std::ranges::any_of(rendered.spans, [&](const jinja::Span& span) {
+      const bool of_message = span.input && span.message == static_cast<std::int32_t>(message);
+      const auto piece = std::string_view(rendered.text).substr(span.begin, span.end - span.begin);
+      return of_message && piece.find(text) != piece.npos;
+    });
+  };
+  const auto begin_of = [&](std::size_t message) {
+    const auto found = std::ranges::find(rendered.spans, static_cast<std::int32_t>(message),
+                                         &jinja::Span::message);
+    return found == rendered.spans.end() ? rendered.text.size() : std::size_t{found->begin};
+  };
+  for (std::size_t i = first; i < last; ++i) {
+    const std::string_view reasoning =
+        text_at(std::get<InputDict>(messages[i].held), "reasoning_content");
+    const std::size_t blank = reasoning.find_first_not_of(" \t\r\n");
+    if (blank == reasoning.npos) continue;
+    const std::size_t end = reasoning.find_last_not_of(" \t\r\n") + 1;
+    if (shown(i, reasoning.substr(blank, end - blank))) continue;
+    const std::size_t begin = begin_of(i);
+    return {begin, std::max(begin, begin_of(last))};
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<ChatFormat> ChatFormat::create(const ChatModel& model) {
@@ -234,12 +281,10 @@ Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& 
   ChatPrompt prompt;
   if (conversation.continues) {
     cut_behind_input(rendered.spans, last, rendered);
-    const auto& message = std::get<InputDict>(conversation.messages.back().held);
-    for (const auto& [key, value] : message) {
-      const auto* text = std::get_if<std::string>(&value.held);
-      if (key == "content" && text != nullptr) prompt.begun_content = *text;
-    }
+    prompt.begun_content =
+        text_at(std::get<InputDict>(conversation.messages.back().held), "content");
   }
+  prompt.behind_left_out = find_left_out(conversation.messages, rendered);
   if (conversation.generation_prompt) {
     *find(context, "add_generation_prompt") = false;
     const auto without = jinja::render(compiled_, context, options);

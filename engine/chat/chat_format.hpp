@@ -47,6 +47,9 @@ struct ChatPrompt {
   std::vector<RenderedText::Range> input;  // what the client wrote
   std::string generation_prompt;           // the end of text that begins the model's turn
   std::string begun_content;               // of the message that is continued
+  // Where the template leaves out reasoning that the prompt before this one had: what follows it
+  // there, up to the new message, is computed again.  Empty: nothing is.
+  RenderedText::Range behind_left_out;
 };
 
 class ChatFormat {

@@ -366,7 +366,8 @@ typedef struct hearth_result {
   const char* cache;         /* all of this as the daemon sent it, JSON; NULL from
                                 hearth_generate_each() and where there is none */
   const char* document;      /* hearth_cache(): the answer, JSON; hearth_chat(): {"message":{"role",
-                                "content","reasoning_content","tool_calls"},"warnings":[...]}; NULL
+                                "content","reasoning_content","tool_calls"},"warnings":[...],
+                                "recomputed_for_template"}; NULL
                                 from hearth_generate_each() */
   size_t document_size;      /* bytes, without the NUL behind them */
   int64_t published_tokens;  /* of cached_tokens, of a text that the administrator has published */

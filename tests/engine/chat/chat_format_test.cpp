@@ -181,6 +181,33 @@ TEST(ChatFormat, a_message_is_continued_where_it_ends) {
   EXPECT_EQ(prompt->begun_content, "so");
 }
 
+TEST(ChatFormat, what_stands_behind_reasoning_that_is_left_out_is_known) {
+  const auto tokenizer = small_tokenizer();
+  const auto behind = [&](const char* source, InputList messages) {
+    const ChatFormat format =
+        format_of({.id = "m", .own_template = source, .tokenizer = &*tokenizer});
+    const auto prompt = format.render(conversation_of(std::move(messages)), kNow);
+    EXPECT_TRUE(prompt);
+    const auto [begin, end] = prompt->behind_left_out;
+    return prompt->text.substr(begin, end - begin);
+  };
+  const char* keeps =
+      "{% for m in messages %}<{{ m.role }}>{{ m.reasoning_content }}|{{ m.content }}{% endfor %}";
+  const char* drops = "{% for m in messages %}<{{ m.role }}>{{ m.content }};{% endfor %}";
+  InputDict thought = message("assistant", "a1");
+  thought.emplace_back("reasoning_content", "because\n");
+  const InputDict u1 = message("user", "u1"), u2 = message("user", "u2");
+  EXPECT_EQ(behind(keeps, {u1, thought, u2}), "");
+  EXPECT_EQ(behind(drops, {u1, thought, u2}), "assistant>a1;<");
+  // Of an earlier turn: it was computed again then.
+  EXPECT_EQ(behind(drops, {u1, thought, u2, message("assistant", "a2"), u1}), "");
+  // With calls in between.
+  EXPECT_EQ(behind(drops, {u1, thought, message("tool", "t"), message("assistant", "a2"), u2}),
+            "assistant>a1;<tool>t;<assistant>a2;<");
+  EXPECT_EQ(behind(drops, {u1, thought}), "");
+  EXPECT_EQ(behind(drops, {u1}), "");
+}
+
 TEST(ChatFormat, arguments_are_for_the_template_and_hide_none_of_ours) {
   const auto tokenizer = small_tokenizer();
   const ChatFormat format = format_of(
