@@ -69,6 +69,7 @@ void Dispatcher::take_conversion(Request& request, TextConversion& conversion,
   }
   request.parser = std::move(conversion.parser);
   request.recomputed_for_template = conversion.recomputed;
+  request.warnings = std::move(conversion.warnings);
   // Markers are often control tokens: the parser has to see them.
   request.submit.spell_special = request.parser != nullptr ? 1 : 0;
   request.catalog_version = catalog_version;
@@ -117,7 +118,9 @@ void Dispatcher::end_chat(Request& request) {
     if (message.calls[i].id.empty()) message.calls[i].id = call_id(request, i);
   }
   JsonWriter warnings = JsonWriter::array();
-  for (const std::string& warning : message.warnings) warnings.push(warning);
+  for (const auto* list : {&request.warnings, &message.warnings}) {
+    for (const std::string& warning : *list) warnings.push(warning);
+  }
   JsonWriter json;
   json.add("message", message_document(message))
       .add("warnings", std::move(warnings))

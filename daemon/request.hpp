@@ -63,6 +63,7 @@ struct Request {
   std::vector<std::byte> result;  // what the reply brings: a vector, float[]; of a chat its message
   std::unique_ptr<chat::OutputParser> parser;  // of a conversation: makes its message
   std::uint64_t recomputed_for_template = 0;   // likewise, see TextConversion
+  std::vector<std::string> warnings;           // likewise
 
   // Sessions
   std::string turn;               // GENERATE: the kept session that this extends; empty: none

@@ -22,6 +22,21 @@ chat::Conversation of_user(std::string text) {
   return conversation;
 }
 
+// What the client would want to know of its prompt.
+std::vector<std::string> warnings_of(const chat::ChatFormat& format,
+                                     const chat::Conversation& conversation,
+                                     const chat::ChatPrompt& prompt) {
+  std::vector<std::string> warnings;
+  if (!format.warning().empty()) warnings.push_back(format.warning());
+  for (const chat::ToolShape& tool : chat::tool_shapes(conversation.tools)) {
+    if (prompt.text.find(tool.name) != std::string::npos) continue;
+    warnings.push_back(
+        fmt::format("the model's template does not show the tool \"{}\" to it", tool.name));
+    break;  // nor the others
+  }
+  return warnings;
+}
+
 // What RENDER answers.
 std::string prompt_document(const chat::ChatPrompt& prompt, std::size_t tokens,
                             std::uint64_t recomputed) {
@@ -80,6 +95,7 @@ Status TextConversion::make_prompt(chat::Conversation conversation) {
   recomputed = behind.size();
   if (kind == Kind::render) text = prompt_document(prompt, ids.size(), recomputed);
   if (kind == Kind::converse) {
+    warnings = warnings_of(*format, conversation, prompt);
     parser = std::make_unique<chat::OutputParser>(format->parser_options(conversation, prompt));
   }
   return {};

@@ -33,6 +33,7 @@ struct TextConversion {
   std::string text;
   std::vector<TokenId> ids;
   std::unique_ptr<chat::OutputParser> parser;
+  std::vector<std::string> warnings;  // converse: what the prompt does not say
   std::uint64_t recomputed = 0;  // converse: tokens behind reasoning that the template leaves out
 
   bool needs_format() const { return kind >= Kind::as_user; }

@@ -177,6 +177,25 @@ TEST(chat, what_is_wrong_is_named) {
   EXPECT_EQ(caller.error(), "messages: missing");
 }
 
+// phi3 knows no tools.
+TEST(chat, a_tool_that_the_template_does_not_show_is_told) {
+  DaemonProcess daemon({"--model", "ember=" + kEmber});
+  RawClient client(daemon.socket());
+  const auto ask = [&](const char* conversation) {
+    return client.ask(kGenerate, R"({"model":"ember","prompt_kind":"chat","max_tokens":2})",
+                      conversation);
+  };
+  EXPECT_EQ(
+      string_at(parse_json(ask(R"({"messages":[{"role":"user","content":"a"}]})").payload).get(),
+                "warnings.0"),
+      "");
+  const Json with_tool = parse_json(ask(R"({"messages":[{"role":"user","content":"a"}],
+      "tools":[{"function":{"name":"get_weather"}}]})")
+                                        .payload);
+  EXPECT_EQ(string_at(with_tool.get(), "warnings.0"),
+            "the model's template does not show the tool \"get_weather\" to it");
+}
+
 TEST(chat, hostile_frames_are_errors) {
   DaemonProcess daemon({"--model", "ember=" + kEmber, "--preload", "none"});
   RawClient client(daemon.socket());
