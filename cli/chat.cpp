@@ -191,6 +191,7 @@ class Chat {
     }
     HEARTH_CHECK(ended);
     HEARTH_TRY(const hearth_result result, connection_.result_of(stream));
+    if (result.document == nullptr) return {};  // canceled before it began
     const JsonDocument document(std::string(result.document, result.document_size));
     history_.add_message(document.view()["message"].text());
     document.view()["warnings"].each([](JsonView one) { tell("warning: " + one.string()); });

@@ -495,7 +495,9 @@ void Dispatcher::on_done(const DoneNotice& done) {
     } else {
       json.add("sampling", sampling_document(request->submit));
     }
-    if (request->parser != nullptr) end_chat(*request);
+    if (request->parser != nullptr) {
+      if (const Status ended = end_chat(*request); !ended) return fail(*request, ended.error());
+    }
     request->session->reply(request->wire_request, request->verb, &json, request->result);
     close(*request);
   } else {

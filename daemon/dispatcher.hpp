@@ -73,7 +73,7 @@ class Dispatcher : public ModelOwner, public ResidencyOwner {
   void answer_conversion(Request& request);
   static void send_deltas(const Request& request, std::span<const chat::Delta> deltas);
   static std::string call_id(const Request& request, std::size_t call);
-  static void end_chat(Request& request);
+  static Status end_chat(Request& request);
   void answer_load(Request& request);
   void advance_unload(Request& request);
   void submit(Request& request);

@@ -53,10 +53,8 @@ void Dispatcher::convert(Request& request, TextConversion::Kind kind) {
   const auto status = std::make_shared<Status>();
   jobs_.run([conversion, status] { *status = conversion->run(); },
             [this, conversion, status, id = request.id, version = model.catalog_version()] {
-              Request* found = find(id);
-              if (found == nullptr) return;  // the client is gone
-              if (!*status) return fail(*found, status->error());
-              take_conversion(*found, *conversion, version);
+              Request* found = on_job_done(id, *status);
+              if (found != nullptr) take_conversion(*found, *conversion, version);
             });
 }
 
@@ -110,8 +108,8 @@ std::string Dispatcher::call_id(const Request& request, std::size_t call) {
   return fmt::format("call_{}_{}", request.id, call + 1);
 }
 
-// The last deltas, and the whole message as the reply's payload.
-void Dispatcher::end_chat(Request& request) {
+// The last deltas, and the whole message as the reply's payload.  Errors: LIMIT.
+Status Dispatcher::end_chat(Request& request) {
   send_deltas(request, request.parser->finish());
   chat::Message message = request.parser->message();
   for (std::size_t i = 0; i < message.calls.size(); ++i) {
@@ -127,7 +125,12 @@ void Dispatcher::end_chat(Request& request) {
       .add("recomputed_for_template", request.recomputed_for_template);
   const std::string text = json.text();
   const auto bytes = std::as_bytes(std::span(text));
+  if (bytes.size() > HEARTH_PAYLOAD_BYTES_MAX) {
+    return Error{Code::LIMIT, fmt::format("the message has {} bytes, at most {} are possible",
+                                          bytes.size(), HEARTH_PAYLOAD_BYTES_MAX)};
+  }
   request.result.assign(bytes.begin(), bytes.end());
+  return {};
 }
 
 }  // namespace hearth

@@ -21,8 +21,7 @@ std::size_t Dispatcher::transfers_of(uid_t uid) const {
 // A transfer on a text thread stays a request until its job is done, whatever its client does, so
 // that jobs are bounded as requests are.
 bool Dispatcher::waits_for_job(const Request& request) {
-  return request.stage == RequestStage::on_text_thread &&
-         (request.verb == HEARTH_VERB_SESSION_EXPORT || request.verb == HEARTH_VERB_SESSION_IMPORT);
+  return request.stage == RequestStage::on_text_thread;
 }
 
 // The request that goes on; null when it has ended.

@@ -146,12 +146,15 @@ std::size_t end_of_input(const std::vector<jinja::Span>& spans) {
 
 // What belongs to the message that is continued ends the prompt: what the template puts behind it
 // goes.
-void cut_behind_input(const std::vector<jinja::Span>& spans, std::int32_t message,
-                      jinja::Rendered& rendered) {
+void cut_behind_input(std::int32_t message, jinja::Rendered& rendered) {
+  const std::vector<jinja::Span>& spans = rendered.spans;
   const auto last = std::find_if(spans.rbegin(), spans.rend(), [&](const jinja::Span& span) {
     return span.input && span.message == message;
   });
-  if (last != spans.rend()) rendered.text.resize(last->end);
+  if (last == spans.rend()) return;
+  const std::uint32_t end = last->end;
+  rendered.text.resize(end);
+  std::erase_if(rendered.spans, [&](const jinja::Span& span) { return span.begin >= end; });
 }
 
 std::string_view text_at(const InputDict& message, std::string_view key) {
@@ -272,6 +275,7 @@ Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& 
     if (std::ranges::find(kOurs, name) == std::end(kOurs)) continue;
     return Error{Code::INVALID, fmt::format("template_arguments.{}: it is not an argument", name)};
   }
+  std::string begun(text_at(std::get<InputDict>(conversation.messages.back().held), "content"));
   HEARTH_CHECK(adapt(traits_, conversation.messages));
   const auto last = static_cast<std::int32_t>(conversation.messages.size()) - 1;
   jinja::RenderOptions options;
@@ -280,9 +284,8 @@ Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& 
   HEARTH_TRY(jinja::Rendered rendered, jinja::render(compiled_, context, options));
   ChatPrompt prompt;
   if (conversation.continues) {
-    cut_behind_input(rendered.spans, last, rendered);
-    prompt.begun_content =
-        text_at(std::get<InputDict>(conversation.messages.back().held), "content");
+    cut_behind_input(last, rendered);
+    prompt.begun_content = std::move(begun);
   }
   prompt.behind_left_out = find_left_out(conversation.messages, rendered);
   if (conversation.generation_prompt) {

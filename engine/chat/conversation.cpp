@@ -212,7 +212,9 @@ Status take_member(std::string_view key, Input& value, Conversation& conversatio
   if (key == "reasoning") return take_reasoning(value, conversation);
   if (key == "template_arguments") {
     InputDict* arguments = as<InputDict>(&value);
-    if (arguments == nullptr) return wrong(std::string(key), "no object");
+    if (arguments == nullptr || arguments->size() > kArgumentsMax) {
+      return wrong(std::string(key), fmt::format("no object of at most {} keys", kArgumentsMax));
+    }
     conversation.arguments = std::move(*arguments);
     return {};
   }
@@ -224,7 +226,8 @@ Status take_member(std::string_view key, Input& value, Conversation& conversatio
                "generation_prompt, continue, split_reasoning");
 }
 
-// A NUL would end texts too early on their way.
+// A NUL would end texts too early on their way; of a key that stands twice, one would be checked
+// and the other used.
 Status check_texts(const Input& value) {
   const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
   bool found = false;
@@ -233,10 +236,15 @@ Status check_texts(const Input& value) {
     for (const Input& item : *list) HEARTH_CHECK(check_texts(item));
   }
   if (const auto* dict = std::get_if<InputDict>(&value.held)) {
+    std::vector<std::string_view> keys;
     for (const auto& [key, item] : *dict) {
       found = found || has_nul(key);
+      keys.push_back(key);
       HEARTH_CHECK(check_texts(item));
     }
+    std::ranges::sort(keys);
+    const auto twice = std::ranges::adjacent_find(keys);
+    if (twice != keys.end()) return wrong(std::string(twice->substr(0, 64)), "it stands twice");
   }
   if (!found) return {};
   return Error{Code::INVALID, "a text of the conversation has a NUL (\\u0000)"};
@@ -287,6 +295,10 @@ Result<Conversation> parse_conversation(std::string_view json) {
     InputDict* last = as<InputDict>(&conversation.messages.back());
     if (*as<std::string>(find(*last, "role")) != "assistant") {
       return wrong("continue", "the last message is not the assistant's");
+    }
+    const std::string& begun = *as<std::string>(find(*last, "content"));
+    if (begun.find_first_not_of(" \t\r\n") == begun.npos) {
+      return wrong("continue", "the last message has no content to go on from");
     }
     conversation.generation_prompt = false;
   }

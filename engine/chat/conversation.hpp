@@ -17,6 +17,7 @@ namespace hearth::chat {
 
 inline constexpr std::size_t kMessagesMax = 16'384;
 inline constexpr std::size_t kToolsMax = 1024;
+inline constexpr std::size_t kArgumentsMax = 256;
 
 struct Conversation {
   // Each a dict with "role", one of system, developer, user, assistant, tool, and "content", a

@@ -120,6 +120,13 @@ Status adapt(const TemplateTraits& traits, InputList& messages) {
     }
     adapted.push_back(std::move(messages[i]));
   }
+  if (!system.empty()) {  // no user comes behind it
+    system.resize(system.find_last_not_of('\n') + 1);
+    Input content = traits.parts
+                        ? Input(InputList{InputDict{{"type", "text"}, {"text", std::move(system)}}})
+                        : Input(std::move(system));
+    adapted.push_back(message("user", std::move(content)));
+  }
   messages = std::move(adapted);
   return {};
 }

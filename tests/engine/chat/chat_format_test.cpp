@@ -2,6 +2,7 @@
 // and that what a client writes changes no structure, with every template there is.
 #include "engine/chat/chat_format.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -181,6 +182,42 @@ TEST(ChatFormat, a_message_is_continued_where_it_ends) {
   EXPECT_EQ(prompt->begun_content, "so");
 }
 
+// Of what the template writes behind it nothing is left, whoever wrote that.
+TEST(ChatFormat, a_continued_message_ends_the_prompt_with_any_template) {
+  const auto tokenizer = small_tokenizer();
+  InputDict thought = message("assistant", "so");
+  thought.emplace_back("reasoning_content", "because");
+  Conversation conversation =
+      conversation_of({message("user", "u"), thought, message("user", "u"), thought});
+  conversation.continues = true;
+  conversation.generation_prompt = false;
+  conversation.tools = {InputDict{{"type", "function"}, {"function", InputDict{{"name", "f"}}}}};
+  const char* sources[] = {
+      "{% for m in messages %}<{{ m.content }}>{% endfor %}--{{ tools | tojson }}",
+      "{% for m in messages %}<{{ m.content[0].text }}>{% endfor %}{{ tools | tojson }}"};
+  for (const char* source : sources) {
+    const ChatFormat format =
+        format_of({.id = "m", .own_template = source, .tokenizer = &*tokenizer});
+    const auto prompt = format.render(conversation, kNow);
+    ASSERT_TRUE(prompt) << prompt.error().message;
+    EXPECT_EQ(prompt->text, "<u><so><u><so");
+    EXPECT_EQ(prompt->begun_content, "so");
+    EXPECT_LE(prompt->behind_left_out.end, prompt->text.size());
+  }
+}
+
+TEST(ChatFormat, a_systems_text_is_never_lost) {
+  const auto tokenizer = small_tokenizer();
+  const ChatFormat format = format_of(
+      {.id = "m",
+       .own_template =
+           "{% for m in messages if m.role != 'system' %}{{ m.role }}:{{ m.content }};{% endfor %}",
+       .tokenizer = &*tokenizer});
+  EXPECT_EQ(rendered(format, conversation_of({message("user", "u"), message("system", "s")})),
+            "user:u;user:s;");
+  EXPECT_EQ(rendered(format, conversation_of({message("system", "s")})), "user:s;");
+}
+
 TEST(ChatFormat, what_stands_behind_reasoning_that_is_left_out_is_known) {
   const auto tokenizer = small_tokenizer();
   const auto behind = [&](const char* source, InputList messages) {
@@ -236,8 +273,8 @@ TEST(BuiltinTemplates, each_prompt_extends_the_last) {
       EXPECT_EQ(text.find("error"), std::string::npos) << text;
       EXPECT_NE(text.find("u1"), std::string::npos);
       last = text;
-      messages.push_back(message("assistant", "a" + std::to_string(turn)));
-      messages.push_back(message("user", "w" + std::to_string(turn)));
+      messages.push_back(message("assistant", fmt::format("a{}", turn)));
+      messages.push_back(message("user", fmt::format("w{}", turn)));
     }
   }
 }

@@ -84,12 +84,26 @@ TEST(Conversation, what_is_wrong_is_named) {
       {R"({"messages": [{"role": "user"}], "tools": [{"type": "x"}]})", "tools[0].type: not"},
       {R"({"messages": [{"role": "user"}], "continue": true})", "continue: the last message"},
       {R"({"messages": [{"role": "user"}], "colour": 1})", "colour: unknown; there are messages"},
+      {R"({"messages": [{"role": "user"}, {"role": "assistant", "content": " "}], "continue": true})",
+       "continue: the last message has no content"},
+      {R"({"messages": [{"role": "user", "role": "boss"}]})", "role: it stands twice"},
       {R"({"messages": [{"role": "user", "content": "a\u0000b"}]})", "has a NUL"},
       {R"({"messages": [{"role": "user", "a\u0000b": 1}]})", "has a NUL"},
   };
   for (const auto& [json, why] : cases) {
     EXPECT_NE(error_of(json).find(why), std::string::npos) << json << ": " << error_of(json);
   }
+}
+
+TEST(Conversation, arguments_are_limited) {
+  std::string arguments;
+  for (std::size_t i = 0; i <= kArgumentsMax; ++i) {
+    arguments += (i == 0 ? "\"k" : ",\"k") + std::to_string(i) + "\":1";
+  }
+  EXPECT_NE(
+      error_of(R"({"messages": [{"role": "user"}], "template_arguments": {)" + arguments + "}}")
+          .find("template_arguments: no object of at most 256"),
+      std::string::npos);
 }
 
 TEST(Conversation, nesting_is_limited) {
