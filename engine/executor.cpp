@@ -345,8 +345,9 @@ void Executor::activate(const Matrix& matrix, std::int64_t item, std::int64_t gr
                         const Product& gate, const Product& up, std::int64_t rows) const {
   const std::int64_t begin = item * groups * kernels::kRowGroup;
   const std::int64_t count = std::min(groups * kernels::kRowGroup, matrix.rows - begin);
+  const kernels::GatedFn gated = kernels_.gated[static_cast<int>(kernels::Activation::silu)];
   for (std::int64_t row = 0; row < rows; ++row) {
-    kernels_.swiglu({gate.y + row * gate.stride + begin, up.y + row * up.stride + begin, count});
+    gated({gate.y + row * gate.stride + begin, up.y + row * up.stride + begin, count});
   }
 }
 

@@ -48,6 +48,9 @@ constexpr Tier kTiers[] = {
 #define HEARTH_VARIANTS_(op, format) \
   HEARTH_AVX512_(op, format) HEARTH_AVX2_(op, format){#op "_ref", format, kNothing, op##_ref},
 
+#define HEARTH_REF_(op) \
+  { #op "_ref", 0, kNothing, op##_ref }
+
 #define HEARTH_ENTRY_(format, ...) HEARTH_VARIANTS_(linear_##format, WeightFormat::format)
 #define HEARTH_PROMPT_(format, ...) HEARTH_AMX_(linear_prompt_##format, WeightFormat::format)
 constexpr Entry<LinearFn, WeightFormat> kLinear[] = {HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)};
@@ -76,9 +79,19 @@ constexpr Entry<SplitActivationsFn> kSplitActivations[] = {HEARTH_VARIANTS_(spli
 constexpr Entry<RmsNormFn> kRmsNorm[] = {HEARTH_VARIANTS_(rms_norm, 0)};
 constexpr Entry<RopeFn> kRope[] = {HEARTH_VARIANTS_(rope, 0)};
 constexpr Entry<AttentionMergeFn> kAttentionMerge[] = {HEARTH_VARIANTS_(attention_merge, 0)};
-constexpr Entry<SwigluFn> kSwiglu[] = {HEARTH_VARIANTS_(swiglu, 0)};
+
+#define HEARTH_ENTRY_(activation) HEARTH_VARIANTS_(gated_##activation, Activation::activation)
+constexpr Entry<GatedFn, Activation> kGated[] = {HEARTH_ACTIVATIONS(HEARTH_ENTRY_)};
+#undef HEARTH_ENTRY_
+
 constexpr Entry<ScanFn> kScan[] = {HEARTH_VARIANTS_(scan, 0)};
 constexpr Entry<ReadProbeFn> kReadProbe[] = {HEARTH_VARIANTS_(read_probe, 0)};
+
+constexpr Entry<CausalConvFn> kCausalConv[] = {HEARTH_REF_(causal_conv)};
+constexpr Entry<DeltaGatesFn> kDeltaGates[] = {HEARTH_REF_(delta_gates)};
+constexpr Entry<DeltaNetFn> kDeltaNet[] = {HEARTH_REF_(delta_net)};
+constexpr Entry<SelectiveScanFn> kSelectiveScan[] = {HEARTH_REF_(selective_scan)};
+constexpr Entry<StateSpaceFn> kStateSpace[] = {HEARTH_REF_(state_space)};
 
 constexpr Entry<PeakProbeFn, PeakKind> kPeakProbe[] = {
 #if defined(HEARTH_HAVE_AMX)
@@ -122,10 +135,15 @@ static_assert(always_has_one(kKvStore, kKvFormatCount));
 static_assert(always_has_one(kAttention, kKvFormatCount));
 static_assert(always_has_one(kAttentionPrompt, kKvFormatCount));
 static_assert(always_has_one(kAttentionMerge, 1));
-static_assert(always_has_one(kSwiglu, 1));
+static_assert(always_has_one(kGated, kActivationCount));
 static_assert(always_has_one(kScan, 1));
 static_assert(always_has_one(kReadProbe, 1));
 static_assert(always_has_one(kPeakProbe, kPeakKindCount));
+static_assert(always_has_one(kCausalConv, 1));
+static_assert(always_has_one(kDeltaGates, 1));
+static_assert(always_has_one(kDeltaNet, 1));
+static_assert(always_has_one(kSelectiveScan, 1));
+static_assert(always_has_one(kStateSpace, 1));
 
 // The best variant for a format; always_has_one() makes sure that there is one.
 template <class Fn, class Format, std::size_t n>
@@ -184,8 +202,8 @@ Table<Entry<AttentionFn, KvFormat>> attention_prompt_table() {
 Table<Entry<AttentionMergeFn>> attention_merge_table() {
   return whole(kAttentionMerge);
 }
-Table<Entry<SwigluFn>> swiglu_table() {
-  return whole(kSwiglu);
+Table<Entry<GatedFn, Activation>> gated_table() {
+  return whole(kGated);
 }
 Table<Entry<ScanFn>> scan_table() {
   return whole(kScan);
@@ -195,6 +213,21 @@ Table<Entry<ReadProbeFn>> read_probe_table() {
 }
 Table<Entry<PeakProbeFn, PeakKind>> peak_probe_table() {
   return whole(kPeakProbe);
+}
+Table<Entry<CausalConvFn>> causal_conv_table() {
+  return whole(kCausalConv);
+}
+Table<Entry<DeltaGatesFn>> delta_gates_table() {
+  return whole(kDeltaGates);
+}
+Table<Entry<DeltaNetFn>> delta_net_table() {
+  return whole(kDeltaNet);
+}
+Table<Entry<SelectiveScanFn>> selective_scan_table() {
+  return whole(kSelectiveScan);
+}
+Table<Entry<StateSpaceFn>> state_space_table() {
+  return whole(kStateSpace);
 }
 
 KernelSet select_kernels(std::uint32_t features) {
@@ -215,12 +248,19 @@ KernelSet select_kernels(std::uint32_t features) {
   set.rms_norm = best(kRmsNorm, 0, features);
   set.rope = best(kRope, 0, features);
   set.attention_merge = best(kAttentionMerge, 0, features);
-  set.swiglu = best(kSwiglu, 0, features);
+  for (int activation = 0; activation < kActivationCount; ++activation) {
+    set.gated[activation] = best(kGated, activation, features);
+  }
   set.scan = best(kScan, 0, features);
   set.read_probe = best(kReadProbe, 0, features);
   for (int kind = 0; kind < kPeakKindCount; ++kind) {
     set.peak_probe[kind] = best(kPeakProbe, kind, features);
   }
+  set.causal_conv = best(kCausalConv, 0, features);
+  set.delta_gates = best(kDeltaGates, 0, features);
+  set.delta_net = best(kDeltaNet, 0, features);
+  set.selective_scan = best(kSelectiveScan, 0, features);
+  set.state_space = best(kStateSpace, 0, features);
   set.tier = tier_name(features);
   return set;
 }

@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/recurrent.hpp"
+
 namespace hearth::kernels {
 
 // How the weights of a matrix are stored: X(enumerator, struct in the tiers, name, number in GGUF,
@@ -344,13 +346,30 @@ struct AttentionMergeArgs {
 };
 using AttentionMergeFn = void (*)(const AttentionMergeArgs&);
 
-// swiglu: gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]
-struct SwigluArgs {
+// What a gate is bent by: X(enumerator).
+//   silu: x / (1 + exp(-x));   sigmoid: 1 / (1 + exp(-x))
+//   gelu, the form with tanh: x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3)))
+#define HEARTH_ACTIVATIONS(X) \
+  X(silu)                     \
+  X(gelu)                     \
+  X(sigmoid)
+
+enum class Activation : std::uint8_t {
+#define HEARTH_ENUMERATOR_(activation) activation,
+  HEARTH_ACTIVATIONS(HEARTH_ENUMERATOR_)
+#undef HEARTH_ENUMERATOR_
+};
+inline constexpr int kActivationCount = 3;
+inline constexpr float kGelu = 0.79788456080286535588F;  // sqrt(2 / pi)
+inline constexpr float kGeluCube = 0.044715F;
+
+// gated: gate[i] = act(gate[i]) * up[i]
+struct GatedArgs {
   float* gate;      // [count], in and out
   const float* up;  // [count]
   std::int64_t count;
 };
-using SwigluFn = void (*)(const SwigluArgs&);
+using GatedFn = void (*)(const GatedArgs&);
 
 // scan: what choosing among many logits needs, in one pass:
 //   tops[b] = max_i x[i] of the kScanBlock values from b * kScanBlock on; a NaN never wins;
@@ -399,7 +418,7 @@ std::uint32_t cpu_features();
 template <class Fn, class Format = int>
 struct Entry {
   const char* name;     // "linear_q8_0_avx2", for logs, tests and benchmarks
-  Format format;        // of the op's weights or pages
+  Format format;        // of the op's weights or pages; or what else it has variants by
   std::uint32_t needs;  // CpuFeature bits
   Fn fn;
 };
@@ -423,10 +442,15 @@ Table<Entry<KvStoreFn, KvFormat>> kv_store_table();
 Table<Entry<AttentionFn, KvFormat>> attention_table();
 Table<Entry<AttentionFn, KvFormat>> attention_prompt_table();
 Table<Entry<AttentionMergeFn>> attention_merge_table();
-Table<Entry<SwigluFn>> swiglu_table();
+Table<Entry<GatedFn, Activation>> gated_table();
 Table<Entry<ScanFn>> scan_table();
 Table<Entry<ReadProbeFn>> read_probe_table();
 Table<Entry<PeakProbeFn, PeakKind>> peak_probe_table();
+Table<Entry<CausalConvFn>> causal_conv_table();
+Table<Entry<DeltaGatesFn>> delta_gates_table();
+Table<Entry<DeltaNetFn>> delta_net_table();
+Table<Entry<SelectiveScanFn>> selective_scan_table();
+Table<Entry<StateSpaceFn>> state_space_table();
 
 // The best variant of every operation for a set of features.
 struct KernelSet {
@@ -440,10 +464,15 @@ struct KernelSet {
   AttentionFn attention[kKvFormatCount];
   AttentionFn attention_prompt[kKvFormatCount];
   AttentionMergeFn attention_merge;
-  SwigluFn swiglu;
+  GatedFn gated[kActivationCount];
   ScanFn scan;
   ReadProbeFn read_probe;
   PeakProbeFn peak_probe[kPeakKindCount];
+  CausalConvFn causal_conv;
+  DeltaGatesFn delta_gates;
+  DeltaNetFn delta_net;
+  SelectiveScanFn selective_scan;
+  StateSpaceFn state_space;
   bool prompt_takes_splits;  // linear_prompt with F32, F16 and BF16 reads splits instead of x
   const char* tier;          // the best of tiers() that features allows
 };

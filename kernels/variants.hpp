@@ -17,8 +17,15 @@
   void rms_norm_##tier(const RmsNormArgs&);                         \
   void rope_##tier(const RopeArgs&);                                \
   void attention_merge_##tier(const AttentionMergeArgs&);           \
-  void swiglu_##tier(const SwigluArgs&);                            \
-  void scan_##tier(const ScanArgs&);
+  void gated_silu_##tier(const GatedArgs&);                         \
+  void gated_gelu_##tier(const GatedArgs&);                         \
+  void gated_sigmoid_##tier(const GatedArgs&);                      \
+  void scan_##tier(const ScanArgs&);                                \
+  void causal_conv_##tier(const CausalConvArgs&);                   \
+  void delta_gates_##tier(const DeltaGatesArgs&);                   \
+  void delta_net_##tier(const DeltaNetArgs&);                       \
+  void selective_scan_##tier(const SelectiveScanArgs&);             \
+  void state_space_##tier(const StateSpaceArgs&);
 
 #define HEARTH_DECLARE_PROBES(tier)                                    \
   void read_probe_##tier(const ReadProbeArgs&);                        \

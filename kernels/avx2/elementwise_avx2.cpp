@@ -1,4 +1,4 @@
-// rms_norm, rope, swiglu, scan and split_activations
+// rms_norm, rope, gated, scan and split_activations
 // for AVX2: see simd/elementwise.hpp, simd/scan.hpp.
 #include "kernels/avx2/lanes.hpp"
 
@@ -15,8 +15,14 @@ void rms_norm_avx2(const RmsNormArgs& args) {
 void rope_avx2(const RopeArgs& args) {
   rope(args);
 }
-void swiglu_avx2(const SwigluArgs& args) {
-  swiglu(args);
+void gated_silu_avx2(const GatedArgs& args) {
+  gated(args, [](Lanes gate) { return silu(gate); });
+}
+void gated_gelu_avx2(const GatedArgs& args) {
+  gated(args, [](Lanes gate) { return gelu(gate); });
+}
+void gated_sigmoid_avx2(const GatedArgs& args) {
+  gated(args, [](Lanes gate) { return sigmoid(gate); });
 }
 void scan_avx2(const ScanArgs& args) {
   scan(args);

@@ -1,4 +1,4 @@
-// rms_norm, rope, swiglu, scan and split_activations for AVX-512: see simd/elementwise.hpp,
+// rms_norm, rope, gated, scan and split_activations for AVX-512: see simd/elementwise.hpp,
 // simd/scan.hpp.
 #include "kernels/avx512/lanes.hpp"
 
@@ -15,8 +15,14 @@ void HEARTH_AVX512(rms_norm)(const RmsNormArgs& args) {
 void HEARTH_AVX512(rope)(const RopeArgs& args) {
   rope(args);
 }
-void HEARTH_AVX512(swiglu)(const SwigluArgs& args) {
-  swiglu(args);
+void HEARTH_AVX512(gated_silu)(const GatedArgs& args) {
+  gated(args, [](Lanes gate) { return silu(gate); });
+}
+void HEARTH_AVX512(gated_gelu)(const GatedArgs& args) {
+  gated(args, [](Lanes gate) { return gelu(gate); });
+}
+void HEARTH_AVX512(gated_sigmoid)(const GatedArgs& args) {
+  gated(args, [](Lanes gate) { return sigmoid(gate); });
 }
 void HEARTH_AVX512(scan)(const ScanArgs& args) {
   scan(args);

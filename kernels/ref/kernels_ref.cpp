@@ -324,10 +324,23 @@ void attention_merge_ref(const AttentionMergeArgs& args) {
   }
 }
 
-void swiglu_ref(const SwigluArgs& args) {
+void gated_silu_ref(const GatedArgs& args) {
   for (std::int64_t i = 0; i < args.count; ++i) {
     const float gate = args.gate[i];
     args.gate[i] = gate / (1.0f + std::exp(-gate)) * args.up[i];
+  }
+}
+// 1 + tanh(u) = 2 / (1 + exp(-2u))
+void gated_gelu_ref(const GatedArgs& args) {
+  for (std::int64_t i = 0; i < args.count; ++i) {
+    const float gate = args.gate[i];
+    const float inner = kGelu * gate * (1.0f + kGeluCube * gate * gate);
+    args.gate[i] = gate / (1.0f + std::exp(-2.0f * inner)) * args.up[i];
+  }
+}
+void gated_sigmoid_ref(const GatedArgs& args) {
+  for (std::int64_t i = 0; i < args.count; ++i) {
+    args.gate[i] = 1.0f / (1.0f + std::exp(-args.gate[i])) * args.up[i];
   }
 }
 

@@ -1,8 +1,8 @@
-// rms_norm, rope and swiglu for the vector tiers.
+// rms_norm, rope and gated for the vector tiers.
 #pragma once
 
 #include "kernels/kernels.hpp"
-#include "kernels/simd/exp.hpp"
+#include "kernels/simd/activations.hpp"
 #include "kernels/simd/steps.hpp"
 
 namespace hearth::kernels {
@@ -62,13 +62,12 @@ void rope(const RopeArgs& args) {
   }
 }
 
-void swiglu(const SwigluArgs& args) {
-  const Lanes one = broadcast(1.0f);
+template <class Act>
+inline void gated(const GatedArgs& args, Act act) {
   for (std::int64_t i = 0; i < args.count; i += kLanes) {
     const int n = lanes_left(i, args.count);
-    const Lanes gate = load(args.gate + i, n);
-    const Lanes silu = div(gate, add(one, exp(negate(gate))));
-    store(args.gate + i, mul(silu, load(args.up + i, n)), n);
+    const Lanes gate = act(load(args.gate + i, n));
+    store(args.gate + i, mul(gate, load(args.up + i, n)), n);
   }
 }
 

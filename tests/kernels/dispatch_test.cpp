@@ -36,8 +36,13 @@ TEST(dispatch, every_table_names_its_variants) {
   check_names(attention_table(), "attention_");
   check_names(attention_prompt_table(), "attention_");
   check_names(attention_merge_table(), "attention_merge_");
-  check_names(swiglu_table(), "swiglu_");
+  check_names(gated_table(), "gated_");
   check_names(scan_table(), "scan_");
+  check_names(causal_conv_table(), "causal_conv_");
+  check_names(delta_gates_table(), "delta_gates_");
+  check_names(delta_net_table(), "delta_net_");
+  check_names(selective_scan_table(), "selective_scan_");
+  check_names(state_space_table(), "state_space_");
 }
 
 TEST(dispatch, a_cpu_without_features_gets_the_portable_kernels) {
@@ -51,8 +56,13 @@ TEST(dispatch, a_cpu_without_features_gets_the_portable_kernels) {
   EXPECT_EQ(set.attention_merge, attention_merge_ref);
   EXPECT_EQ(set.rms_norm, rms_norm_ref);
   EXPECT_EQ(set.rope, rope_ref);
-  EXPECT_EQ(set.swiglu, swiglu_ref);
+  EXPECT_EQ(set.gated[static_cast<int>(Activation::gelu)], gated_gelu_ref);
   EXPECT_EQ(set.scan, scan_ref);
+  EXPECT_EQ(set.causal_conv, causal_conv_ref);
+  EXPECT_EQ(set.delta_gates, delta_gates_ref);
+  EXPECT_EQ(set.delta_net, delta_net_ref);
+  EXPECT_EQ(set.selective_scan, selective_scan_ref);
+  EXPECT_EQ(set.state_space, state_space_ref);
 }
 
 // For each of the table's formats, the first entry whose needs are met.
@@ -84,8 +94,13 @@ TEST(dispatch, takes_the_first_variant_whose_needs_are_met) {
     check_best(attention_table(), set.attention, kKvFormatCount, features);
     check_best(attention_prompt_table(), set.attention_prompt, kKvFormatCount, features);
     check_best(attention_merge_table(), &set.attention_merge, 1, features);
-    check_best(swiglu_table(), &set.swiglu, 1, features);
+    check_best(gated_table(), set.gated, kActivationCount, features);
     check_best(scan_table(), &set.scan, 1, features);
+    check_best(causal_conv_table(), &set.causal_conv, 1, features);
+    check_best(delta_gates_table(), &set.delta_gates, 1, features);
+    check_best(delta_net_table(), &set.delta_net, 1, features);
+    check_best(selective_scan_table(), &set.selective_scan, 1, features);
+    check_best(state_space_table(), &set.state_space, 1, features);
     check_best(peak_probe_table(), set.peak_probe, kPeakKindCount, features);
   }
 }

@@ -166,7 +166,7 @@ void bench_rms_norm(benchmark::State& state, Entry<RmsNormFn> entry) {
   }
 }
 
-void bench_swiglu(benchmark::State& state, Entry<SwigluFn> entry) {
+void bench_gated(benchmark::State& state, Entry<GatedFn, Activation> entry) {
   std::vector<float> gate(kWidth, 0.5f), up(kWidth, 0.0f);
   for (auto _ : state) {
     entry.fn({gate.data(), up.data(), kWidth});
@@ -239,7 +239,7 @@ void add_all() {
                           {16384, 32, 7, 64}});
   }
   for (const auto& entry : rms_norm_table()) add(entry, bench_rms_norm, "/cols:4096");
-  for (const auto& entry : swiglu_table()) add(entry, bench_swiglu, "/count:4096");
+  for (const auto& entry : gated_table()) add(entry, bench_gated, "/count:4096");
   for (const auto& entry : scan_table()) {
     add(entry, bench_scan, "/count:151936/sum:0", false);
     add(entry, bench_scan, "/count:151936/sum:1", true);

@@ -119,9 +119,14 @@ inline auto rope_variants() {
   return variants_under_test(rope_table(), {{"rope_avx512_emulated", 0, 0, rope_avx512_emulated}});
 }
 
-inline auto swiglu_variants() {
-  return variants_under_test(swiglu_table(),
-                             {{"swiglu_avx512_emulated", 0, 0, swiglu_avx512_emulated}});
+inline auto gated_variants() {
+  return variants_under_test(gated_table(), {
+#define HEARTH_EMULATED_(activation)                                   \
+  {"gated_" #activation "_avx512_emulated", Activation::activation, 0, \
+   gated_##activation##_avx512_emulated},
+                                                HEARTH_ACTIVATIONS(HEARTH_EMULATED_)
+#undef HEARTH_EMULATED_
+                                            });
 }
 
 inline auto scan_variants() {
