@@ -58,7 +58,7 @@ Status ModelRunner::measure_file(const Settings& settings) {
   HEARTH_TRY(WeightLoader loader, WeightLoader::create(file, nullptr));
   HEARTH_TRY(const LayerTable table, architecture->build(loader, {{}, settings.context}));
   HEARTH_TRY(const kernels::KvFormat kv, choose_kv_format(settings.kv_type, table));
-  work_ = work_of(table, compile_plan(table, kv, EngineOptions().page_tokens).kv);
+  work_ = work_of(table, compile_plan(table, kv, EngineOptions().page_tokens));
   std::map<kernels::WeightFormat, std::uint64_t> bytes;
   for (const GgufTensor& tensor : file.tensors()) {
     for (const kernels::WeightFormatInfo& info : kernels::kWeightFormats) {

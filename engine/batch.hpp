@@ -27,6 +27,8 @@ struct BatchRow {
   std::byte* const* pages;  // payloads of the sequence's pages, position included
   RowOutput output;
   RowRole role = RowRole::prompt;
+  float* state = nullptr;     // of the sequence's recurrent layers, after the rows before this one
+  float* snapshot = nullptr;  // where the state after this row is copied to; null: nowhere
 };
 
 }  // namespace hearth

@@ -17,13 +17,6 @@ constexpr std::int64_t kPrivateRows = 2;
 constexpr std::int64_t kAttentionHeads = 128;
 constexpr std::int64_t kMatrixAttentionHeads = 256;
 
-// Floats from one row of a buffer to the next: an odd number of cache lines.  A matrix writes a
-// line of each of many rows in turn, and at a multiple of 4096 bytes they all want one cache set.
-std::int64_t stride_of(std::int64_t width) {
-  constexpr std::int64_t kLineFloats = 16;
-  return ((width + kLineFloats - 1) / kLineFloats | 1) * kLineFloats;
-}
-
 }  // namespace
 
 Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
@@ -52,6 +45,7 @@ Executor::Executor(const LayerTable* table, Plan plan, WorkerPool* pool,
   take_input(head_input_, limits_.logit_rows_max, table_->hidden);
   take(logits_, limits_.logit_rows_max, table_->vocab);
   reserve_attention();
+  if (plan_.state_floats != 0) reserve_recurrence();
   logit_rows_.reserve(static_cast<std::size_t>(limits_.logit_rows_max));
 }
 
@@ -120,6 +114,7 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
   }
   assert(std::ssize(logit_rows_) <= limits_.logit_rows_max);
   tiling_.cut(rows);
+  if (plan_.state_floats != 0) find_runs();
   for (std::atomic<std::int32_t>& done : parts_done_) done.store(0, std::memory_order_relaxed);
   for (Cursor& cursor : cursors_) cursor.next.store(0, std::memory_order_relaxed);
   routed_rows_.store(0, std::memory_order_relaxed);
@@ -139,10 +134,6 @@ std::span<float> Executor::logits(std::int64_t i) {
 std::span<const float> Executor::hidden(std::int64_t i) const {
   assert(i < std::ssize(logit_rows_));
   return {head_input_.floats.data() + i * table_->hidden, static_cast<std::size_t>(table_->hidden)};
-}
-
-std::int64_t Executor::stride(Buffer buffer) const {
-  return stride_of(width(buffer));
 }
 
 float* Executor::row_of(Buffer buffer, std::int64_t row) {
@@ -202,7 +193,6 @@ Executor::InputRoom& Executor::input_room(int worker) {
 
 // How many independent pieces an operation has for this batch.
 std::int64_t Executor::items(const Op& op, int worker) const {
-  const std::int64_t rows = std::ssize(rows_);
   if (const auto* linear = std::get_if<LinearOp>(&op)) {
     return items_of(*linear, pool_->size());
   }
@@ -221,7 +211,9 @@ std::int64_t Executor::items(const Op& op, int worker) const {
            items_of(experts->parts.front().experts.first,
                     experts_item_groups(*experts, routing(worker)));
   }
+  const std::int64_t rows = std::ssize(rows_);
   if (std::holds_alternative<CombineOp>(op)) return rows * combine_pieces();
+  if (const std::int64_t pieces = recurrent_pieces(op)) return std::ssize(runs_) * pieces;
   if (std::holds_alternative<HeadNormOp>(op)) return std::ssize(logit_rows_);
   if (const auto* head = std::get_if<HeadOp>(&op)) {
     const Matrix& weight = head->head.weight;
@@ -232,48 +224,6 @@ std::int64_t Executor::items(const Op& op, int worker) const {
 
 void Executor::compute(const Op& op, std::int64_t item, int worker) {
   std::visit([&](const auto& o) { compute(o, item, worker); }, op);
-}
-
-// The angles of the row's position are computed here too: every layer uses them.
-void Executor::compute(const EmbedOp& op, std::int64_t row, int /*worker*/) {
-  const BatchRow& input = rows_[static_cast<std::size_t>(row)];
-  kernels::panel_row({op.table.format, op.table.panels, input.token, op.table.cols, 0,
-                      op.table.cols, row_of(Buffer::hidden, row)});
-  for (std::size_t i = 0; i < table_->ropes.size(); ++i) {
-    const Rope& rope = table_->ropes[i];
-    rope.angles(input.position, cos_[i].data() + row * rope.pairs(),
-                sin_[i].data() + row * rope.pairs());
-  }
-}
-
-void Executor::normalize(const RmsNorm& norm, const float* from, float* to) const {
-  kernels_.rms_norm({.x = from,
-                     .y = to,
-                     .weight = norm.weight,
-                     .rows = 1,
-                     .cols = norm.size,
-                     .x_stride = norm.size,
-                     .y_stride = norm.size,
-                     .eps = norm.eps});
-}
-
-void Executor::compute(const PrepareOp& op, std::int64_t row, int worker) {
-  const bool of_pairs = is_of_pairs(op.from);
-  InputRoom& room = of_pairs ? pair_room(worker) : input_room(worker);
-  const std::int64_t rows = rows_of(op.from, worker);
-  const float* from = row_of(op.from, row);
-  if (op.norm.weight != nullptr) {
-    float* normed = room.floats.data() + row * stride(op.from);
-    normalize(op.norm, from, normed);
-    from = normed;
-  }
-  if (op.blocks) {
-    kernels_.quantize_activations({from, width(op.from), room.blocks.data() + row, rows});
-  }
-  const bool of_prompt = (of_pairs ? routing(worker).row_of(row) : row) >= generated_;
-  if (of_prompt && takes_splits(op.floats)) {
-    kernels_.split_activations({from, width(op.from), room.splits.data() + row, rows});
-  }
 }
 
 bool Executor::takes_splits(bool floats) const {
@@ -337,50 +287,18 @@ void Executor::compute_gated(const LinearOp& op, const Input& input, std::int64_
   for (const LinearPart* part : {&gate, &up}) {
     multiply(part->linear, input, item, groups, product_of(op, *part));
   }
-  activate(gate.linear.weight, item, groups, product_of(op, gate), product_of(op, up), input.rows);
+  activate(op.activation, gate.linear.weight, item, groups, product_of(op, gate),
+           product_of(op, up), input.rows);
 }
 
 // What the item-th so many groups of two matrices gave.
-void Executor::activate(const Matrix& matrix, std::int64_t item, std::int64_t groups,
-                        const Product& gate, const Product& up, std::int64_t rows) const {
+void Executor::activate(kernels::Activation activation, const Matrix& matrix, std::int64_t item,
+                        std::int64_t groups, const Product& gate, const Product& up,
+                        std::int64_t rows) const {
   const std::int64_t begin = item * groups * kernels::kRowGroup;
   const std::int64_t count = std::min(groups * kernels::kRowGroup, matrix.rows - begin);
-  const kernels::GatedFn gated = kernels_.gated[static_cast<int>(kernels::Activation::silu)];
   for (std::int64_t row = 0; row < rows; ++row) {
-    gated({gate.y + row * gate.stride + begin, up.y + row * up.stride + begin, count});
-  }
-}
-
-void Executor::compute(const StoreKvOp& op, std::int64_t row, int /*worker*/) {
-  const BatchRow& input = rows_[static_cast<std::size_t>(row)];
-  float* q = row_of(Buffer::q, row);
-  float* k = row_of(Buffer::k, row);
-  const float* v = row_of(Buffer::v, row);
-  const auto prepare = [&](float* heads_begin, std::int64_t heads, const RmsNorm& norm) {
-    if (norm.weight != nullptr) {
-      kernels_.rms_norm({heads_begin, heads_begin, norm.weight, heads, op.head_dim, op.head_dim,
-                         op.head_dim, norm.eps});
-    }
-    const auto rope_index = static_cast<std::size_t>(op.rope);
-    const Rope& rope = table_->ropes[rope_index];
-    const std::int64_t pairs = rope.pairs();
-    kernels_.rope({heads_begin, cos_[rope_index].data() + row * pairs,
-                   sin_[rope_index].data() + row * pairs, heads, op.head_dim, pairs,
-                   rope.interleaved});
-  };
-  prepare(q, op.heads, op.q_norm);
-  prepare(k, op.kv_heads, op.k_norm);
-
-  const KvLayer& layer = plan_.kv.layers[static_cast<std::size_t>(op.kv_layer)];
-  std::byte* page = input.pages[input.position / plan_.kv.page_tokens];
-  const std::int64_t token = input.position % plan_.kv.page_tokens;
-  const std::int64_t strip = plan_.kv.strip_bytes(layer);
-  const std::int64_t within = token * strip / plan_.kv.page_tokens;
-  const auto store = kernels_.kv_store[static_cast<std::size_t>(plan_.kv.format)];
-  for (std::int64_t head = 0; head < op.kv_heads; ++head) {
-    const std::int64_t offset = head * strip + within;
-    store({k + head * op.head_dim, page + layer.k_offset + offset, op.head_dim});
-    store({v + head * op.head_dim, page + layer.v_offset + offset, op.head_dim});
+    gated(activation)({gate.y + row * gate.stride + begin, up.y + row * up.stride + begin, count});
   }
 }
 
@@ -441,14 +359,6 @@ bool Executor::was_last_part(const AttendOp& op, const AttentionTile& tile, std:
   if (done.fetch_add(1, std::memory_order_acq_rel) + 1 < tile.splits) return false;
   done.store(0, std::memory_order_relaxed);  // for the next layer, behind a barrier
   return true;
-}
-
-void Executor::compute(const HeadNormOp& op, std::int64_t i, int /*worker*/) {
-  float* normed = head_input_.floats.data() + i * table_->hidden;
-  normalize(op.norm, row_of(Buffer::hidden, logit_rows_[static_cast<std::size_t>(i)]), normed);
-  if (!op.blocks) return;
-  kernels_.quantize_activations(
-      {normed, table_->hidden, head_input_.blocks.data() + i, std::ssize(logit_rows_)});
 }
 
 // Logits are computed alike for all rows: those of a prompt are few.

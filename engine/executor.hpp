@@ -3,8 +3,8 @@
 // THREAD: the engine calls forward(); the workers of the pool compute.  All memory is taken at
 // construction: forward() allocates nothing.
 //
-// A row's result depends on its token, its position and the pages before it, and on nothing else in
-// the batch: kernels compute every output in one order of operations (kernels.hpp).
+// A row's result depends on its token, its position, the pages and the state before it, and on
+// nothing else in the batch: kernels compute every output in one order of operations (kernels.hpp).
 #pragma once
 
 #include <atomic>
@@ -34,7 +34,7 @@ class Executor {
 
   // Compute the batch: keys and values go to the pages, logits to logits().  False when give_up
   // (which may be null) became true before the end: there are no logits then, and the same rows may
-  // be computed again.
+  // be computed again, if they have no state: what was begun has changed that.
   bool forward(std::span<const BatchRow> rows, const std::atomic<bool>* give_up = nullptr);
 
   // Logits of the i-th row with an output, [vocab]; valid until the next forward().  Of no meaning
@@ -46,6 +46,7 @@ class Executor {
   const Limits& limits() const { return limits_; }
   const kernels::KernelSet& kernels() const { return kernels_; }
   const KvGeometry& kv() const { return plan_.kv; }
+  std::int64_t state_floats() const { return plan_.state_floats; }  // of a sequence; 0: no state
   std::uint64_t rows_forwarded() const { return rows_forwarded_; }  // since the start
   std::uint64_t buffer_bytes() const { return buffer_bytes_; }      // of activations
 
@@ -71,6 +72,12 @@ class Executor {
     std::int64_t stride;
     bool accumulate;
   };
+  // Rows of one sequence, which change its state one after the other.
+  struct Run {
+    std::int64_t row;  // the first one's index in the batch
+    std::int64_t rows;
+    float* state;  // [Plan::state_floats]
+  };
   // The next item that a worker takes of its share of an operation's items, and others when they
   // have done theirs.
   struct alignas(64) Cursor {
@@ -82,6 +89,7 @@ class Executor {
   void take_input(InputRoom& room, std::int64_t rows, std::int64_t width, bool floats = true);
   void reserve_experts();
   void reserve_attention();
+  void reserve_recurrence();
   void walk(int worker);
   std::int64_t items(const Op& op, int worker) const;
   std::optional<std::int64_t> take_item(std::size_t op, std::int64_t count, int worker);
@@ -97,12 +105,29 @@ class Executor {
   void compute(const PrepareOp& op, std::int64_t row, int worker);
   void compute(const LinearOp& op, std::int64_t item, int worker);
   void compute_gated(const LinearOp& op, const Input& input, std::int64_t item);
-  void activate(const Matrix& matrix, std::int64_t item, std::int64_t groups, const Product& gate,
-                const Product& up, std::int64_t rows) const;
+  void activate(kernels::Activation activation, const Matrix& matrix, std::int64_t item,
+                std::int64_t groups, const Product& gate, const Product& up,
+                std::int64_t rows) const;
+  kernels::GatedFn gated(kernels::Activation activation) const {
+    return kernels_.gated[static_cast<std::size_t>(activation)];
+  }
+  void compute(const GateOp& op, std::int64_t row, int worker);
+  void compute(const WeighOp& op, std::int64_t row, int worker);
+  void compute(const AddNormedOp& op, std::int64_t row, int worker);
+  void compute(const NormPartsOp& op, std::int64_t row, int worker);
   void compute(const StoreKvOp& op, std::int64_t row, int worker);
   void compute(const AttendOp& op, std::int64_t item, int worker);
   float* parts_of(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
   bool was_last_part(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
+  void find_runs();
+  static std::int64_t recurrent_pieces(const Op& op);
+  const Run& run_of(const Op& op, std::int64_t item) const;
+  template <class Compute, class Keep>
+  void each_part(const Run& run, const Compute& compute, const Keep& keep) const;
+  void compute(const ConvolveOp& op, std::int64_t item, int worker);
+  void compute(const DeltaNetOp& op, std::int64_t item, int worker);
+  void compute(const SelectiveScanOp& op, std::int64_t item, int worker);
+  void compute(const StateSpaceOp& op, std::int64_t item, int worker);
   void compute(const RouteOp& op, std::int64_t row, int worker);
   void compute(const GatherOp& op, std::int64_t pair, int worker);
   Input input_of(const ExpertsOp& op, const ExpertRouting::Group& group, int worker);
@@ -127,7 +152,14 @@ class Executor {
     return at == nullptr ? nullptr : at + count;
   }
   std::int64_t width(Buffer buffer) const { return plan_.widths[static_cast<std::size_t>(buffer)]; }
-  std::int64_t stride(Buffer buffer) const;  // floats from one row to the next
+  // Floats from one row of so many to the next, and of a buffer: an odd number of cache lines.  A
+  // matrix writes a line of each of many rows in turn, and at a multiple of 4096 bytes they all
+  // want one cache set.
+  static std::int64_t stride_of(std::int64_t width) {
+    constexpr std::int64_t kLineFloats = 16;
+    return ((width + kLineFloats - 1) / kLineFloats | 1) * kLineFloats;
+  }
+  std::int64_t stride(Buffer buffer) const { return stride_of(width(buffer)); }
 
   const LayerTable* table_;  // outlives us
   const Plan plan_;
@@ -151,6 +183,8 @@ class Executor {
   std::vector<AlignedBuffer<float>> scratch_;  // per worker: a tile's state, then scratch
   AlignedBuffer<float> parts_;                 // [kAttentionParts, floats of a row's states]
   std::vector<std::atomic<std::int32_t>> parts_done_;  // per spread tile and KV head
+  std::vector<Run> runs_;                              // of the current batch
+  std::vector<AlignedBuffer<float>> heads_;            // per worker: q, k and gates of a run's head
   std::vector<std::int64_t> logit_rows_;               // rows of the batch with an output
   bool wants_logits_ = false;                          // one of them is logits
   std::vector<Cursor> cursors_;                        // [ops, workers]

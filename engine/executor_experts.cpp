@@ -48,11 +48,11 @@ void Executor::compute(const GatherOp& op, std::int64_t pair, int worker) {
   InputRoom& to = pair_room(worker);
   const std::int64_t pairs = routing(worker).pairs(), rows = std::ssize(rows_);
   const std::int64_t row = routing(worker).row_of(pair);
-  const std::int64_t blocks = blocks_of(width(op.from));
+  const std::int64_t blocks = blocks_of(op.cols);
   if (op.floats) {
     const float* floats =
         op.normed ? from.floats.data() + row * stride(op.from) : row_of(op.from, row);
-    std::copy_n(floats, width(op.from), to.floats.data() + pair * stride(op.from));
+    std::copy_n(floats, op.cols, to.floats.data() + pair * stride(op.from));
   }
   for (std::int64_t i = 0; op.blocks && i < blocks; ++i) {
     to.blocks.data()[i * pairs + pair] = from.blocks.data()[i * rows + row];
@@ -103,7 +103,7 @@ void Executor::compute(const ExpertsOp& op, std::int64_t item, int worker) {
     multiply({part.experts.of(group.expert)}, input, item, groups, product_of(part, group));
   }
   if (!op.gated) return;
-  activate(shape, item, groups, product_of(op.parts.front(), group),
+  activate(kernels::Activation::silu, shape, item, groups, product_of(op.parts.front(), group),
            product_of(op.parts.back(), group), group.count);
 }
 

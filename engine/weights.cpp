@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cassert>
 #include <cstring>
 #include <thread>
 #include <vector>
@@ -21,6 +22,7 @@ constexpr std::uint64_t kAlignment = 64;      // one cache line, one AVX-512 reg
 constexpr std::uint64_t kTailBytes = 64;      // readable behind the last tensor
 constexpr std::int64_t kPackBytes = 1 << 20;  // at a time
 constexpr std::size_t kPackThreadsMax = 16;   // memory is not faster for more
+constexpr std::uint64_t kTileColsMax = 1024;  // of a tensor that is laid out in tiles
 
 std::string supported_formats() {
   std::string names;
@@ -28,6 +30,21 @@ std::string supported_formats() {
     names += std::string(names.empty() ? "" : ", ") + info.name;
   }
   return names;
+}
+
+// What a tensor may take more when its rows make up to kPartsMax matrices, or when it is laid out
+// in tiles: groups, and tiles of kRowGroup rows of floats, that are not full.
+std::uint64_t parts_memory(const GgufTensor& tensor) {
+  constexpr std::uint64_t kPartsMax = 8;
+  if (tensor.dim_count == 1) return kPartsMax * (tensor.dims[0] * sizeof(float) + kAlignment);
+  if (tensor.dim_count != 2) return 0;
+  const std::uint64_t row_bytes = tensor.data.size() / tensor.dims[1];
+  const std::uint64_t rows = kPartsMax * kernels::kRowGroup;
+  std::uint64_t bytes = rows * (row_bytes + kAlignment);
+  if (tensor.dims[0] <= kTileColsMax) {
+    bytes += (tensor.dims[1] + rows) * tensor.dims[0] * sizeof(float);
+  }
+  return bytes;
 }
 
 }  // namespace
@@ -74,7 +91,8 @@ Result<WeightLoader> WeightLoader::create(const GgufFile& file, Progress on_prog
   loader.on_progress_ = std::move(on_progress);
   std::uint64_t bytes = 0;  // a small multiple of the file's size: cannot overflow
   for (const GgufTensor& tensor : file.tensors()) {
-    bytes += align_up<std::uint64_t>(tensor_memory(tensor), kAlignment);
+    // What is not used is never touched: a tensor may be taken apart, or laid out in tiles.
+    bytes += align_up<std::uint64_t>(tensor_memory(tensor), kAlignment) + parts_memory(tensor);
     loader.total_bytes_ += tensor.data.size();
   }
   HEARTH_TRY(loader.weights_, Weights::allocate(bytes));
@@ -127,25 +145,81 @@ Result<ExpertMatrices> WeightLoader::experts(const std::string& name, std::int64
   experts.first.panels = place;
   for (std::int64_t expert = 0; expert < count; ++expert) {
     add_packings(experts.of(expert),
-                 tensor->data.data() + expert * rows * experts.first.row_bytes());
+                 tensor->data.data() + expert * rows * experts.first.row_bytes(),
+                 {0, rows, rows, 1});
   }
   return experts;
 }
 
-void WeightLoader::add_packings(const Matrix& matrix, const std::byte* rows) {
+void WeightLoader::add_packings(const Matrix& matrix, const std::byte* rows,
+                                const RowPattern& pattern) {
   const std::int64_t step =
       std::max<std::int64_t>(1, kPackBytes / matrix.group_bytes()) * kernels::kRowGroup;
   for (std::int64_t row = 0; row < matrix.rows; row += step) {
-    packings_.push_back({rows, matrix, row, std::min(row + step, matrix.rows)});
+    packings_.push_back({rows, pattern, matrix, row, std::min(row + step, matrix.rows)});
   }
 }
 
-Result<const float*> WeightLoader::vector(const std::string& name, std::int64_t size) {
-  HEARTH_TRY(const GgufTensor* tensor, find(name, 1, 1, size));
-  const auto count = static_cast<std::size_t>(size);
+Result<Linear> WeightLoader::linear_rows(const std::string& stem, std::int64_t rows,
+                                         std::int64_t cols, const RowPattern& pattern) {
+  assert(pattern.of(pattern.rows() - 1) < rows);
+  HEARTH_TRY(const GgufTensor* tensor, find(stem + ".weight", 1, rows, cols));
+  Linear linear = {{nullptr, *weight_format(tensor->type), pattern.rows(), cols}};
+  Matrix& matrix = linear.weight;
+  const std::int64_t bytes = matrix.groups() * matrix.group_bytes();
+  HEARTH_TRY(matrix.panels, taken(weights_->take(static_cast<std::uint64_t>(bytes)), *tensor));
+  add_packings(matrix, tensor->data.data(), pattern);
+  HEARTH_TRY(const float* all, optional_vector(stem + ".bias", rows));
+  if (all == nullptr) return linear;
+  const auto count = static_cast<std::size_t>(pattern.rows());
   HEARTH_TRY(std::byte * place, taken(weights_->take_at_end(count * sizeof(float)), *tensor));
+  auto* bias = reinterpret_cast<float*>(place);
+  for (std::int64_t row = 0; row < pattern.rows(); ++row) bias[row] = all[pattern.of(row)];
+  linear.bias = bias;
+  return linear;
+}
+
+Result<const float*> WeightLoader::vector(const std::string& name, std::int64_t size,
+                                          std::int64_t count) {
+  HEARTH_TRY(const GgufTensor* tensor, find(name, 1, count, size));
+  const auto floats_bytes = static_cast<std::size_t>(size * count) * sizeof(float);
+  HEARTH_TRY(std::byte * place, taken(weights_->take_at_end(floats_bytes), *tensor));
   auto* floats = reinterpret_cast<float*>(place);
-  kernels::dequant_row({*weight_format(tensor->type), tensor->data.data(), size, floats});
+  const kernels::WeightFormat format = *weight_format(tensor->type);
+  const Matrix rows = {nullptr, format, count, size};
+  for (std::int64_t i = 0; i < count; ++i) {
+    kernels::dequant_row(
+        {format, tensor->data.data() + i * rows.row_bytes(), size, floats + i * size});
+  }
+  done_bytes_ += tensor->data.size();
+  return floats;
+}
+
+Result<const float*> WeightLoader::filled(float value, std::int64_t size) {
+  const auto count = static_cast<std::size_t>(size);
+  std::byte* place = weights_->take_at_end(count * sizeof(float));
+  if (place == nullptr) return Error{Code::INTERNAL, "no room for a vector of one value"};
+  auto* floats = reinterpret_cast<float*>(place);
+  std::fill_n(floats, count, value);
+  return floats;
+}
+
+Result<const float*> WeightLoader::transposed(const std::string& name, std::int64_t rows,
+                                              std::int64_t cols, std::int64_t tile) {
+  HEARTH_TRY(const GgufTensor* tensor, find(name, 1, rows, cols));
+  const std::int64_t tiles = (rows + tile - 1) / tile;
+  const auto bytes = static_cast<std::size_t>(tiles * tile * cols) * sizeof(float);
+  HEARTH_TRY(std::byte * place, taken(weights_->take_at_end(bytes), *tensor));
+  auto* floats = reinterpret_cast<float*>(place);
+  const Matrix as_matrix = {nullptr, *weight_format(tensor->type), rows, cols};
+  std::vector<float> row(static_cast<std::size_t>(cols));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    kernels::dequant_row(
+        {as_matrix.format, tensor->data.data() + r * as_matrix.row_bytes(), cols, row.data()});
+    for (std::int64_t c = 0; c < cols; ++c) {
+      floats[(r / tile * cols + c) * tile + r % tile] = row[static_cast<std::size_t>(c)];
+    }
+  }
   done_bytes_ += tensor->data.size();
   return floats;
 }
@@ -167,9 +241,16 @@ void WeightLoader::pack(const Packing& packing) {
   for (std::int64_t row = packing.begin; row < packing.end; row += kernels::kRowGroup) {
     std::byte* group = const_cast<std::byte*>(matrix.panels) +  // ours, not filled yet
                        row / kernels::kRowGroup * matrix.group_bytes();
-    kernels::pack_group({matrix.format, packing.rows + row * matrix.row_bytes(),
-                         std::min<std::int64_t>(kernels::kRowGroup, packing.end - row), matrix.cols,
-                         group});
+    const std::int64_t count = std::min<std::int64_t>(kernels::kRowGroup, packing.end - row);
+    const std::byte* from = packing.row(row);
+    std::vector<std::byte> gathered;
+    if (!packing.is_run(row, row + count)) {
+      for (std::int64_t i = row; i < row + count; ++i) {
+        gathered.insert(gathered.end(), packing.row(i), packing.row(i) + matrix.row_bytes());
+      }
+      from = gathered.data();
+    }
+    kernels::pack_group({matrix.format, from, count, matrix.cols, group});
   }
 }
 
@@ -181,7 +262,8 @@ void WeightLoader::run_packings() {
     if (i >= packings_.size()) return false;
     pack(packings_[i]);
     file_->release(packings_[i].source());  // one copy of a model in memory, not two
-    done += packings_[i].source().size();
+    done += static_cast<std::uint64_t>((packings_[i].end - packings_[i].begin) *
+                                       packings_[i].matrix.row_bytes());
     return true;
   };
   const unsigned cores = std::max(1U, std::thread::hardware_concurrency());

@@ -50,6 +50,17 @@ struct ExpertMatrices {
   }
 };
 
+// Which rows of a tensor make a matrix: count runs of so many rows each, their begins step apart.
+struct RowPattern {
+  std::int64_t begin = 0;
+  std::int64_t length = 0;
+  std::int64_t step = 0;
+  std::int64_t count = 1;
+
+  std::int64_t rows() const { return length * count; }
+  std::int64_t of(std::int64_t row) const { return begin + row / length * step + row % length; }
+};
+
 struct Linear {
   Matrix weight;                // [out, in]
   const float* bias = nullptr;  // [out] or null
@@ -94,10 +105,19 @@ class WeightLoader {
                                  std::int64_t cols);
   // stem.weight, and stem.bias where the file has one.
   Result<Linear> linear(const std::string& stem, std::int64_t rows, std::int64_t cols);
-  // A vector that must be there, widened to float.
-  Result<const float*> vector(const std::string& name, std::int64_t size);
+  // The same of some rows of a tensor that has them all: [pattern.rows(), cols].
+  Result<Linear> linear_rows(const std::string& stem, std::int64_t rows, std::int64_t cols,
+                             const RowPattern& pattern);
+  // A vector of a value that no file has: of [size] floats.
+  Result<const float*> filled(float value, std::int64_t size);
+  // A vector that must be there, or several of them in one tensor [count, size], widened to float.
+  Result<const float*> vector(const std::string& name, std::int64_t size, std::int64_t count = 1);
   // The same; null when the file has none.
   Result<const float*> optional_vector(const std::string& name, std::int64_t size);
+  // A tensor [rows, cols] that must be there, in tiles of so many rows, each transposed:
+  // [ceil(rows / tile)][cols][tile] floats, 0 for rows beyond the end.
+  Result<const float*> transposed(const std::string& name, std::int64_t rows, std::int64_t cols,
+                                  std::int64_t tile);
 
   const GgufFile& file() const { return *file_; }
   // Of all tensors; the matrices in it are not filled yet.
@@ -119,15 +139,21 @@ class WeightLoader {
   std::unique_ptr<Weights> weights_;
   // Rows [begin, end) of a matrix, whole groups but at its end.
   struct Packing {
-    const std::byte* rows;  // of the matrix
+    const std::byte* rows;  // of the tensor
+    RowPattern pattern;     // which of them are the matrix
     Matrix matrix;
     std::int64_t begin, end;
-    std::span<const std::byte> source() const {
-      return {rows + begin * matrix.row_bytes(),
-              static_cast<std::size_t>((end - begin) * matrix.row_bytes())};
+
+    bool is_run(std::int64_t from, std::int64_t to) const {
+      return pattern.of(to - 1) - pattern.of(from) == to - 1 - from;
+    }
+    const std::byte* row(std::int64_t i) const { return rows + pattern.of(i) * matrix.row_bytes(); }
+    std::span<const std::byte> source() const {  // all of its rows, where they lie together
+      if (!is_run(begin, end)) return {};
+      return {row(begin), static_cast<std::size_t>((end - begin) * matrix.row_bytes())};
     }
   };
-  void add_packings(const Matrix& matrix, const std::byte* rows);
+  void add_packings(const Matrix& matrix, const std::byte* rows, const RowPattern& pattern);
   static void pack(const Packing& packing);
   void run_packings();
 

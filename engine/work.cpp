@@ -12,11 +12,33 @@ void add(Work& work, const Linear& linear) {
 }
 
 void add(Work& work, const FullAttention& attention) {
-  for (const Linear* linear : {&attention.q, &attention.k, &attention.v, &attention.out}) {
-    add(work, *linear);
+  for (const Linear* linear :
+       {&attention.q, &attention.k, &attention.v, &attention.gate, &attention.out}) {
+    if (linear->weight.rows != 0) add(work, *linear);
   }
   // A product with the key and one with the value for every element of every head.
   work.attention_ops += static_cast<std::uint64_t>(4 * attention.heads * attention.head_dim);
+}
+
+void add(Work& work, const GatedDeltaNet& net) {
+  for (const Linear* linear : {&net.qkv, &net.z, &net.alpha, &net.beta, &net.out}) {
+    add(work, *linear);
+  }
+}
+
+void add(Work& work, const Mamba1& mamba) {
+  for (const Linear* linear :
+       {&mamba.x, &mamba.z, &mamba.low_step, &mamba.b, &mamba.c, &mamba.step, &mamba.out}) {
+    add(work, *linear);
+  }
+}
+
+void add(Work& work, const Mamba2& mamba) {
+  for (const Linear* linear : {&mamba.z, &mamba.xbc, &mamba.step, &mamba.out}) add(work, *linear);
+}
+
+void add(Work& work, const ShortConvolution& conv) {
+  for (const Linear* linear : {&conv.b, &conv.c, &conv.x, &conv.out}) add(work, *linear);
 }
 
 void add(Work& work, const GatedMlp& mlp) {
@@ -25,6 +47,7 @@ void add(Work& work, const GatedMlp& mlp) {
 
 void add(Work& work, const MoeMlp& moe) {
   add(work, moe.router);
+  if (moe.shared) add(work, *moe.shared);
   ExpertsWork& experts = work.experts.emplace_back();
   experts.count = moe.rule.experts;
   experts.used = moe.rule.used;
@@ -47,10 +70,10 @@ std::uint64_t Work::decode_bytes(std::uint64_t sequences, std::uint64_t position
   double of_experts = 0;
   for (const ExpertsWork& layer : experts) of_experts += layer.expected_bytes(sequences);
   return matrix_bytes + static_cast<std::uint64_t>(of_experts) + head_bytes +
-         sequences * positions * kv_bytes;
+         sequences * (positions * kv_bytes + 2 * state_bytes);
 }
 
-Work work_of(const LayerTable& table, const KvGeometry& kv) {
+Work work_of(const LayerTable& table, const Plan& plan) {
   Work work;
   for (const Layer& layer : table.layers) {
     for (const Branch& branch : layer.branches) {
@@ -62,7 +85,8 @@ Work work_of(const LayerTable& table, const KvGeometry& kv) {
   work.head_bytes =
       static_cast<std::uint64_t>(table.head.weight.rows * table.head.weight.row_bytes());
   work.head_weights = static_cast<std::uint64_t>(table.head.weight.rows * table.head.weight.cols);
-  work.kv_bytes = static_cast<std::uint64_t>(kv.page_bytes / kv.page_tokens);
+  work.kv_bytes = static_cast<std::uint64_t>(plan.kv.page_bytes / plan.kv.page_tokens);
+  work.state_bytes = static_cast<std::uint64_t>(plan.state_floats) * sizeof(float);
   return work;
 }
 

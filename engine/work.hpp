@@ -28,6 +28,7 @@ struct Work {
   std::uint64_t head_weights = 0;    // each multiplied once for every row that gives logits
   std::uint64_t kv_bytes = 0;        // read for every position that a row attends to
   std::uint64_t attention_ops = 0;   // multiplications and additions for every such position
+  std::uint64_t state_bytes = 0;     // of recurrent layers: read and written for every sequence
   std::vector<ExpertsWork> experts;  // of the layers that have any
 
   // Of a step of one row for each sequence, with logits, at so many positions each.
@@ -39,6 +40,6 @@ struct Work {
   }
 };
 
-Work work_of(const LayerTable& table, const KvGeometry& kv);
+Work work_of(const LayerTable& table, const Plan& plan);
 
 }  // namespace hearth

@@ -9,10 +9,17 @@ namespace hearth {
 namespace {
 
 constexpr std::array kArchitectures = {
+    Architecture{"gemma3", arch::build_gemma3},
+    Architecture{"jamba", arch::build_jamba},
+    Architecture{"lfm2", arch::build_lfm2},
     Architecture{"llama", arch::build_llama},
+    Architecture{"mamba", arch::build_mamba},
+    Architecture{"mamba2", arch::build_mamba2},
     Architecture{"qwen2", arch::build_qwen2},
     Architecture{"qwen3", arch::build_qwen3},
+    Architecture{"qwen35", arch::build_qwen35},
     Architecture{"qwen3moe", arch::build_qwen3moe},
+    Architecture{"qwen3next", arch::build_qwen3next},
 };
 
 }  // namespace

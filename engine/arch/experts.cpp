@@ -19,7 +19,7 @@ enum class GatingFunction : std::uint64_t {
   softmax_of_chosen = 3,
 };
 
-Result<ExpertWeighting> read_weighting(const MetadataReader& reader) {
+Result<ExpertWeighting> read_weighting(const MetadataReader& reader, bool normed_weights) {
   HEARTH_TRY(const auto found, reader.file().uint_value(reader.key("expert_gating_func")));
   const auto function = static_cast<GatingFunction>(found.value_or(0));
   if (function == GatingFunction::softmax_of_chosen) return ExpertWeighting::softmax_of_chosen;
@@ -28,7 +28,7 @@ Result<ExpertWeighting> read_weighting(const MetadataReader& reader) {
         "expert_gating_func",
         fmt::format("is {}; supported are 1, softmax, and 3, softmax of those chosen", *found));
   }
-  HEARTH_TRY(const bool normed, reader.boolean("expert_weights_norm", true));
+  HEARTH_TRY(const bool normed, reader.boolean("expert_weights_norm", normed_weights));
   return normed ? ExpertWeighting::softmax_of_chosen : ExpertWeighting::softmax;
 }
 
@@ -43,12 +43,13 @@ Result<float> read_scale(const MetadataReader& reader) {
 
 }  // namespace
 
-Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, std::int64_t hidden) {
+Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, std::int64_t hidden,
+                                                const ExpertDefaults& defaults) {
   const std::string key = reader.key("expert_count");
   HEARTH_TRY(const auto count, reader.file().uint_value(key));
   if (count.value_or(0) == 0) return std::optional<ExpertShape>();
   HEARTH_TRY(const auto shared, reader.file().uint_value(reader.key("expert_shared_count")));
-  if (shared.value_or(0) != 0) {
+  if (shared.value_or(0) != 0 && !defaults.shared) {
     return reader.wrong("expert_shared_count",
                         fmt::format("is {}; experts of all rows are not supported", *shared));
   }
@@ -68,8 +69,12 @@ Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, st
                         fmt::format("is {}: times {}, the width of an expert, that is above {}",
                                     shape.rule.used, widest, kWidthMax));
   }
-  HEARTH_TRY(shape.rule.weighting, read_weighting(reader));
+  HEARTH_TRY(shape.rule.weighting, read_weighting(reader, defaults.normed_weights));
   HEARTH_TRY(shape.rule.scale, read_scale(reader));
+  const char* const shared_width = "expert_shared_feed_forward_length";
+  if (defaults.shared && reader.file().find(reader.key(shared_width)) != nullptr) {
+    HEARTH_TRY(shape.shared_width, reader.count(shared_width, kWidthMax));
+  }
   return std::optional(shape);
 }
 
@@ -82,6 +87,12 @@ Result<MoeMlp> load_experts(WeightLoader& loader, const std::string& block,
   HEARTH_TRY(moe.gate, loader.experts(block + "ffn_gate_exps.weight", count, width, hidden));
   HEARTH_TRY(moe.up, loader.experts(block + "ffn_up_exps.weight", count, width, hidden));
   HEARTH_TRY(moe.down, loader.experts(block + "ffn_down_exps.weight", count, hidden, width));
+  if (shape.shared_width == 0) return moe;
+  GatedMlp& mlp = moe.shared.emplace();
+  HEARTH_TRY(mlp.gate, loader.linear(block + "ffn_gate_shexp", shape.shared_width, hidden));
+  HEARTH_TRY(mlp.up, loader.linear(block + "ffn_up_shexp", shape.shared_width, hidden));
+  HEARTH_TRY(mlp.down, loader.linear(block + "ffn_down_shexp", hidden, shape.shared_width));
+  HEARTH_TRY(moe.shared_gate, loader.linear(block + "ffn_gate_inp_shexp", 1, hidden));
   return moe;
 }
 

@@ -9,12 +9,20 @@ namespace hearth::arch {
 
 struct ExpertShape {
   std::int64_t hidden = 0;
-  std::int64_t width = 0;  // of one expert
+  std::int64_t width = 0;         // of one expert
+  std::int64_t shared_width = 0;  // of the one that every row goes to; 0: there is none
   ExpertRule rule;
 };
 
+// What an architecture's files do not say.
+struct ExpertDefaults {
+  bool normed_weights = true;  // those of the chosen experts sum up to 1
+  bool shared = false;         // there may be an expert that every row goes to
+};
+
 // Nothing when the file's expert_count is 0 or missing.
-Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, std::int64_t hidden);
+Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, std::int64_t hidden,
+                                                const ExpertDefaults& defaults = {});
 // block: "blk.0."
 Result<MoeMlp> load_experts(WeightLoader& loader, const std::string& block,
                             const ExpertShape& shape);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/result.hpp"
 #include "files/gguf.hpp"
@@ -25,6 +26,9 @@ class MetadataReader {
   // 1 .. max.  Without a fallback it must be there.
   Result<std::int64_t> count(const char* name, std::uint64_t max,
                              std::optional<std::int64_t> fallback = {}) const;
+  // One for each layer, min .. max: a list of them, or one for all.
+  Result<std::vector<std::int64_t>> counts(const char* name, std::size_t layers, std::uint64_t min,
+                                           std::uint64_t max) const;
   Result<double> real(const char* name, double fallback) const;
   Result<bool> boolean(const char* name, bool fallback) const;
 

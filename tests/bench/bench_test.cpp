@@ -107,16 +107,18 @@ TEST(work, counts_what_a_step_reads_and_computes) {
   mlp.gate.weight = mlp.up.weight = {nullptr, kernels::WeightFormat::f16, 48, 32};
   mlp.down.weight = {nullptr, kernels::WeightFormat::f16, 32, 48};
   table.layers = {{{{{}, {attention}}, {{}, {mlp}}}}};
-  KvGeometry kv;
-  kv.page_tokens = 16;
-  kv.page_bytes = 16 * 32;
-  const Work work = work_of(table, kv);
+  Plan plan;
+  plan.kv.page_tokens = 16;
+  plan.kv.page_bytes = 16 * 32;
+  plan.state_floats = 100;
+  const Work work = work_of(table, plan);
   EXPECT_EQ(work.matrix_weights, 16u * 32 + 2 * 8 * 32 + 32 * 16 + 3 * 48 * 32);
   EXPECT_EQ(work.matrix_bytes, 4u * (16 * 32 + 2 * 8 * 32 + 32 * 16) + 2 * 3 * 48 * 32);
   EXPECT_EQ(work.head_bytes, 64u * 34);
   EXPECT_EQ(work.kv_bytes, 32u);
   EXPECT_EQ(work.attention_ops, 4u * 2 * 8);
-  EXPECT_EQ(work.decode_bytes(3, 10), work.matrix_bytes + work.head_bytes + 3 * 10 * 32);
+  EXPECT_EQ(work.decode_bytes(3, 10),
+            work.matrix_bytes + work.head_bytes + 3 * (10 * 32 + 2 * 400));
   // Three rows at positions 2, 3 and 4 attend to 3 + 4 + 5 positions.
   EXPECT_EQ(work.prefill_ops(2, 5),
             2 * work.matrix_weights * 3 + 2 * work.head_weights + 12 * work.attention_ops);
@@ -131,8 +133,7 @@ TEST(work, counts_the_experts_that_rows_go_to) {
   LayerTable table;
   table.head.weight = {nullptr, kernels::WeightFormat::f16, 64, 32};
   table.layers = {{{{{}, {moe}}}}, {{{{}, {moe}}}}};
-  KvGeometry kv;
-  const Work work = work_of(table, kv);
+  const Work work = work_of(table, Plan());
   const std::uint64_t expert_weights = 3 * 48 * 32, expert_bytes = 2 * 48 * 34 + 32 * 48 * 2;
   EXPECT_EQ(work.matrix_weights, 2 * (8 * 32 + 2 * expert_weights));
   EXPECT_EQ(work.matrix_bytes, 2u * 8 * 32 * 4);

@@ -37,10 +37,11 @@ class ForwardModel {
                                            kernels, Executor::Limits{96, 96});
   }
 
-  // Pages of 32 tokens for one sequence.
+  // Pages of 32 tokens for one sequence, and its state.
   struct Pages {
     std::vector<std::vector<std::byte>> memory;
     std::vector<std::byte*> payloads;
+    AlignedBuffer<float> state;
   };
   Pages make_pages(std::size_t count = 8) const {
     Pages pages;
@@ -48,6 +49,7 @@ class ForwardModel {
       pages.memory.emplace_back(static_cast<std::size_t>(executor_->kv().page_bytes));
       pages.payloads.push_back(pages.memory.back().data());
     }
+    pages.state = AlignedBuffer<float>(static_cast<std::size_t>(executor_->state_floats()));
     return pages;
   }
 
@@ -62,7 +64,7 @@ class ForwardModel {
       std::vector<BatchRow> rows;
       for (std::size_t i = begin; i < std::min(begin + size, tokens.size()); ++i) {
         rows.push_back({tokens[i], static_cast<std::int32_t>(i), pages.payloads.data(),
-                        RowOutput::logits, role});
+                        RowOutput::logits, role, pages.state.data()});
       }
       EXPECT_TRUE(executor_->forward(rows));
       for (std::size_t i = 0; i < rows.size(); ++i) {
