@@ -76,8 +76,9 @@ def gated_delta_rule(q, k, v, decay, beta):
     """S = exp(decay) S; S += k (beta (v - S^T k))^T; the output is S^T q; for each token and head.
 
     q, k [batch, key heads, 1, tokens, d]; v [batch, key heads, values of each, tokens, d]; decay
-    (its logarithm) and beta [batch, key heads, values of each, tokens].  Within a chunk all v - S^T k
-    follow from the state before it by one triangular solve; tokens are a multiple of CHUNK.
+    (its logarithm) and beta [batch, key heads, values of each, tokens].  Within a chunk all
+    v - S^T k follow from the state before it by one triangular solve; tokens are a multiple of
+    CHUNK.
     """
     def cut(x):
         return x.unflatten(3, (-1, CHUNK))
@@ -226,7 +227,8 @@ class Tinder(nn.Module):
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 residual = name.endswith(("out_proj.weight", "o_proj.weight", "down_proj.weight"))
-                nn.init.normal_(parameter, std=0.02 / ((2 * shape.layers) ** 0.5 if residual else 1))
+                std = 0.02 / (2 * shape.layers) ** 0.5 if residual else 0.02
+                nn.init.normal_(parameter, std=std)
 
     def forward(self, ids):
         tokens = ids.shape[1]

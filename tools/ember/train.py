@@ -1,12 +1,12 @@
-"""Make ember or tinder, from nothing: corpus, tokenizer, training, model files.  Under 30 minutes on
-2 cores for ember.
+"""Make ember or tinder, from nothing: corpus, tokenizer, training, model files.  Half an hour each
+on 2 cores.
 
   train.py --work DIR --models models [--model tinder]
 
-What it writes to --work: tokenizer.json, the weights, held_out_ids.npy, report.json with the numbers
-that models/README.md quotes.  What it writes to --models: NAME-f16.gguf and NAME-q8_0.gguf.  The
-number of steps is fixed, so that the recipe does not depend on the clock.  A run that was cut goes
-on from its last checkpoint in --work.
+What it writes to --work: tokenizer.json, the weights, held_out_ids.npy, report.json with the
+numbers that models/README.md quotes.  What it writes to --models: NAME-f16.gguf and NAME-q8_0.gguf.
+The number of steps is fixed, so that the recipe does not depend on the clock.  A run that was cut
+goes on from its last checkpoint in --work.
 """
 
 import argparse
