@@ -1,6 +1,6 @@
-"""Check the model files of ember by a second implementation.
+"""Check the model files of ember or tinder by a second implementation.
 
-  check.py --work DIR --models models [--windows 40]
+  check.py --work DIR --models models [--model tinder] [--windows 40]
 
 tools/fixtures/reference.py reads the GGUF files by itself and computes in float64.  Its loss on
 held-out text must be that of the network that was trained (F16, to what rounding costs), and its
@@ -22,7 +22,7 @@ import reference  # noqa: E402 (the path comes first)
 from tokenizers import Tokenizer  # noqa: E402
 
 import tokenizer as bpe  # noqa: E402
-from model import Ember  # noqa: E402
+from train import RECIPES  # noqa: E402
 
 WINDOW = 512
 MOST_TOKENS = 320  # of a sample
@@ -66,7 +66,7 @@ class Reference:
     """A model of reference.py whose weights are read once and used for many texts."""
 
     def __init__(self, path):
-        self.model = reference.Model(str(path))
+        self.model = reference.open_model(str(path))
 
     def restart(self):
         self.model.cache = [None] * self.model.layers
@@ -91,9 +91,9 @@ class Reference:
         return made
 
 
-def torch_loss(work, texts):
-    model = Ember()
-    model.load_state_dict(torch.load(work / "ember.pt", weights_only=True))
+def torch_loss(name, work, texts):
+    model = RECIPES[name].network()
+    model.load_state_dict(torch.load(work / f"{name}.pt", weights_only=True))
     with torch.no_grad():
         return float(np.mean([
             F.cross_entropy(model(torch.from_numpy(w[None, :-1]))[0], torch.from_numpy(w[1:])).item()
@@ -114,14 +114,17 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--models", type=pathlib.Path, required=True)
+    parser.add_argument("--model", choices=RECIPES, default="ember")
     parser.add_argument("--windows", type=int, default=40)
     options = parser.parse_args()
     torch.set_num_threads(2)
 
     ids = np.load(options.work / "held_out_ids.npy")
     texts = windows(ids, options.windows)
-    result = {"windows": len(texts), "window": WINDOW, "torch": torch_loss(options.work, texts)}
-    models = {kind: Reference(options.models / f"ember-{kind}.gguf") for kind in ("f16", "q8_0")}
+    result = {"windows": len(texts), "window": WINDOW,
+              "torch": torch_loss(options.model, options.work, texts)}
+    models = {kind: Reference(options.models / f"{options.model}-{kind}.gguf")
+              for kind in ("f16", "q8_0")}
     for kind, model in models.items():
         result[kind] = model.loss(texts)
     print(json.dumps(result, indent=1))

@@ -1,13 +1,16 @@
-"""Make ember, from nothing: corpus, tokenizer, training, model files.  Under 30 minutes on 2 cores.
+"""Make ember or tinder, from nothing: corpus, tokenizer, training, model files.  Half an hour each
+on 2 cores.
 
-  train.py --work DIR --models models
+  train.py --work DIR --models models [--model tinder]
 
-What it writes to --work: tokenizer.json, the weights, held_out_ids.npy, report.json with the numbers
-that models/README.md quotes.  What it writes to --models: ember-f16.gguf and ember-q8_0.gguf.  The
-number of steps is fixed, so that the recipe does not depend on the clock.
+What it writes to --work: tokenizer.json, the weights, held_out_ids.npy, report.json with the
+numbers that models/README.md quotes.  What it writes to --models: NAME-f16.gguf and NAME-q8_0.gguf.
+The number of steps is fixed, so that the recipe does not depend on the clock.  A run that was cut
+goes on from its last checkpoint in --work.
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -25,16 +28,43 @@ import baselines  # noqa: E402
 import corpus  # noqa: E402
 import export  # noqa: E402
 import tokenizer as bpe  # noqa: E402
+from hybrid import Tinder  # noqa: E402
 from model import Ember  # noqa: E402
 
 THREADS = 2
 TRAIN_SEED, HELD_OUT_SEED = 1, 2
 TRAIN_DOCUMENTS, HELD_OUT_DOCUMENTS = 36000, 1000
 TOKENIZER_DOCUMENTS = 8000
-STEPS = 2700
 PEAK_RATE, WARMUP, FLOOR = 3e-3, 100, 0.02
-# (share of the steps, sequences, tokens of each): long ones last, so that late positions are known.
-PHASES = [(0.5, 8, 256), (0.42, 4, 512), (0.08, 1, 2048)]
+CHECKPOINT_STEPS = 100
+
+
+def cosine(done):
+    return FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def late_descent(done):
+    """Constant, then down to nothing: a run may end earlier than planned and lose little."""
+    return min(1.0, (1 - done) / 0.4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    network: type
+    # (steps, sequences, tokens of each): long ones last, so that late positions are known.
+    phases: tuple
+    descent: callable  # of the share of steps that are done: the share of the peak rate
+
+    @property
+    def steps(self):
+        return sum(steps for steps, _, _ in self.phases)
+
+
+RECIPES = {
+    "ember": Recipe(Ember, ((1350, 8, 256), (1134, 4, 512), (216, 1, 2048)), cosine),
+    "tinder": Recipe(
+        Tinder, ((200, 8, 256), (2300, 4, 256), (1350, 2, 512), (150, 1, 2048)), late_descent),
+}
 
 
 class Text:
@@ -53,20 +83,19 @@ class Text:
         self.bytes = sum(len(names.sub("", text).encode()) for _, text, _ in documents)
 
 
-def rate(step, steps):
-    """Linear warm-up, then a cosine down to a floor."""
+def rate(step, recipe):
+    """Linear warm-up, then the recipe's descent."""
     if step < WARMUP:
         return PEAK_RATE * (step + 1) / WARMUP
-    done = (step - WARMUP) / max(1, steps - WARMUP)
-    return PEAK_RATE * (FLOOR + (1 - FLOOR) * 0.5 * (1 + math.cos(math.pi * done)))
+    return PEAK_RATE * recipe.descent((step - WARMUP) / max(1, recipe.steps - WARMUP))
 
 
-def batches(ids, steps, seed):
+def batches(ids, recipe, seed):
     """(inputs, targets) of every step: windows of the text, in an order of their own."""
     rng = np.random.default_rng(seed)
-    for share, count, length in PHASES:
+    for steps, count, length in recipe.phases:
         order = np.empty(0, np.int64)
-        for _ in range(round(share * steps)):
+        for _ in range(steps):
             if len(order) < count:
                 offset = rng.integers(length)
                 order = rng.permutation((len(ids) - 1 - offset) // length) * length + offset
@@ -75,26 +104,42 @@ def batches(ids, steps, seed):
             yield torch.from_numpy(window[:, :-1]), torch.from_numpy(window[:, 1:])
 
 
-def train(model, ids, steps, seed):
-    """Train in place; the last losses and the seconds it took."""
+def train(model, ids, recipe, seed, checkpoint):
+    """Train in place, from where the checkpoint was made if the file is there; the last losses and
+    the seconds it took."""
     decay = [p for p in model.parameters() if p.dim() == 2]
     others = [p for p in model.parameters() if p.dim() != 2]
     optimizer = torch.optim.AdamW(
         [{"params": decay, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}],
         lr=PEAK_RATE, betas=(0.9, 0.95), fused=True)
     begin, losses = time.time(), []
-    for step, (inputs, targets) in enumerate(batches(ids, steps, seed)):
+    if checkpoint.exists():
+        saved = torch.load(checkpoint, weights_only=True)
+        model.load_state_dict(saved["model"])
+        optimizer.load_state_dict(saved["optimizer"])
+        losses, begin = saved["losses"], begin - saved["seconds"]
+        print(f"goes on after step {len(losses)}", flush=True)
+    done = len(losses)
+    for step, (inputs, targets) in enumerate(batches(ids, recipe, seed)):
+        if step < done:
+            continue
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, steps)
+            group["lr"] = rate(step, recipe)
         loss = F.cross_entropy(model(inputs).flatten(0, 1), targets.flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         losses.append(loss.item())
+        seconds = time.time() - begin
         if step % 25 == 0:
-            print(f"step {step} of {steps}: loss {np.mean(losses[-25:]):.4f}, "
-                  f"{time.time() - begin:.0f} s", flush=True)
+            print(f"step {step} of {recipe.steps}: loss {np.mean(losses[-25:]):.4f}, "
+                  f"{seconds:.0f} s", flush=True)
+        if len(losses) % CHECKPOINT_STEPS == 0 or len(losses) == recipe.steps:
+            fresh = checkpoint.with_suffix(".new")
+            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(),
+                        "losses": losses, "seconds": seconds}, fresh)
+            fresh.replace(checkpoint)
     return losses[-50:], time.time() - begin
 
 
@@ -137,8 +182,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--models", type=pathlib.Path, required=True)
-    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--model", choices=RECIPES, default="ember")
     options = parser.parse_args()
+    recipe = RECIPES[options.model]
     options.work.mkdir(parents=True, exist_ok=True)
     options.models.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(TRAIN_SEED)
@@ -155,16 +201,17 @@ def main():
     print(f"{len(train_text.ids)} tokens to train on, {len(held_out.ids)} held out, "
           f"{time.time() - begin:.0f} s", flush=True)
 
-    model = Ember()
-    last, seconds = train(model, train_text.ids, options.steps, TRAIN_SEED)
-    torch.save(model.state_dict(), options.work / "ember.pt")
-    export.write(model, options.work / "tokenizer.json", options.models)
+    model = recipe.network()
+    last, seconds = train(model, train_text.ids, recipe, TRAIN_SEED,
+                          options.work / f"{options.model}.checkpoint")
+    torch.save(model.state_dict(), options.work / f"{options.model}.pt")
+    export.write(options.model, model, options.work / "tokenizer.json", options.models)
     made = time.time() - begin
 
     report = {
-        "parameters": sum(p.numel() for p in model.parameters()), "steps": options.steps,
+        "parameters": sum(p.numel() for p in model.parameters()), "steps": recipe.steps,
         "train_tokens": len(train_text.ids), "tokens_seen": sum(
-            round(share * options.steps) * count * length for share, count, length in PHASES),
+            steps * count * length for steps, count, length in recipe.phases),
         "train_loss": float(np.mean(last)), "train_seconds": seconds, "seconds": made,
     } | evaluate(model, train_text, held_out)
     (options.work / "report.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
