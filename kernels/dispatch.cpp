@@ -48,9 +48,6 @@ constexpr Tier kTiers[] = {
 #define HEARTH_VARIANTS_(op, format) \
   HEARTH_AVX512_(op, format) HEARTH_AVX2_(op, format){#op "_ref", format, kNothing, op##_ref},
 
-#define HEARTH_REF_(op) \
-  { #op "_ref", 0, kNothing, op##_ref }
-
 #define HEARTH_ENTRY_(format, ...) HEARTH_VARIANTS_(linear_##format, WeightFormat::format)
 #define HEARTH_PROMPT_(format, ...) HEARTH_AMX_(linear_prompt_##format, WeightFormat::format)
 constexpr Entry<LinearFn, WeightFormat> kLinear[] = {HEARTH_WEIGHT_FORMATS(HEARTH_ENTRY_)};
@@ -87,11 +84,11 @@ constexpr Entry<GatedFn, Activation> kGated[] = {HEARTH_ACTIVATIONS(HEARTH_ENTRY
 constexpr Entry<ScanFn> kScan[] = {HEARTH_VARIANTS_(scan, 0)};
 constexpr Entry<ReadProbeFn> kReadProbe[] = {HEARTH_VARIANTS_(read_probe, 0)};
 
-constexpr Entry<CausalConvFn> kCausalConv[] = {HEARTH_REF_(causal_conv)};
-constexpr Entry<DeltaGatesFn> kDeltaGates[] = {HEARTH_REF_(delta_gates)};
-constexpr Entry<DeltaNetFn> kDeltaNet[] = {HEARTH_REF_(delta_net)};
-constexpr Entry<SelectiveScanFn> kSelectiveScan[] = {HEARTH_REF_(selective_scan)};
-constexpr Entry<StateSpaceFn> kStateSpace[] = {HEARTH_REF_(state_space)};
+constexpr Entry<CausalConvFn> kCausalConv[] = {HEARTH_VARIANTS_(causal_conv, 0)};
+constexpr Entry<DeltaGatesFn> kDeltaGates[] = {HEARTH_VARIANTS_(delta_gates, 0)};
+constexpr Entry<DeltaNetFn> kDeltaNet[] = {HEARTH_VARIANTS_(delta_net, 0)};
+constexpr Entry<SelectiveScanFn> kSelectiveScan[] = {HEARTH_VARIANTS_(selective_scan, 0)};
+constexpr Entry<StateSpaceFn> kStateSpace[] = {HEARTH_VARIANTS_(state_space, 0)};
 
 constexpr Entry<PeakProbeFn, PeakKind> kPeakProbe[] = {
 #if defined(HEARTH_HAVE_AMX)

@@ -189,6 +189,10 @@ inline Lanes scale_normal_by_power(Lanes a, Lanes n) {
   const __m256i exponents = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), exponents));
 }
+// a * 2^n for a whole number n <= 0 and an a near 1; next to nothing below 2^-125; NaN for NaN.
+inline Lanes scale_down_by_power(Lanes a, Lanes n) {
+  return scale_normal_by_power(a, max(broadcast(-125.0f), n));
+}
 
 // (b, a, d, c, ..) from (a, b, c, d, ..).
 inline Lanes swap_pairs(Lanes a) {

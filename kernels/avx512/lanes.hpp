@@ -183,6 +183,10 @@ inline Lanes round(Lanes a) {
 inline Lanes scale_normal_by_power(Lanes a, Lanes n) {
   return _mm512_scalef_ps(a, n);
 }
+// a * 2^n for a whole number n <= 0 and an a near 1; NaN for NaN.
+inline Lanes scale_down_by_power(Lanes a, Lanes n) {
+  return _mm512_scalef_ps(a, n);
+}
 
 // (b, a, d, c, ..) from (a, b, c, d, ..).
 inline Lanes swap_pairs(Lanes a) {

@@ -133,6 +133,31 @@ inline auto scan_variants() {
   return variants_under_test(scan_table(), {{"scan_avx512_emulated", 0, 0, scan_avx512_emulated}});
 }
 
+inline auto causal_conv_variants() {
+  return variants_under_test(causal_conv_table(),
+                             {{"causal_conv_avx512_emulated", 0, 0, causal_conv_avx512_emulated}});
+}
+
+inline auto delta_gates_variants() {
+  return variants_under_test(delta_gates_table(),
+                             {{"delta_gates_avx512_emulated", 0, 0, delta_gates_avx512_emulated}});
+}
+
+inline auto delta_net_variants() {
+  return variants_under_test(delta_net_table(),
+                             {{"delta_net_avx512_emulated", 0, 0, delta_net_avx512_emulated}});
+}
+
+inline auto selective_scan_variants() {
+  return variants_under_test(selective_scan_table(), {{"selective_scan_avx512_emulated", 0, 0,
+                                                       selective_scan_avx512_emulated}});
+}
+
+inline auto state_space_variants() {
+  return variants_under_test(state_space_table(),
+                             {{"state_space_avx512_emulated", 0, 0, state_space_avx512_emulated}});
+}
+
 // Names the tests of a variant after it.
 struct VariantName {
   template <class EntryT>
