@@ -34,18 +34,19 @@ void SequencePages::count_restored(const PageChecks& before, std::uint32_t token
   adoption_.damaged |= now.damaged > before.damaged;
 }
 
-// To the page that continues this place with these tokens.  False when there is none for us.
+// To the published page that continues this place with these tokens.  False when there is none.
+bool SequencePages::step_published(Place& place, std::span<const std::int32_t> page) const {
+  const Digest& parent = place.page == kNoSlot ? cache_->root_key(kPublishedNamespace) : place.key;
+  const Digest key = cache_->page_key(kPublishedNamespace, parent, page);
+  const SlotId slot = cache_->look_up(kPublishedNamespace, place.page, key, page);
+  if (slot == kNoSlot || !cache_->is_published(slot)) return false;
+  place = {slot, key, /*published=*/true};
+  return true;
+}
+
+// To any page that does, and that we may use.
 bool SequencePages::step(Place& place, std::span<const std::int32_t> page) const {
-  if (place.published) {
-    const Digest& parent =
-        place.page == kNoSlot ? cache_->root_key(kPublishedNamespace) : place.key;
-    const Digest key = cache_->page_key(kPublishedNamespace, parent, page);
-    const SlotId slot = cache_->look_up(kPublishedNamespace, place.page, key, page);
-    if (slot != kNoSlot && cache_->is_published(slot)) {
-      place = {slot, key, /*published=*/true};
-      return true;
-    }
-  }
+  if (place.published && step_published(place, page)) return true;
   const Digest key = cache_->page_key(namespace_id_, place.key, page);
   const SlotId slot = cache_->look_up(namespace_id_, place.page, key, page);
   if (slot == kNoSlot) return false;
@@ -64,9 +65,13 @@ std::uint32_t SequencePages::count_pages(std::span<const std::int32_t> tokens,
   return count;
 }
 
-// Of two ways through the tree the longer one; of equal ones that which others use, too.
+// Of two ways through the tree the longer one; of equal ones that which others use, too.  Most
+// prompts begin with no published page: they pay this one look-up, whatever their length.
 bool SequencePages::begins_published(std::span<const std::int32_t> tokens) const {
   if (!cache_->has_published() || namespace_id_ == kPublishedNamespace) return false;
+  Place first = {kNoSlot, {}, /*published=*/true};
+  if (tokens.size() < page_tokens_ || !step_published(first, tokens.first(page_tokens_)))
+    return false;
   return count_pages(tokens, /*published=*/true) >= count_pages(tokens, /*published=*/false);
 }
 

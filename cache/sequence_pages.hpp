@@ -86,6 +86,7 @@ class SequencePages {
     Digest key;      // its key, or the root key of our namespace
     bool published;  // the next page may be a published one
   };
+  bool step_published(Place& place, std::span<const std::int32_t> page) const;
   bool step(Place& place, std::span<const std::int32_t> page) const;
   std::uint32_t count_pages(std::span<const std::int32_t> tokens, bool published) const;
   bool begins_published(std::span<const std::int32_t> tokens) const;

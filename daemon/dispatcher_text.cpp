@@ -93,10 +93,10 @@ void Dispatcher::answer_conversion(Request& request) {
 // The kinds of the wire are those of the parser, from 1.
 void Dispatcher::send_deltas(const Request& request, std::span<const chat::Delta> deltas) {
   using Kind = chat::Delta::Kind;
-  static_assert(static_cast<int>(Kind::kReasoning) + 1 == HEARTH_DELTA_REASONING);
-  static_assert(static_cast<int>(Kind::kArguments) + 1 == HEARTH_DELTA_ARGUMENTS);
+  static_assert(static_cast<int>(Kind::reasoning) + 1 == HEARTH_DELTA_REASONING);
+  static_assert(static_cast<int>(Kind::arguments) + 1 == HEARTH_DELTA_ARGUMENTS);
   for (const chat::Delta& delta : deltas) {
-    const bool needs_id = delta.kind == Kind::kCallBegin && delta.id.empty();
+    const bool needs_id = delta.kind == Kind::call_begin && delta.id.empty();
     request.session->send_delta(request.wire_request, static_cast<std::uint32_t>(delta.kind) + 1,
                                 delta.call, delta.text,
                                 needs_id ? call_id(request, delta.call) : delta.id);

@@ -21,10 +21,10 @@ struct Family {
   OutputFormat format;
 };
 constexpr Family kFamilies[] = {
-    {"gemma4", PromptRenderer::gemma4, OutputFormat::kGemma4},
-    {"deepseekv3.2", PromptRenderer::dsml, OutputFormat::kDeepseekV32},
-    {"deepseekv4", PromptRenderer::dsml, OutputFormat::kDeepseekV32},
-    {"gptoss", PromptRenderer::tokenizer, OutputFormat::kGptOss},
+    {"gemma4", PromptRenderer::gemma4, OutputFormat::gemma4},
+    {"deepseekv3.2", PromptRenderer::dsml, OutputFormat::deepseek_v32},
+    {"deepseekv4", PromptRenderer::dsml, OutputFormat::deepseek_v32},
+    {"gptoss", PromptRenderer::tokenizer, OutputFormat::gpt_oss},
 };
 
 // "DeepSeek-V3.2 Exp" is "deepseekv3.2exp".

@@ -319,7 +319,7 @@ std::vector<ToolShape> tool_shapes(const InputList& tools) {
     if (dict != nullptr) {
       for (const auto& [key, schema] : *dict) {
         shape.parameters.push_back(
-            {key, may_be_text(schema) ? ParameterKind::kString : ParameterKind::kJson});
+            {key, may_be_text(schema) ? ParameterKind::string : ParameterKind::json});
       }
     }
     shapes.push_back(std::move(shape));

@@ -1,7 +1,7 @@
 // How long the cache takes, run by hand: build/release/tests/cache_bench
 //
 //   match_and_pin      find a cached prompt of 32768 tokens, take references to its 1024 pages, and
-//                      give them back
+//                      give them back; the second time where another text is published
 //   commit             publish one page of 3.5 MiB, its checksum included
 //   attach             take over 8 GiB of pages (where /dev/shm has room), as a daemon that starts
 #include <benchmark/benchmark.h>
@@ -47,9 +47,9 @@ std::vector<std::int32_t> prompt(std::uint32_t count) {
 }
 
 // Compute nothing, and commit.
-void keep(PageCache& cache, const std::vector<std::int32_t>& tokens) {
+void keep(PageCache& cache, const std::vector<std::int32_t>& tokens, NamespaceId id = kUser) {
   const auto count = static_cast<std::uint32_t>(tokens.size());
-  SequencePages pages(&cache, kUser, count);
+  SequencePages pages(&cache, id, count);
   for (std::uint32_t end = kPageTokens; end <= count; end += kPageTokens) {
     if (const auto room = pages.reserve(end); !room || !*room) throw std::runtime_error("no room");
     pages.advance(tokens, end);
@@ -61,12 +61,14 @@ void match_and_pin(benchmark::State& state) {
   const auto cache = store.open(4096, 64u << 20);
   const auto tokens = prompt(32768);
   keep(*cache, tokens);
+  if (state.range(0) != 0)
+    keep(*cache, std::vector<std::int32_t>(kPageTokens, 5), kPublishedNamespace);
   for (auto _ : state) {
     SequencePages pages(cache.get(), kUser, 32768);
     if (pages.adopt_pages(tokens, 32768) != 32768) state.SkipWithError("not found");
   }
 }
-BENCHMARK(match_and_pin)->Unit(benchmark::kMicrosecond);
+BENCHMARK(match_and_pin)->ArgName("published")->Arg(0)->Arg(1)->Unit(benchmark::kMicrosecond);
 
 void commit(benchmark::State& state) {
   Store store;

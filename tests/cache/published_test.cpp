@@ -4,13 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <random>
 
 #include "cache/cache_upkeep.hpp"
-#include "cache/sequence_pages.hpp"
-#include "tests/cache/testing.hpp"
+#include "tests/cache/computed_pages.hpp"
 
 namespace hearth::cache {
 namespace {
@@ -27,32 +25,6 @@ std::uint32_t size_of(const Tokens& tokens) {
 Tokens joined(Tokens first, const Tokens& more) {
   first.insert(first.end(), more.begin(), more.end());
   return first;
-}
-
-std::uint32_t state_at(const Tokens& tokens, std::uint32_t position) {
-  std::uint32_t state = 17;
-  for (std::uint32_t i = 0; i <= position; ++i)
-    state = state * 31 + static_cast<std::uint32_t>(tokens[i]);
-  return state;
-}
-
-// "Computes" what is missing of [0, end).
-void compute(SequencePages& pages, const Tokens& tokens, std::uint32_t end) {
-  const auto room = pages.reserve(end);
-  ASSERT_TRUE(room && *room);
-  for (std::uint32_t p = pages.end(); p < end; ++p) {
-    const std::uint32_t state = state_at(tokens, p);
-    std::memcpy(pages.payloads()[p / kPage] + (p % kPage) * sizeof(state), &state, sizeof(state));
-  }
-  pages.advance(tokens, end);
-}
-
-void expect_right(const SequencePages& pages, const Tokens& tokens) {
-  for (std::uint32_t p = 0; p < pages.end(); ++p) {
-    std::uint32_t state;
-    std::memcpy(&state, pages.payloads()[p / kPage] + (p % kPage) * sizeof(state), sizeof(state));
-    ASSERT_EQ(state, state_at(tokens, p)) << "position " << p;
-  }
 }
 
 // What publishes a text, and holds it.
@@ -116,6 +88,19 @@ TEST(published, who_parts_within_it_gets_the_pages_before) {
   EXPECT_EQ(held(cache, kPublishedNamespace), 3u) << "nothing is added to it";
   tokens[0] = 77;
   EXPECT_EQ(ask(cache, kBob, tokens).page_tokens, 0u);
+}
+
+// What begins with no published page is looked for among the own ones alone, of any length.
+TEST(published, what_has_nothing_to_do_with_it_is_as_warm_as_without) {
+  SmallCache cache(64);
+  const auto published = publish(cache, kText);
+  const Tokens others = joined(ids(300, kPage), kText);
+  ask(cache, kAlice, others);
+  const Adoption adopted = ask(cache, kAlice, others);
+  EXPECT_EQ(adopted.published_tokens, 0u) << "its pages stand elsewhere in the text";
+  EXPECT_EQ(adopted.page_tokens, 3 * kPage) << "all but the last token's page";
+  EXPECT_EQ(adopted.copied_tokens, kPage - 1);
+  EXPECT_EQ(ask(cache, kBob, ids(300, 5)).page_tokens, 0u) << "shorter than a page";
 }
 
 // What a user had computed before it was published, and what they go on with.

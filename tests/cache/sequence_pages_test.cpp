@@ -1,14 +1,13 @@
-// The oracle of these tests is what a payload must hold: the page's bytes at token t are written as
-// a function of the tokens up to t, so that any wrong hit or copy shows.
+// The oracle of these tests is what a payload must hold: computed_pages.hpp.
 #include "cache/sequence_pages.hpp"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <random>
 
+#include "tests/cache/computed_pages.hpp"
 #include "tests/cache/testing.hpp"
 
 namespace hearth::cache {
@@ -17,34 +16,6 @@ namespace {
 constexpr NamespaceId kAlice = 1000;
 constexpr NamespaceId kBob = 1001;
 constexpr std::uint32_t kPage = SmallCache::kPageTokens;
-
-// A number that depends on all tokens up to position, as keys and values do.
-std::uint32_t state_at(std::span<const std::int32_t> tokens, std::uint32_t position) {
-  std::uint32_t state = 17;
-  for (std::uint32_t i = 0; i <= position; ++i) {
-    state = state * 31 + static_cast<std::uint32_t>(tokens[i]);
-  }
-  return state;
-}
-
-// "Computes" positions [pages.end(), end), as the executor would.
-void compute(SequencePages& pages, std::span<const std::int32_t> tokens, std::uint32_t end) {
-  const auto room = pages.reserve(end);
-  ASSERT_TRUE(room && *room);
-  for (std::uint32_t p = pages.end(); p < end; ++p) {
-    const std::uint32_t state = state_at(tokens, p);
-    std::memcpy(pages.payloads()[p / kPage] + (p % kPage) * sizeof(state), &state, sizeof(state));
-  }
-  pages.advance(tokens, end);
-}
-
-void expect_right(const SequencePages& pages, std::span<const std::int32_t> tokens) {
-  for (std::uint32_t p = 0; p < pages.end(); ++p) {
-    std::uint32_t state;
-    std::memcpy(&state, pages.payloads()[p / kPage] + (p % kPage) * sizeof(state), sizeof(state));
-    ASSERT_EQ(state, state_at(tokens, p)) << "position " << p;
-  }
-}
 
 void adopt(SequencePages& pages, std::span<const std::int32_t> tokens, std::uint32_t limit) {
   pages.adopt_pages(tokens, limit);

@@ -32,15 +32,15 @@ bool same(const Message& a, const Message& b) {
 void take(Message& message, std::span<const Delta> deltas) {
   for (const Delta& delta : deltas) {
     switch (delta.kind) {
-      case Delta::Kind::kReasoning: message.reasoning += delta.text; break;
-      case Delta::Kind::kContent: message.content += delta.text; break;
-      case Delta::Kind::kCallBegin:
+      case Delta::Kind::reasoning: message.reasoning += delta.text; break;
+      case Delta::Kind::content: message.content += delta.text; break;
+      case Delta::Kind::call_begin:
         require(delta.call == message.calls.size(), "calls begin in order");
         require(!delta.text.empty(), "a call has a name");
         message.calls.push_back({delta.text, "", delta.id});
         break;
-      case Delta::Kind::kCallId: message.calls.at(delta.call).id = delta.id; break;
-      case Delta::Kind::kArguments: message.calls.at(delta.call).arguments += delta.text; break;
+      case Delta::Kind::call_id: message.calls.at(delta.call).id = delta.id; break;
+      case Delta::Kind::arguments: message.calls.at(delta.call).arguments += delta.text; break;
     }
   }
 }
@@ -87,8 +87,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   options.split_reasoning = (flags & 1) == 0;
   options.json_content = (flags & 2) != 0;
   if ((flags & 4) == 0) {
-    options.tools = {{"f", {{"a", ParameterKind::kJson}, {"s", ParameterKind::kString}}},
-                     {"g", {}}};
+    options.tools = {{"f", {{"a", ParameterKind::json}, {"s", ParameterKind::string}}}, {"g", {}}};
   }
   if ((flags & 8) != 0) options.generation_prompt = dialect.reasoning_open;
   options.reasoning_begun = (flags & 16) != 0;
@@ -102,7 +101,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // Where nothing is a marker of its own, what is no call is content.
   if (whole.calls.empty() && !options.split_reasoning && !options.json_content &&
-      (flags & 8) == 0 && dialect.style != CallStyle::kHarmony && dialect.dropped[0].empty()) {
+      (flags & 8) == 0 && dialect.style != CallStyle::harmony && dialect.dropped[0].empty()) {
     require(visible(whole.content) == visible(text), "no text is lost");
   }
   return 0;

@@ -247,6 +247,16 @@ MacroDefinition Parser::parse_definition(StaticScope* scope, const Text* name) {
   return definition;
 }
 
+// What breaks a loop in it breaks one of its own.
+ScopedBlock Parser::parse_macro_body(StaticScope* scope, std::string_view end) {
+  end_tag();
+  const std::uint32_t loops = std::exchange(loops_, 0);
+  const ScopedBlock body = parse_body(scope, {end});
+  loops_ = loops;
+  skip_end(end);
+  return body;
+}
+
 const Stmt* Parser::parse_macro(Where where) {
   const Token& name = expect_name();
   if (is_one_of(name.text, kReserved)) fail("this cannot be a macro's name", name.where);
@@ -255,11 +265,7 @@ const Stmt* Parser::parse_macro(Where where) {
   StaticScope* scope = scopes_.add(scopes_.current());
   if (!token().is_symbol("(")) unexpected("'('");
   statement.definition = parse_definition(scope, borrow_text(heap_, name.text));
-  end_tag();
-  const std::uint32_t loops = std::exchange(loops_, 0);
-  statement.definition.body = parse_body(scope, {"endmacro"});
-  loops_ = loops;
-  skip_end("endmacro");
+  statement.definition.body = parse_macro_body(scope, "endmacro");
   return node(statement);
 }
 
@@ -271,11 +277,7 @@ const Stmt* Parser::parse_call_block(Where where) {
   const Expr* call = parse_unary(false);
   if (call->kind != ExprKind::call) fail("{% call %} wants a call of a macro", callee);
   statement.call = static_cast<const CallExpr*>(call);
-  end_tag();
-  const std::uint32_t loops = std::exchange(loops_, 0);
-  statement.caller.body = parse_body(scope, {"endcall"});
-  loops_ = loops;
-  skip_end("endcall");
+  statement.caller.body = parse_macro_body(scope, "endcall");
   return node(statement);
 }
 

@@ -44,6 +44,7 @@ class Parser {
   const Stmt* parse_continue(Where where);
   ScopedBlock parse_body(StaticScope* scope, Names ends);
   MacroDefinition parse_definition(StaticScope* scope, const Text* name);  // without its body
+  ScopedBlock parse_macro_body(StaticScope* scope, std::string_view end);
   std::span<const Parameter> parse_parameters(StaticScope* scope);
   Target parse_target();
   Target parse_one_target();

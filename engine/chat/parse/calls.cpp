@@ -22,8 +22,8 @@ void OutputParser::open_call() {
   call_ = {};
   first_parameter_ = true;
   switch (dialect_.style) {
-    case CallStyle::kTagged: state_ = State::kTagName; break;
-    case CallStyle::kNamed: state_ = State::kName; break;
+    case CallStyle::tagged: state_ = State::tag_name; break;
+    case CallStyle::named: state_ = State::name; break;
     default: break;  // the others set theirs
   }
 }
@@ -70,7 +70,7 @@ void OutputParser::fail(std::string_view why) {
 void OutputParser::give_up() {
   const std::string literal = value_.take_held();
   const std::size_t held = std::exchange(held_, kNothing);
-  state_ = call_in_reasoning_ ? State::kReasoning : State::kText;
+  state_ = call_in_reasoning_ ? State::reasoning : State::text;
   call_in_reasoning_ = in_array_ = bare_ = colon_read_ = false;
   section_ = -1;
   nests_.clear();
@@ -86,24 +86,24 @@ bool OutputParser::read_arguments() {
   std::string json;
   const ValueReader::Progress progress = read_value(json);
   write_arguments(json);
-  if (progress == ValueReader::Progress::kMore) return false;
-  if (progress == ValueReader::Progress::kBad) {
+  if (progress == ValueReader::Progress::more) return false;
+  if (progress == ValueReader::Progress::bad) {
     fail("its arguments are no JSON");
     return true;
   }
   call_.arguments_read = true;
-  const bool member = dialect_.style == CallStyle::kJson || dialect_.style == CallStyle::kKeyed;
-  state_ = member ? State::kMember : State::kAfterCall;
+  const bool member = dialect_.style == CallStyle::json || dialect_.style == CallStyle::keyed;
+  state_ = member ? State::member : State::after_call;
   return true;
 }
 
 bool OutputParser::read_after_call() {
   if (!skip_space() && !ended_) return false;
   const Match close = match(dialect_.call_close);
-  if (close == Match::kWait) return false;
-  if (close == Match::kMatched) at_ += dialect_.call_close.size();
+  if (close == Match::wait) return false;
+  if (close == Match::matched) at_ += dialect_.call_close.size();
   close_call();
-  state_ = dialect_.style == CallStyle::kHarmony ? State::kText : State::kSection;
+  state_ = dialect_.style == CallStyle::harmony ? State::text : State::section;
   return true;
 }
 
@@ -114,17 +114,16 @@ ValueReader::Progress OutputParser::read_value(std::string& out) {
   std::size_t used = 0;
   const ValueReader::Progress progress = value_.read(text, ended_ && !limited, used, out);
   at_ += used;
-  return limited && progress == ValueReader::Progress::kMore ? ValueReader::Progress::kBad
-                                                             : progress;
+  return limited && progress == ValueReader::Progress::more ? ValueReader::Progress::bad : progress;
 }
 
 // A name at at_ and its size; it ends where something else begins.
 OutputParser::Match OutputParser::identifier(std::size_t& size) const {
   const std::string_view rest = rest_from(at_).substr(0, kNameMax + 1);
   size = static_cast<std::size_t>(std::ranges::find_if_not(rest, is_name) - rest.begin());
-  if (size > kNameMax) return Match::kMissing;
-  if (size == rest.size()) return ended_ ? Match::kMissing : Match::kWait;
-  return size == 0 ? Match::kMissing : Match::kMatched;
+  if (size > kNameMax) return Match::missing;
+  if (size == rest.size()) return ended_ ? Match::missing : Match::wait;
+  return size == 0 ? Match::missing : Match::matched;
 }
 
 const ToolShape* OutputParser::tool(std::string_view name) const {

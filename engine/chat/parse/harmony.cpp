@@ -1,4 +1,4 @@
-// Messages with headers: CallStyle::kHarmony.
+// Messages with headers: CallStyle::harmony.
 //
 //   [<|start|>ROLE][ to=RECIPIENT]<|channel|>CHANNEL[ to=RECIPIENT][
 //   <|constrain|>TYPE]<|message|>BODY
@@ -26,8 +26,8 @@ bool OutputParser::read_header() {
   if (!skip_space()) return false;
   for (const std::string_view end : {"<|end|>", "<|return|>", "<|call|>", "<|message|>"}) {
     const Match found = match(end);
-    if (found == Match::kWait) return false;
-    if (found == Match::kMissing) continue;
+    if (found == Match::wait) return false;
+    if (found == Match::missing) continue;
     at_ += end.size();
     if (end == "<|message|>") {
       begin_body();
@@ -39,8 +39,8 @@ bool OutputParser::read_header() {
   }
   for (const std::string_view begin : {"<|start|>", "<|channel|>", "<|constrain|>", "to="}) {
     const Match found = match(begin);
-    if (found == Match::kWait) return false;
-    if (found == Match::kMatched) return read_header_word(begin);
+    if (found == Match::wait) return false;
+    if (found == Match::matched) return read_header_word(begin);
   }
   // "commentary json": a word without a marker.
   if (header_.begun && buffer_[at_] != '<') return read_header_word({});
@@ -72,22 +72,22 @@ void OutputParser::begin_body() {
       !tools_.empty()) {
     open_call();
     call_.name = recipient.substr(kFunctions.size());
-    state_ = State::kArgumentsBegin;
+    state_ = State::arguments_begin;
     return;
   }
   held_ = kNothing;
   if (!recipient.empty() && recipient != "assistant") {
     scratch_.clear();
-    state_ = State::kForeign;
+    state_ = State::foreign;
   } else if (header_.channel != "analysis") {
     if (split_reasoning_) builder_.begin_content();
-    state_ = State::kText;
+    state_ = State::text;
   } else if (split_reasoning_) {
     open_reasoning();
   } else {
     builder_.content(kAnalysis);
     header_.shown = true;
-    state_ = State::kText;
+    state_ = State::text;
   }
 }
 
@@ -102,15 +102,15 @@ bool OutputParser::read_foreign() {
 
 // The body has ended; a header may follow.
 void OutputParser::end_message() {
-  if (state_ == State::kForeign) {
+  if (state_ == State::foreign) {
     builder_.warn(fmt::format("a message to {}, which is no tool of this request: {}",
                               header_.recipient, scratch_),
                   /*has_text=*/true);
   }
-  if (state_ == State::kReasoning) builder_.end_reasoning();
+  if (state_ == State::reasoning) builder_.end_reasoning();
   if (header_.shown) builder_.content("<|end|>");
   header_ = {};
-  state_ = State::kHeader;
+  state_ = State::header;
 }
 
 }  // namespace hearth::chat

@@ -1,4 +1,4 @@
-// Calls as JSON objects: CallStyle::kJson and kKeyed.
+// Calls as JSON objects: CallStyle::json and keyed.
 #include <fmt/format.h>
 
 #include "engine/chat/parse/output_parser.hpp"
@@ -27,7 +27,7 @@ bool OutputParser::read_objects() {
     if (!first) held_ = at_;
     ++at_;
     open_call();
-    state_ = State::kMember;
+    state_ = State::member;
     return true;
   }
   if (c == '[' && first && !in_array_) {
@@ -42,14 +42,14 @@ bool OutputParser::read_objects() {
   if (c == ']' && in_array_ && !first) {
     ++at_;
     in_array_ = false;
-    state_ = State::kSection;
+    state_ = State::section;
     return true;
   }
   if (first) {
     fail("what began as a call is no JSON object");
   } else {
     builder_.warn("a list of calls does not end");
-    state_ = State::kSection;
+    state_ = State::section;
   }
   return true;
 }
@@ -80,7 +80,7 @@ bool OutputParser::read_member() {
   key_.assign(buffer_, at_ + 1, end);
   if (held_ == kNothing) held_ = at_;
   at_ += end + 2;
-  state_ = State::kMemberColon;
+  state_ = State::member_colon;
   return true;
 }
 
@@ -101,10 +101,10 @@ bool OutputParser::read_member_colon() {
     give_up();  // JSON as content: nobody began a call
     return true;
   }
-  value_.start(ValueReader::Notation::kJson);
+  value_.start(ValueReader::Notation::json);
   scratch_.clear();
-  state_ = State::kMemberValue;
-  if (dialect_.style == CallStyle::kKeyed && !call_.announced) {
+  state_ = State::member_value;
+  if (dialect_.style == CallStyle::keyed && !call_.announced) {
     if (key_.empty()) {
       fail("a call has no name");
       return true;
@@ -117,19 +117,19 @@ bool OutputParser::read_member_colon() {
   // Anything but an object is looked at whole.
   if (buffer_[at_] == '{' && !call_.arguments_read) {
     if (call_.announced) held_ = kNothing;
-    state_ = State::kArguments;
+    state_ = State::arguments;
   }
   return true;
 }
 
 bool OutputParser::read_member_value() {
   const ValueReader::Progress progress = read_value(scratch_);
-  if (progress == ValueReader::Progress::kMore) return false;
-  if (progress == ValueReader::Progress::kBad) {
+  if (progress == ValueReader::Progress::more) return false;
+  if (progress == ValueReader::Progress::bad) {
     fail("a call's JSON object is broken");
     return true;
   }
-  state_ = State::kMember;
+  state_ = State::member;
   take_member();
   if (call_.announced) held_ = kNothing;
   return true;
@@ -140,7 +140,7 @@ void OutputParser::take_member() {
   std::string text;
   const bool is_string = scratch_.starts_with('"');
   if (is_string) append_unescaped(scratch_, text);
-  if (is_name_key(key_) && !call_.announced && dialect_.style == CallStyle::kJson) {
+  if (is_name_key(key_) && !call_.announced && dialect_.style == CallStyle::json) {
     if (!is_string || text.empty() || text.size() > kNameMax) {
       fail("a call has no name");
       return;
@@ -151,10 +151,10 @@ void OutputParser::take_member() {
     }
     call_.name = text;
     announce();
-  } else if (is_id_key(key_) && dialect_.style == CallStyle::kJson) {
+  } else if (is_id_key(key_) && dialect_.style == CallStyle::json) {
     call_.id = is_string ? text : scratch_;
     if (call_.announced) builder_.call_id(call_.id);
-  } else if ((is_arguments_key(key_) || dialect_.style == CallStyle::kKeyed) &&
+  } else if ((is_arguments_key(key_) || dialect_.style == CallStyle::keyed) &&
              !call_.arguments_read) {
     take_arguments(is_string ? whole_value(text) : scratch_);
   } else if (key_ != "type") {
@@ -183,7 +183,7 @@ void OutputParser::end_object() {
   }
   if (!call_.arguments_read) write_arguments("{}");
   close_call();
-  state_ = in_array_ ? State::kObjects : State::kSection;
+  state_ = in_array_ ? State::objects : State::section;
 }
 
 }  // namespace hearth::chat

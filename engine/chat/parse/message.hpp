@@ -32,11 +32,11 @@ inline constexpr std::size_t kWarningsMax = 16;
 
 struct Delta {
   enum class Kind : std::uint8_t {
-    kReasoning,  // text: more of the reasoning
-    kContent,    // text: more of the content
-    kCallBegin,  // text: the name of call number `call`, id: its id or empty
-    kCallId,     // id: that of call number `call`, where the syntax has it behind the arguments
-    kArguments,  // text: more of the JSON text of the arguments of call number `call`
+    reasoning,   // text: more of the reasoning
+    content,     // text: more of the content
+    call_begin,  // text: the name of call number `call`, id: its id or empty
+    call_id,     // id: that of call number `call`, where the syntax has it behind the arguments
+    arguments,   // text: more of the JSON text of the arguments of call number `call`
   };
   Kind kind;
   std::uint32_t call = 0;  // index in Message::calls
@@ -47,14 +47,14 @@ struct Delta {
 // What the parser has to know of a tool: how to read a parameter that is written as bare text.
 // The daemon fills it from the JSON schema of the tool.
 enum class ParameterKind : std::uint8_t {
-  kUnknown,  // not declared: JSON where it reads as JSON, else a string
-  kString,   // a string may be meant: the text as it is
-  kJson,     // a number, boolean, array, object, ...: JSON; a string where it is no JSON
+  unknown,  // not declared: JSON where it reads as JSON, else a string
+  string,   // a string may be meant: the text as it is
+  json,     // a number, boolean, array, object, ...: JSON; a string where it is no JSON
 };
 
 struct ToolParameter {
   std::string name;
-  ParameterKind kind = ParameterKind::kUnknown;
+  ParameterKind kind = ParameterKind::unknown;
 };
 
 struct ToolShape {

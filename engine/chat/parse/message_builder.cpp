@@ -14,10 +14,10 @@ constexpr std::string_view kSpaceAndFence = " \t\r\n`";
 Delta& MessageBuilder::delta(Delta::Kind kind) {
   const auto call =
       static_cast<std::uint32_t>(message_.calls.empty() ? 0 : message_.calls.size() - 1);
-  const bool of_call = kind != Delta::Kind::kReasoning && kind != Delta::Kind::kContent;
+  const bool of_call = kind != Delta::Kind::reasoning && kind != Delta::Kind::content;
   const std::uint32_t index = of_call ? call : 0;
   if (!deltas_.empty() && deltas_.back().kind == kind && deltas_.back().call == index &&
-      (!of_call || kind == Delta::Kind::kArguments)) {
+      (!of_call || kind == Delta::Kind::arguments)) {
     return deltas_.back();
   }
   return deltas_.emplace_back(Delta{kind, index, {}, {}});
@@ -36,7 +36,7 @@ void MessageBuilder::put(Channel& channel, std::string_view text) {
     text.remove_prefix(begin);
     channel.skip_space = false;
   }
-  const bool fence = fenced_ && channel.kind == Delta::Kind::kContent;
+  const bool fence = fenced_ && channel.kind == Delta::Kind::content;
   const std::size_t last = text.find_last_not_of(fence ? kSpaceAndFence : kSpace);
   if (last != std::string_view::npos) {
     if (channel.gap && !(message_.*channel.text).empty()) emit(channel, "\n");
@@ -87,7 +87,7 @@ void MessageBuilder::before_call(bool keep_space) {
 
 std::uint32_t MessageBuilder::begin_call(std::string name, std::string id) {
   message_.calls.push_back({std::move(name), {}, std::move(id)});
-  Delta& begin = delta(Delta::Kind::kCallBegin);
+  Delta& begin = delta(Delta::Kind::call_begin);
   begin.text = message_.calls.back().name;
   begin.id = message_.calls.back().id;
   return begin.call;
@@ -95,13 +95,13 @@ std::uint32_t MessageBuilder::begin_call(std::string name, std::string id) {
 
 void MessageBuilder::call_id(std::string id) {
   message_.calls.back().id = std::move(id);
-  delta(Delta::Kind::kCallId).id = message_.calls.back().id;
+  delta(Delta::Kind::call_id).id = message_.calls.back().id;
 }
 
 void MessageBuilder::arguments(std::string_view json) {
   if (json.empty()) return;
   message_.calls.back().arguments += json;
-  delta(Delta::Kind::kArguments).text += json;
+  delta(Delta::Kind::arguments).text += json;
 }
 
 void MessageBuilder::warn(std::string_view text, bool has_text) {

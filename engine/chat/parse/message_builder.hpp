@@ -65,8 +65,8 @@ class MessageBuilder {
 
   Message message_;
   std::vector<Delta> deltas_;
-  Channel reasoning_{Delta::Kind::kReasoning, &Message::reasoning, {}, true, false};
-  Channel content_{Delta::Kind::kContent, &Message::content, {}, false, false};
+  Channel reasoning_{Delta::Kind::reasoning, &Message::reasoning, {}, true, false};
+  Channel content_{Delta::Kind::content, &Message::content, {}, false, false};
   bool json_content_ = false;
   bool fenced_ = false;
 };

@@ -1,4 +1,4 @@
-// Calls as a name and one value: CallStyle::kNamed.
+// Calls as a name and one value: CallStyle::named.
 #include "engine/chat/parse/output_parser.hpp"
 
 namespace hearth::chat {
@@ -23,41 +23,41 @@ bool OutputParser::read_name() {
   const std::size_t begin = at_;
   std::string name;
   std::string id;
-  Match found = Match::kMissing;
+  Match found = Match::missing;
   const auto word = [&](std::string& out) {
     std::size_t size = 0;
     found = identifier(size);
-    if (found != Match::kMatched) return false;
+    if (found != Match::matched) return false;
     out.assign(buffer_, at_, size);
     at_ += size;
     return true;
   };
   const auto behind = [&](std::string_view text) {
     found = match(text);
-    if (found == Match::kMatched) at_ += text.size();
+    if (found == Match::matched) at_ += text.size();
     return found;
   };
   if (word(name)) {
-    if (behind(dialect_.id_end) != Match::kMissing) {
-      if (found == Match::kMatched && word(id)) behind(dialect_.name_end);
+    if (behind(dialect_.id_end) != Match::missing) {
+      if (found == Match::matched && word(id)) behind(dialect_.name_end);
     } else if (dialect_.name_end.empty()) {
-      found = at_ < buffer_.size() ? Match::kMatched : Match::kWait;
+      found = at_ < buffer_.size() ? Match::matched : Match::wait;
     } else {
       behind(dialect_.name_end);
     }
   }
-  if (found == Match::kWait) {
+  if (found == Match::wait) {
     at_ = begin;
     return false;
   }
-  if (found == Match::kMissing) {
+  if (found == Match::missing) {
     at_ = begin;
     fail("what began as a call has no name");
     return true;
   }
   call_.name = dialect_.id_is_name ? name_in_id(name) : name;
   call_.id = dialect_.id_is_name ? name : id;
-  state_ = State::kArgumentsBegin;
+  state_ = State::arguments_begin;
   return true;
 }
 
@@ -68,9 +68,8 @@ bool OutputParser::read_arguments_begin() {
     return true;
   }
   announce();
-  value_.start(dialect_.gemma_values ? ValueReader::Notation::kGemma
-                                     : ValueReader::Notation::kJson);
-  state_ = State::kArguments;
+  value_.start(dialect_.gemma_values ? ValueReader::Notation::gemma : ValueReader::Notation::json);
+  state_ = State::arguments;
   return true;
 }
 

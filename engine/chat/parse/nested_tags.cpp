@@ -16,25 +16,25 @@ OutputParser::Match OutputParser::opens_tag(std::size_t at) const {
   const std::string_view rest = rest_from(at).substr(0, kNameMax);
   const std::size_t begin = rest.find_first_not_of(" \t\r\n");
   if (begin == std::string_view::npos) {
-    return rest.size() < kNameMax && !ended_ ? Match::kWait : Match::kMissing;
+    return rest.size() < kNameMax && !ended_ ? Match::wait : Match::missing;
   }
   const std::string_view tag = rest.substr(begin);
   if (tag.size() <= open.size()) {
-    return open.starts_with(tag) && !ended_ ? Match::kWait : Match::kMissing;
+    return open.starts_with(tag) && !ended_ ? Match::wait : Match::missing;
   }
-  return tag.starts_with(open) && tag[open.size()] != '/' ? Match::kMatched : Match::kMissing;
+  return tag.starts_with(open) && tag[open.size()] != '/' ? Match::matched : Match::missing;
 }
 
 // In a value that holds tags: the next one, or the one that ends it.
 bool OutputParser::read_nested() {
   if (!skip_space()) return false;
   const Match open = match(dialect_.key_open);
-  if (open == Match::kWait) return false;
+  if (open == Match::wait) return false;
   const std::size_t begin = at_ + dialect_.key_open.size();
   const std::string_view rest =
-      open == Match::kMatched ? rest_from(begin).substr(0, kNameMax + 1) : std::string_view();
+      open == Match::matched ? rest_from(begin).substr(0, kNameMax + 1) : std::string_view();
   const std::size_t size = rest.find('>');
-  if (open == Match::kMissing || (size == std::string_view::npos && rest.size() > kNameMax)) {
+  if (open == Match::missing || (size == std::string_view::npos && rest.size() > kNameMax)) {
     fail("a tag was expected");
     return true;
   }
@@ -44,7 +44,7 @@ bool OutputParser::read_nested() {
     held_ = at_;
     at_ = begin + size + 1;
     key_ = name;
-    state_ = State::kNestedValue;
+    state_ = State::nested_value;
     return true;
   }
   if (name.substr(1) != nests_.back().tag) {
@@ -54,15 +54,15 @@ bool OutputParser::read_nested() {
   at_ = begin + size + 1;
   write_arguments(nests_.back().array ? "]" : "}");
   nests_.pop_back();
-  state_ = nests_.empty() ? State::kTagParameters : State::kNested;
+  state_ = nests_.empty() ? State::tag_parameters : State::nested;
   return true;
 }
 
 // Behind the tag key_: more tags, or text.
 bool OutputParser::read_nested_value() {
   const Match tag = opens_tag(at_);
-  if (tag == Match::kWait) return false;
-  if (tag == Match::kMatched && nests_.size() == kDepthMax) {
+  if (tag == Match::wait) return false;
+  if (tag == Match::matched && nests_.size() == kDepthMax) {
     fail("tags are nested too deep");
     return true;
   }
@@ -76,17 +76,17 @@ bool OutputParser::read_nested_value() {
   }
   nest.first = false;
   write_arguments(json);
-  if (tag == Match::kMatched) {
+  if (tag == Match::matched) {
     held_ = kNothing;
     nests_.push_back({key_});
-    state_ = State::kNested;
+    state_ = State::nested;
     return true;
   }
   value_markers_ = {};
   value_markers_.add(value_close(), 0);
   scratch_.clear();
   word_ = true;
-  state_ = State::kTagTyped;
+  state_ = State::tag_typed;
   return true;
 }
 

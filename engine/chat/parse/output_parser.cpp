@@ -28,58 +28,58 @@ void OutputParser::add_markers() {
   const auto add = [](MarkerSet& set, std::string_view text, Action action) {
     set.add(text, static_cast<std::uint8_t>(action));
   };
-  for (const std::string_view text : dialect_.dropped) add(text_markers_, text, Action::kDrop);
+  for (const std::string_view text : dialect_.dropped) add(text_markers_, text, Action::drop);
   if (!tools_.empty()) {
     MarkerSet* const both[] = {&text_markers_, &reasoning_markers_};
     for (MarkerSet* set : std::span(both, dialect_.call_ends_reasoning ? 2 : 1)) {
-      add(*set, dialect_.sections[0].open, Action::kSection0);
-      add(*set, dialect_.sections[1].open, Action::kSection1);
-      add(*set, dialect_.call_open, Action::kCall);
+      add(*set, dialect_.sections[0].open, Action::section0);
+      add(*set, dialect_.sections[1].open, Action::section1);
+      add(*set, dialect_.call_open, Action::call);
     }
   }
   if (split_reasoning_) {
-    add(start_markers_, dialect_.reasoning_open, Action::kOpenReasoning);
-    add(start_markers_, dialect_.reasoning_close, Action::kCloseReasoning);
-    add(reasoning_markers_, dialect_.reasoning_close, Action::kCloseReasoning);
+    add(start_markers_, dialect_.reasoning_open, Action::open_reasoning);
+    add(start_markers_, dialect_.reasoning_close, Action::close_reasoning);
+    add(reasoning_markers_, dialect_.reasoning_close, Action::close_reasoning);
     if (dialect_.reasoning_anywhere) {
-      add(text_markers_, dialect_.reasoning_open, Action::kOpenReasoning);
+      add(text_markers_, dialect_.reasoning_open, Action::open_reasoning);
     }
-    for (const std::string_view text : dialect_.stray) add(text_markers_, text, Action::kDrop);
+    for (const std::string_view text : dialect_.stray) add(text_markers_, text, Action::drop);
   }
   if (json_content_) {
-    add(start_markers_, "```json", Action::kFence);
-    add(start_markers_, "```", Action::kFence);
+    add(start_markers_, "```json", Action::fence);
+    add(start_markers_, "```", Action::fence);
     builder_.set_json_content();
   }
-  if (dialect_.style == CallStyle::kHarmony) {
+  if (dialect_.style == CallStyle::harmony) {
     for (MarkerSet* set : {&text_markers_, &reasoning_markers_}) {
       for (const std::string_view end : {"<|end|>", "<|return|>", "<|call|>"}) {
-        add(*set, end, Action::kEndMessage);
+        add(*set, end, Action::end_message);
       }
-      add(*set, "<|start|>", Action::kBeginMessage);
-      add(*set, "<|channel|>", Action::kBeginMessage);
+      add(*set, "<|start|>", Action::begin_message);
+      add(*set, "<|channel|>", Action::begin_message);
     }
   }
-  add(key_markers_, dialect_.key_end, Action::kKeyByType);
-  add(key_markers_, dialect_.string_key_end, Action::kKeyString);
-  add(key_markers_, dialect_.json_key_end, Action::kKeyJson);
+  add(key_markers_, dialect_.key_end, Action::key_by_type);
+  add(key_markers_, dialect_.string_key_end, Action::key_string);
+  add(key_markers_, dialect_.json_key_end, Action::key_json);
 }
 
 void OutputParser::begin_with(const ParserOptions& options) {
-  if (dialect_.style == CallStyle::kHarmony) state_ = State::kHeader;
+  if (dialect_.style == CallStyle::harmony) state_ = State::header;
   const bool reasoning =
       split_reasoning_ && (options.reasoning_begun || !options.begun_reasoning.empty());
   if (!reasoning && options.begun_content.empty()) {
     buffer_ = begun_markers(dialect_, options.generation_prompt);
     return;
   }
-  state_ = State::kText;
+  state_ = State::text;
   if (reasoning) {
     open_reasoning();
     builder_.reasoning(options.begun_reasoning);
     if (options.reasoning_begun) return;
     builder_.end_reasoning();
-    state_ = State::kText;
+    state_ = State::text;
   }
   builder_.content(options.begun_content);
 }
@@ -108,9 +108,9 @@ std::span<const Delta> OutputParser::finish() {
   const std::string literal = value_.take_held();
   const std::string rest =
       held_ == kNothing ? literal + buffer_.substr(at_) : buffer_.substr(held_);
-  if (state_ == State::kForeign) {
+  if (state_ == State::foreign) {
     end_message();
-  } else if (state_ == State::kHeader) {
+  } else if (state_ == State::header) {
     if (header_.begun)
       builder_.warn(fmt::format("the output ends in a header: {}", rest), /*has_text=*/true);
   } else if (call_.announced) {
@@ -131,35 +131,35 @@ bool OutputParser::step() {
     return true;
   }
   switch (state_) {
-    case State::kStart: return read_start();
-    case State::kText: return read_text(text_markers_);
-    case State::kReasoning: return read_text(reasoning_markers_);
-    case State::kSection: return read_section();
-    case State::kArguments: return read_arguments();
-    case State::kAfterCall: return read_after_call();
-    case State::kObjects: return read_objects();
-    case State::kMember: return read_member();
-    case State::kMemberColon: return read_member_colon();
-    case State::kMemberValue: return read_member_value();
-    case State::kName: return read_name();
-    case State::kArgumentsBegin: return read_arguments_begin();
-    case State::kTagName: return read_tag_name();
-    case State::kTagParameters: return read_tag_parameters();
-    case State::kTagKey: return read_tag_key();
-    case State::kTagValueOpen: return read_tag_value_open();
-    case State::kTagValueBegin: return read_tag_value_begin();
-    case State::kTagText: return read_tag_text();
-    case State::kTagJson: return read_tag_json();
-    case State::kTagEnd: return read_tag_end();
-    case State::kTagTyped: return read_tag_typed();
-    case State::kNested: return read_nested();
-    case State::kNestedValue: return read_nested_value();
-    case State::kPythonCalls: return read_python_calls();
-    case State::kPythonArgument: return read_python_argument();
-    case State::kPythonValue: return read_python_value();
-    case State::kPythonNext: return read_python_next();
-    case State::kHeader: return read_header();
-    case State::kForeign: return read_foreign();
+    case State::start: return read_start();
+    case State::text: return read_text(text_markers_);
+    case State::reasoning: return read_text(reasoning_markers_);
+    case State::section: return read_section();
+    case State::arguments: return read_arguments();
+    case State::after_call: return read_after_call();
+    case State::objects: return read_objects();
+    case State::member: return read_member();
+    case State::member_colon: return read_member_colon();
+    case State::member_value: return read_member_value();
+    case State::name: return read_name();
+    case State::arguments_begin: return read_arguments_begin();
+    case State::tag_name: return read_tag_name();
+    case State::tag_parameters: return read_tag_parameters();
+    case State::tag_key: return read_tag_key();
+    case State::tag_value_open: return read_tag_value_open();
+    case State::tag_value_begin: return read_tag_value_begin();
+    case State::tag_text: return read_tag_text();
+    case State::tag_json: return read_tag_json();
+    case State::tag_end: return read_tag_end();
+    case State::tag_typed: return read_tag_typed();
+    case State::nested: return read_nested();
+    case State::nested_value: return read_nested_value();
+    case State::python_calls: return read_python_calls();
+    case State::python_argument: return read_python_argument();
+    case State::python_value: return read_python_value();
+    case State::python_next: return read_python_next();
+    case State::header: return read_header();
+    case State::foreign: return read_foreign();
   }
   return false;
 }
@@ -179,11 +179,11 @@ bool OutputParser::read_start() {
     return true;
   }
   if (found.at == at_) return false;
-  state_ = State::kText;
+  state_ = State::text;
   if (dialect_.bare && !tools_.empty() && buffer_[at_] == '{') {
     held_ = at_;
     bare_ = true;
-    state_ = State::kObjects;
+    state_ = State::objects;
   }
   return true;
 }
@@ -200,30 +200,30 @@ bool OutputParser::read_text(const MarkerSet& markers) {
 // The marker at `begin` was read.
 void OutputParser::take_marker(Action action, std::size_t begin) {
   switch (action) {
-    case Action::kOpenReasoning: open_reasoning(); break;
-    case Action::kCloseReasoning:
+    case Action::open_reasoning: open_reasoning(); break;
+    case Action::close_reasoning:
       builder_.end_reasoning();
-      state_ = State::kStart;
+      state_ = State::start;
       break;
-    case Action::kFence: builder_.open_fence(); break;
-    case Action::kSection0:
-    case Action::kSection1: begin_section(action == Action::kSection0 ? 0 : 1, begin); break;
-    case Action::kCall:
-      call_in_reasoning_ = state_ == State::kReasoning;
+    case Action::fence: builder_.open_fence(); break;
+    case Action::section0:
+    case Action::section1: begin_section(action == Action::section0 ? 0 : 1, begin); break;
+    case Action::call:
+      call_in_reasoning_ = state_ == State::reasoning;
       held_ = begin;
       open_call();
       break;
-    case Action::kEndMessage: end_message(); break;
-    case Action::kBeginMessage:
+    case Action::end_message: end_message(); break;
+    case Action::begin_message:
       end_message();
       at_ = begin;
       break;
-    default: break;  // kDrop
+    default: break;  // drop
   }
 }
 
 void OutputParser::put_text(std::string_view text) {
-  if (state_ == State::kReasoning) {
+  if (state_ == State::reasoning) {
     builder_.reasoning(text);
   } else {
     builder_.content(text);
@@ -232,20 +232,20 @@ void OutputParser::put_text(std::string_view text) {
 
 void OutputParser::open_reasoning() {
   builder_.begin_reasoning();
-  state_ = State::kReasoning;
+  state_ = State::reasoning;
 }
 
 void OutputParser::begin_section(int index, std::size_t begin) {
-  call_in_reasoning_ = state_ == State::kReasoning;
+  call_in_reasoning_ = state_ == State::reasoning;
   section_ = index;
   held_ = begin;
   // "functools[": the marker has opened the array.
   in_array_ = dialect_.sections[static_cast<std::size_t>(index)].open.ends_with('[');
   switch (dialect_.style) {
-    case CallStyle::kJson:
-    case CallStyle::kKeyed: state_ = State::kObjects; break;
-    case CallStyle::kPython: state_ = State::kPythonCalls; break;
-    default: state_ = State::kSection; break;
+    case CallStyle::json:
+    case CallStyle::keyed: state_ = State::objects; break;
+    case CallStyle::python: state_ = State::python_calls; break;
+    default: state_ = State::section; break;
   }
 }
 
@@ -253,17 +253,17 @@ void OutputParser::begin_section(int index, std::size_t begin) {
 bool OutputParser::read_section() {
   if (!skip_space() && !ended_) return false;
   const Match call = match(dialect_.call_open);
-  if (call == Match::kMatched) {
+  if (call == Match::matched) {
     if (held_ == kNothing) held_ = at_;
     at_ += dialect_.call_open.size();
     open_call();
     return true;
   }
-  bool wait = call == Match::kWait;
+  bool wait = call == Match::wait;
   for (const Section& section : dialect_.sections) {
     const Match close = match(section.close);
-    wait = wait || close == Match::kWait;
-    if (close != Match::kMatched) continue;
+    wait = wait || close == Match::wait;
+    if (close != Match::matched) continue;
     at_ += section.close.size();
     wait = false;
     break;
@@ -275,7 +275,7 @@ bool OutputParser::read_section() {
   }
   section_ = -1;
   in_array_ = bare_ = false;
-  state_ = State::kText;
+  state_ = State::text;
   return true;
 }
 
@@ -300,9 +300,9 @@ bool OutputParser::skip_space() {
 // Whether the text stands at at_; one that is empty never does.
 OutputParser::Match OutputParser::match(std::string_view text) const {
   const std::string_view rest = rest_from(at_);
-  if (text.empty()) return Match::kMissing;
-  if (rest.starts_with(text)) return Match::kMatched;
-  return !ended_ && text.starts_with(rest) ? Match::kWait : Match::kMissing;
+  if (text.empty()) return Match::missing;
+  if (rest.starts_with(text)) return Match::matched;
+  return !ended_ && text.starts_with(rest) ? Match::wait : Match::missing;
 }
 
 }  // namespace hearth::chat

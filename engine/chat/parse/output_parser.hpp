@@ -11,7 +11,7 @@
 // When is it a call?
 //   * Only with `tools` in the options, and only what the model writes: the prompt, and with it
 //     everything a user wrote, is not read here.
-//   * It is announced (kCallBegin) when its name is complete, and not before.
+//   * It is announced (call_begin) when its name is complete, and not before.
 //   * What begins like a call and goes on otherwise before that comes back as content, with a
 //     warning.
 //   * What was announced is not taken back.  When its arguments go wrong, the call keeps what it
@@ -78,56 +78,56 @@ class OutputParser {
 
  private:
   enum class State : std::uint8_t {
-    kStart,  // where reasoning may begin, or a fence or a bare call
-    kText,   // content
-    kReasoning,
-    kSection,  // in a section, before, between or behind calls
+    start,  // where reasoning may begin, or a fence or a bare call
+    text,   // content
+    reasoning,
+    section,  // in a section, before, between or behind calls
     // JSON objects as calls
-    kObjects,      // where an object of an array, or the only one, may begin
-    kMember,       // before a key
-    kMemberColon,  // behind it
-    kMemberValue,  // in the value of a key that is not the arguments
-    kArguments,    // in the arguments of a call, whatever its style
+    objects,       // where an object of an array, or the only one, may begin
+    member,        // before a key
+    member_colon,  // behind it
+    member_value,  // in the value of a key that is not the arguments
+    arguments,     // in the arguments of a call, whatever its style
     // a name, then arguments
-    kName,
-    kArgumentsBegin,  // announce the call if arguments do follow
-    kAfterCall,       // behind the arguments: call_close may follow
+    name,
+    arguments_begin,  // announce the call if arguments do follow
+    after_call,       // behind the arguments: call_close may follow
     // tagged parameters
-    kTagName,
-    kTagParameters,
-    kTagKey,
-    kTagValueOpen,
-    kTagValueBegin,
-    kTagText,      // a string
-    kTagJson,      // an array or object
-    kTagEnd,       // behind it
-    kTagTyped,     // a number or word, whole
-    kNested,       // a value made of tags
-    kNestedValue,  // behind one of them
+    tag_name,
+    tag_parameters,
+    tag_key,
+    tag_value_open,
+    tag_value_begin,
+    tag_text,      // a string
+    tag_json,      // an array or object
+    tag_end,       // behind it
+    tag_typed,     // a number or word, whole
+    nested,        // a value made of tags
+    nested_value,  // behind one of them
     // Python's calls
-    kPythonCalls,
-    kPythonArgument,
-    kPythonValue,
-    kPythonNext,
+    python_calls,
+    python_argument,
+    python_value,
+    python_next,
     // harmony
-    kHeader,
-    kForeign,  // to somebody who is no tool
+    header,
+    foreign,  // to somebody who is no tool
   };
-  // kMissing: it is not there.  kWait: more text decides.
-  enum class Match : std::uint8_t { kMatched, kMissing, kWait };
+  // missing: it is not there.  wait: more text decides.
+  enum class Match : std::uint8_t { matched, missing, wait };
   enum class Action : std::uint8_t {
-    kOpenReasoning,
-    kCloseReasoning,
-    kDrop,
-    kFence,
-    kSection0,
-    kSection1,
-    kCall,
-    kEndMessage,    // harmony
-    kBeginMessage,  // harmony
-    kKeyByType,
-    kKeyString,
-    kKeyJson,
+    open_reasoning,
+    close_reasoning,
+    drop,
+    fence,
+    section0,
+    section1,
+    call,
+    end_message,    // harmony
+    begin_message,  // harmony
+    key_by_type,
+    key_string,
+    key_json,
   };
   struct Call {
     bool announced = false;
@@ -237,9 +237,9 @@ class OutputParser {
   bool deltas_given_ = false;
   static constexpr std::size_t kNothing = static_cast<std::size_t>(-1);
 
-  State state_ = State::kStart;
+  State state_ = State::start;
   int section_ = -1;                // index in dialect_.sections, -1 outside
-  bool in_array_ = false;           // kJson, kKeyed, kPython
+  bool in_array_ = false;           // json, keyed, python
   bool bare_ = false;               // the call has no marker
   bool call_in_reasoning_ = false;  // it began there, and is not announced
   bool colon_read_ = false;         // of the member
@@ -247,7 +247,7 @@ class OutputParser {
   Call call_;
   std::string key_;      // of the member or parameter being read
   std::string scratch_;  // its value, where that is not written at once
-  ParameterKind kind_ = ParameterKind::kUnknown;
+  ParameterKind kind_ = ParameterKind::unknown;
   bool first_parameter_ = true;
   struct Nest {
     std::string tag;

@@ -1,4 +1,4 @@
-// Calls as Python writes them, F(a=1, b="x"): CallStyle::kPython.
+// Calls as Python writes them, F(a=1, b="x"): CallStyle::python.
 #include <fmt/format.h>
 
 #include "engine/chat/parse/output_parser.hpp"
@@ -22,23 +22,23 @@ bool OutputParser::read_python_calls() {
   if (in_array_ && !first && c == ']') {
     ++at_;
     in_array_ = false;
-    state_ = State::kSection;
+    state_ = State::section;
     return true;
   }
   std::size_t size = 0;
-  const Match name = in_array_ ? identifier(size) : Match::kMissing;
-  if (name == Match::kWait) return false;
-  if (name == Match::kMatched && buffer_[at_ + size] == '(') {
+  const Match name = in_array_ ? identifier(size) : Match::missing;
+  if (name == Match::wait) return false;
+  if (name == Match::matched && buffer_[at_ + size] == '(') {
     open_call();
     call_.name.assign(buffer_, at_, size);
     at_ += size + 1;
     announce();
-    state_ = State::kPythonArgument;
+    state_ = State::python_argument;
   } else if (first) {
     fail("what began as calls is no list of them");
   } else {
     builder_.warn("a list of calls does not end");
-    state_ = State::kSection;
+    state_ = State::section;
   }
   return true;
 }
@@ -50,15 +50,15 @@ bool OutputParser::read_python_argument() {
     ++at_;
     write_arguments(first_parameter_ ? "{}" : "}");
     close_call();
-    state_ = State::kPythonCalls;
+    state_ = State::python_calls;
     return true;
   }
   std::size_t size = 0;
   const Match name = identifier(size);
-  if (name == Match::kWait) return false;
+  if (name == Match::wait) return false;
   const std::size_t equals =
-      name == Match::kMatched ? buffer_.find_first_not_of(' ', at_ + size) : std::string::npos;
-  if (name == Match::kMatched && equals == std::string::npos && !ended_ &&
+      name == Match::matched ? buffer_.find_first_not_of(' ', at_ + size) : std::string::npos;
+  if (name == Match::matched && equals == std::string::npos && !ended_ &&
       buffer_.size() - at_ <= kNameMax) {
     return false;
   }
@@ -68,8 +68,8 @@ bool OutputParser::read_python_argument() {
   }
   write_key(std::string_view(buffer_).substr(at_, size));
   at_ = equals + 1;
-  value_.start(ValueReader::Notation::kJson);
-  state_ = State::kPythonValue;
+  value_.start(ValueReader::Notation::json);
+  state_ = State::python_value;
   return true;
 }
 
@@ -77,11 +77,11 @@ bool OutputParser::read_python_value() {
   std::string json;
   const ValueReader::Progress progress = read_value(json);
   write_arguments(json);
-  if (progress == ValueReader::Progress::kMore) return false;
-  if (progress == ValueReader::Progress::kBad) {
+  if (progress == ValueReader::Progress::more) return false;
+  if (progress == ValueReader::Progress::bad) {
     fail("the value of an argument is no literal");
   } else {
-    state_ = State::kPythonNext;
+    state_ = State::python_next;
   }
   return true;
 }
@@ -93,7 +93,7 @@ bool OutputParser::read_python_next() {
     return true;
   }
   if (buffer_[at_] == ',') ++at_;
-  state_ = State::kPythonArgument;
+  state_ = State::python_argument;
   return true;
 }
 

@@ -1,4 +1,4 @@
-// Calls with a tag for every parameter: CallStyle::kTagged.
+// Calls with a tag for every parameter: CallStyle::tagged.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -21,19 +21,19 @@ bool OutputParser::read_tag_name() {
   if (!skip_space()) return false;
   std::size_t size = 0;
   const Match name = identifier(size);
-  if (name == Match::kWait) return false;
+  if (name == Match::wait) return false;
   const std::size_t begin = at_;
-  if (name == Match::kMatched) {
+  if (name == Match::matched) {
     at_ += size;
-    const Match end = dialect_.name_end.empty() ? Match::kMatched : match(dialect_.name_end);
-    at_ += end == Match::kMatched ? dialect_.name_end.size() : 0;
-    if (end == Match::kMatched) {
+    const Match end = dialect_.name_end.empty() ? Match::matched : match(dialect_.name_end);
+    at_ += end == Match::matched ? dialect_.name_end.size() : 0;
+    if (end == Match::matched) {
       call_.name.assign(buffer_, begin, size);
-      state_ = State::kTagParameters;
+      state_ = State::tag_parameters;
       return true;
     }
     at_ = begin;
-    if (end == Match::kWait) return false;
+    if (end == Match::wait) return false;
   }
   fail("what began as a call has no name");
   return true;
@@ -44,27 +44,27 @@ bool OutputParser::read_tag_name() {
 bool OutputParser::read_tag_parameters() {
   if (!skip_space()) return false;
   const Match close = match(dialect_.call_close);
-  if (close == Match::kWait) return false;
-  Match section = Match::kMissing;  // models forget the call's own end
+  if (close == Match::wait) return false;
+  Match section = Match::missing;  // models forget the call's own end
   if (section_ >= 0) section = match(dialect_.sections[static_cast<std::size_t>(section_)].close);
-  if (close == Match::kMatched || section == Match::kMatched) {
+  if (close == Match::matched || section == Match::matched) {
     if (!call_.announced) announce();
     write_arguments(first_parameter_ ? "{}" : "}");
-    if (close == Match::kMatched) at_ += dialect_.call_close.size();
+    if (close == Match::matched) at_ += dialect_.call_close.size();
     close_call();
-    state_ = State::kSection;
+    state_ = State::section;
     return true;
   }
   const Match key = match(dialect_.key_open);
-  if (key == Match::kWait || section == Match::kWait) return false;
-  if (key == Match::kMissing) {
+  if (key == Match::wait || section == Match::wait) return false;
+  if (key == Match::missing) {
     fail("a parameter or its end was expected");
     return true;
   }
   if (!call_.announced) announce();
   held_ = at_;
   at_ += dialect_.key_open.size();
-  state_ = State::kTagKey;
+  state_ = State::tag_key;
   return true;
 }
 
@@ -78,24 +78,24 @@ bool OutputParser::read_tag_key() {
   key_.assign(buffer_, at_, end.at - at_);
   at_ = end.at + end.size;
   switch (static_cast<Action>(end.action)) {
-    case Action::kKeyString: kind_ = ParameterKind::kString; break;
-    case Action::kKeyJson: kind_ = ParameterKind::kJson; break;
+    case Action::key_string: kind_ = ParameterKind::string; break;
+    case Action::key_json: kind_ = ParameterKind::json; break;
     default: kind_ = kind_of(key_); break;
   }
-  state_ = dialect_.value_open.empty() ? State::kTagValueBegin : State::kTagValueOpen;
+  state_ = dialect_.value_open.empty() ? State::tag_value_begin : State::tag_value_open;
   return true;
 }
 
 bool OutputParser::read_tag_value_open() {
   if (!skip_space()) return false;
   const Match open = match(dialect_.value_open);
-  if (open == Match::kWait) return false;
-  if (open == Match::kMissing) {
+  if (open == Match::wait) return false;
+  if (open == Match::missing) {
     fail("the value of a parameter was expected");
     return true;
   }
   at_ += dialect_.value_open.size();
-  state_ = State::kTagValueBegin;
+  state_ = State::tag_value_begin;
   return true;
 }
 
@@ -111,44 +111,44 @@ bool OutputParser::read_tag_value_begin() {
   const std::string_view rest = rest_from(at_).substr(0, kSpaceLooked);
   const std::size_t first = std::min(rest.find_first_not_of(kSpace), rest.size());
   const bool undecided = first == rest.size() && rest.size() < kSpaceLooked && !ended_;
-  if (may_be_cdata || (undecided && kind_ != ParameterKind::kString)) {
+  if (may_be_cdata || (undecided && kind_ != ParameterKind::string)) {
     at_ = begin;
     return false;
   }
-  const bool nested = dialect_.nested_tags && kind_ != ParameterKind::kString;
-  const Match tag = nested ? opens_tag(at_) : Match::kMissing;
-  if (tag == Match::kWait) {
+  const bool nested = dialect_.nested_tags && kind_ != ParameterKind::string;
+  const Match tag = nested ? opens_tag(at_) : Match::missing;
+  if (tag == Match::wait) {
     at_ = begin;
     return false;
   }
-  if (tag == Match::kMatched) {
+  if (tag == Match::matched) {
     write_key(key_);
     nests_ = {{key_}};
-    state_ = State::kNested;
+    state_ = State::nested;
     return true;
   }
   std::string close = value_close();
   if (cdata) {
     at_ += kCdata.size();
     close.insert(0, "]]>");
-    kind_ = ParameterKind::kString;
+    kind_ = ParameterKind::string;
   }
   value_markers_ = {};
   value_markers_.add(close, 0);
   if (dialect_.values_on_own_lines) value_markers_.add("\n" + close, 0);
   scratch_.clear();
   const bool container = first < rest.size() && (rest[first] == '{' || rest[first] == '[');
-  if (kind_ == ParameterKind::kString) {
+  if (kind_ == ParameterKind::string) {
     write_key(key_);
     write_arguments("\"");
-    state_ = State::kTagText;
-  } else if (kind_ == ParameterKind::kJson && container) {
+    state_ = State::tag_text;
+  } else if (kind_ == ParameterKind::json && container) {
     write_key(key_);
-    value_.start(ValueReader::Notation::kJson);
-    state_ = State::kTagJson;
+    value_.start(ValueReader::Notation::json);
+    state_ = State::tag_json;
   } else {
     word_ = !container && !(first < rest.size() && rest[first] == '"');
-    state_ = State::kTagTyped;
+    state_ = State::tag_typed;
   }
   return true;
 }
@@ -162,7 +162,7 @@ bool OutputParser::read_tag_text() {
   if (end.size > 0) json += '"';
   write_arguments(json);
   if (end.size == 0) return false;
-  state_ = nests_.empty() ? State::kTagParameters : State::kNested;
+  state_ = nests_.empty() ? State::tag_parameters : State::nested;
   return true;
 }
 
@@ -170,11 +170,11 @@ bool OutputParser::read_tag_json() {
   std::string json;
   const ValueReader::Progress progress = read_value(json);
   write_arguments(json);
-  if (progress == ValueReader::Progress::kMore) return false;
-  if (progress == ValueReader::Progress::kBad) {
+  if (progress == ValueReader::Progress::more) return false;
+  if (progress == ValueReader::Progress::bad) {
     fail(fmt::format("the value of {} is no JSON", key_));
   } else {
-    state_ = State::kTagEnd;
+    state_ = State::tag_end;
   }
   return true;
 }
@@ -188,7 +188,7 @@ bool OutputParser::read_tag_end() {
     return true;
   }
   at_ += end.size;
-  state_ = State::kTagParameters;
+  state_ = State::tag_parameters;
   return true;
 }
 
@@ -205,7 +205,7 @@ bool OutputParser::read_tag_typed() {
     std::string json;
     append_escaped(scratch_, json);
     write_arguments(json);
-    state_ = State::kTagText;
+    state_ = State::tag_text;
     return true;
   }
   if (end.size == 0) return false;
@@ -218,7 +218,7 @@ bool OutputParser::read_tag_typed() {
   }
   begin_typed();
   write_arguments(json);
-  state_ = nests_.empty() ? State::kTagParameters : State::kNested;
+  state_ = nests_.empty() ? State::tag_parameters : State::nested;
   return true;
 }
 
@@ -247,9 +247,9 @@ void OutputParser::write_key(std::string_view key) {
 
 ParameterKind OutputParser::kind_of(std::string_view key) const {
   const ToolShape* shape = tool(call_.name);
-  if (shape == nullptr) return ParameterKind::kUnknown;
+  if (shape == nullptr) return ParameterKind::unknown;
   const auto found = std::ranges::find(shape->parameters, key, &ToolParameter::name);
-  return found == shape->parameters.end() ? ParameterKind::kUnknown : found->kind;
+  return found == shape->parameters.end() ? ParameterKind::unknown : found->kind;
 }
 
 }  // namespace hearth::chat

@@ -157,16 +157,16 @@ void append_unescaped(std::string_view json, std::string& out) {
 
 std::string whole_value(std::string_view text) {
   ValueReader reader;
-  reader.start(ValueReader::Notation::kJson);
+  reader.start(ValueReader::Notation::json);
   std::string out;
   std::size_t used = 0;
-  if (reader.read(text, true, used, out) != ValueReader::Progress::kDone) return {};
+  if (reader.read(text, true, used, out) != ValueReader::Progress::done) return {};
   return text.find_first_not_of(" \t\r\n", used) == std::string_view::npos ? out : std::string();
 }
 
 void ValueReader::start(Notation notation) {
   notation_ = notation;
-  state_ = State::kValue;
+  state_ = State::value;
   depth_ = 0;
   objects_ = 0;
   held_.clear();
@@ -175,18 +175,18 @@ void ValueReader::start(Notation notation) {
 ValueReader::Progress ValueReader::read(std::string_view text, bool ended, std::size_t& used,
                                         std::string& out) {
   used = 0;
-  while (state_ != State::kDone && state_ != State::kBad && step(text, ended, used, out)) {
+  while (state_ != State::done && state_ != State::bad && step(text, ended, used, out)) {
   }
-  if (state_ == State::kDone) return Progress::kDone;
-  return state_ == State::kBad ? Progress::kBad : Progress::kMore;
+  if (state_ == State::done) return Progress::done;
+  return state_ == State::bad ? Progress::bad : Progress::more;
 }
 
 // One step forward; false when more text is needed.
 bool ValueReader::step(Bytes text, bool ended, std::size_t& at, std::string& out) {
   switch (state_) {
-    case State::kString: return read_string(text, at, out);
-    case State::kLiteral: return read_literal(text, ended, at, out);
-    case State::kBareKey: return read_bare_key(text, at, out);
+    case State::string: return read_string(text, at, out);
+    case State::literal: return read_literal(text, ended, at, out);
+    case State::bare_key: return read_bare_key(text, at, out);
     default: break;
   }
   while (at < text.size() && is_space(text[at])) {
@@ -195,23 +195,23 @@ bool ValueReader::step(Bytes text, bool ended, std::size_t& at, std::string& out
   }
   if (at == text.size()) return false;
   switch (state_) {
-    case State::kValue:
-    case State::kValueOrEnd: return begin_value(text, ended, at, out);
-    case State::kKey:
-    case State::kKeyOrEnd: return begin_key(text, ended, at, out);
-    case State::kColon:
-      state_ = text[at] == ':' ? State::kValue : State::kBad;
-      if (state_ == State::kBad) return true;
+    case State::value:
+    case State::value_or_end: return begin_value(text, ended, at, out);
+    case State::key:
+    case State::key_or_end: return begin_key(text, ended, at, out);
+    case State::colon:
+      state_ = text[at] == ':' ? State::value : State::bad;
+      if (state_ == State::bad) return true;
       break;
-    default: {  // kNext
+    default: {  // next
       const bool object = (objects_ >> (depth_ - 1) & 1) != 0;
       if (text[at] == (object ? '}' : ']')) {
         close(out);
         ++at;
         return true;
       }
-      state_ = text[at] != ',' ? State::kBad : object ? State::kKey : State::kValue;
-      if (state_ == State::kBad) return true;
+      state_ = text[at] != ',' ? State::bad : object ? State::key : State::value;
+      if (state_ == State::bad) return true;
     }
   }
   out += text[at++];
@@ -220,14 +220,14 @@ bool ValueReader::step(Bytes text, bool ended, std::size_t& at, std::string& out
 
 bool ValueReader::begin_value(Bytes text, bool ended, std::size_t& at, std::string& out) {
   const char c = text[at];
-  if (c == ']' && state_ == State::kValueOrEnd) {
+  if (c == ']' && state_ == State::value_or_end) {
     close(out);
     ++at;
     return true;
   }
   if (c == '{' || c == '[') {
     if (depth_ == kDepthMax) {
-      state_ = State::kBad;
+      state_ = State::bad;
       return true;
     }
     open(c == '{', out);
@@ -236,36 +236,36 @@ bool ValueReader::begin_value(Bytes text, bool ended, std::size_t& at, std::stri
   }
   string_is_key_ = false;
   if (!open_string(text, ended, at, out)) return false;
-  if (state_ == State::kString) return true;
-  const bool bare = notation_ == Notation::kGemma && c != ',' && c != '}' && c != ']';
-  state_ = bare || is_literal(c) ? State::kLiteral : State::kBad;
+  if (state_ == State::string) return true;
+  const bool bare = notation_ == Notation::gemma && c != ',' && c != '}' && c != ']';
+  state_ = bare || is_literal(c) ? State::literal : State::bad;
   return true;
 }
 
 bool ValueReader::begin_key(Bytes text, bool ended, std::size_t& at, std::string& out) {
-  if (text[at] == '}' && state_ == State::kKeyOrEnd) {
+  if (text[at] == '}' && state_ == State::key_or_end) {
     close(out);
     ++at;
     return true;
   }
   string_is_key_ = true;
   if (!open_string(text, ended, at, out)) return false;
-  if (state_ == State::kString) return true;
-  state_ = notation_ == Notation::kGemma ? State::kBareKey : State::kBad;
+  if (state_ == State::string) return true;
+  state_ = notation_ == Notation::gemma ? State::bare_key : State::bad;
   return true;
 }
 
 bool ValueReader::open_string(Bytes text, bool ended, std::size_t& at, std::string& out) {
   const char c = text[at];
   std::size_t size = c == '"' || c == '\'' ? 1 : 0;
-  if (notation_ == Notation::kGemma && c == '<') {
+  if (notation_ == Notation::gemma && c == '<') {
     const Bytes rest = text.substr(at);
     if (!ended && rest.size() < kGemmaQuote.size() && kGemmaQuote.starts_with(rest)) return false;
     if (rest.starts_with(kGemmaQuote)) size = kGemmaQuote.size();
   }
   if (size > 0) {
     quote_ = c;
-    state_ = State::kString;
+    state_ = State::string;
     out += '"';
     at += size;
   }
@@ -296,7 +296,7 @@ bool ValueReader::read_string(Bytes text, std::size_t& at, std::string& out) {
   out += '"';
   at += size;
   if (string_is_key_) {
-    state_ = State::kColon;
+    state_ = State::colon;
   } else {
     end_value();
   }
@@ -327,13 +327,13 @@ bool ValueReader::read_escape(Bytes text, std::size_t& at, std::string& out) {
 }
 
 bool ValueReader::read_literal(Bytes text, bool ended, std::size_t& at, std::string& out) {
-  const bool gemma = notation_ == Notation::kGemma;
+  const bool gemma = notation_ == Notation::gemma;
   while (at < text.size() && held_.size() < kLiteralMax &&
          (gemma ? text[at] != ',' && text[at] != '}' && text[at] != ']' : is_literal(text[at]))) {
     held_ += text[at++];
   }
   if (held_.size() == kLiteralMax) {
-    state_ = State::kBad;
+    state_ = State::bad;
     return true;
   }
   if (at == text.size() && !ended) return false;
@@ -347,7 +347,7 @@ bool ValueReader::read_literal(Bytes text, bool ended, std::size_t& at, std::str
     append_escaped(held_, out);
     out += '"';
   } else {
-    state_ = State::kBad;
+    state_ = State::bad;
     return true;
   }
   held_.clear();
@@ -363,14 +363,14 @@ bool ValueReader::read_bare_key(Bytes text, std::size_t& at, std::string& out) {
   if (at == text.size() && held_.size() < kLiteralMax) return false;
   while (!held_.empty() && is_space(held_.back())) held_.pop_back();
   if (at == text.size() || text[at] != ':' || held_.empty()) {
-    state_ = State::kBad;
+    state_ = State::bad;
     return true;
   }
   out += '"';
   append_escaped(held_, out);
   out += '"';
   held_.clear();
-  state_ = State::kColon;
+  state_ = State::colon;
   return true;
 }
 
@@ -379,7 +379,7 @@ void ValueReader::open(bool object, std::string& out) {
   const std::uint64_t bit = std::uint64_t{1} << depth_;
   objects_ = object ? objects_ | bit : objects_ & ~bit;
   ++depth_;
-  state_ = object ? State::kKeyOrEnd : State::kValueOrEnd;
+  state_ = object ? State::key_or_end : State::value_or_end;
 }
 
 void ValueReader::close(std::string& out) {
@@ -389,7 +389,7 @@ void ValueReader::close(std::string& out) {
 }
 
 void ValueReader::end_value() {
-  state_ = depth_ == 0 ? State::kDone : State::kNext;
+  state_ = depth_ == 0 ? State::done : State::next;
 }
 
 std::string ValueReader::take_held() {

@@ -24,16 +24,16 @@ class ValueReader {
   static constexpr int kDepthMax = 64;
   static constexpr std::size_t kLiteralMax = 1024;
 
-  enum class Notation : std::uint8_t { kJson, kGemma };
-  enum class Progress : std::uint8_t { kMore, kDone, kBad };
+  enum class Notation : std::uint8_t { json, gemma };
+  enum class Progress : std::uint8_t { more, done, bad };
 
   // Begin a value.
   void start(Notation notation);
   // Read on in text; `used` bytes of it need not be shown again, the rest must be.  `ended`: no
   // more text comes.  JSON is appended to out.
-  //   kMore  everything was read but what needs its successor
-  //   kDone  the value ends where `used` points
-  //   kBad   the byte at `used` fits nowhere, or the value is nested too deep; what was written to
+  //   more  everything was read but what needs its successor
+  //   done  the value ends where `used` points
+  //   bad   the byte at `used` fits nowhere, or the value is nested too deep; what was written to
   //          out is a prefix of JSON
   Progress read(std::string_view text, bool ended, std::size_t& used, std::string& out);
   // What is held, raw: for a value that does not go on.
@@ -41,24 +41,24 @@ class ValueReader {
 
  private:
   enum class State : std::uint8_t {
-    kValue,       // a value
-    kValueOrEnd,  // behind [
-    kKey,         // behind , in an object
-    kKeyOrEnd,    // behind {
-    kColon,       // behind a key
-    kNext,        // behind a value
-    kString,      // in a string
-    kLiteral,     // in a number, a word, or a bare string of Gemma's
-    kBareKey,     // in a key without quotes
-    kDone,
-    kBad,
+    value,         // a value
+    value_or_end,  // behind [
+    key,           // behind , in an object
+    key_or_end,    // behind {
+    colon,         // behind a key
+    next,          // behind a value
+    string,        // in a string
+    literal,       // in a number, a word, or a bare string of Gemma's
+    bare_key,      // in a key without quotes
+    done,
+    bad,
   };
   using Bytes = std::string_view;
 
   bool step(Bytes text, bool ended, std::size_t& at, std::string& out);
   bool begin_value(Bytes text, bool ended, std::size_t& at, std::string& out);
   bool begin_key(Bytes text, bool ended, std::size_t& at, std::string& out);
-  // What opens a string at `at`: true when decided (state_ is then kString where one does).
+  // What opens a string at `at`: true when decided (state_ is then string where one does).
   bool open_string(Bytes text, bool ended, std::size_t& at, std::string& out);
   bool read_string(Bytes text, std::size_t& at, std::string& out);
   bool read_escape(Bytes text, std::size_t& at, std::string& out);
@@ -68,8 +68,8 @@ class ValueReader {
   void close(std::string& out);
   void end_value();
 
-  Notation notation_ = Notation::kJson;
-  State state_ = State::kDone;
+  Notation notation_ = Notation::json;
+  State state_ = State::done;
   bool string_is_key_ = false;
   char quote_ = '"';  // what ends the string: '"', '\'', or '<' for Gemma's <|"|>
   int depth_ = 0;

@@ -24,7 +24,7 @@ TEST(ModelCard, every_key_is_read) {
     "servedSpecDraftRepo": "c/d", "servedSpecDraftFile": "x/draft.gguf"})");
   ASSERT_TRUE(card) << card.error().message;
   EXPECT_EQ(card->prompt_renderer, PromptRenderer::dsml);
-  EXPECT_EQ(card->output_parser, OutputFormat::kDeepseekV32);
+  EXPECT_EQ(card->output_parser, OutputFormat::deepseek_v32);
   EXPECT_EQ(card->mtp_max_depth, 3);
   EXPECT_EQ(card->mtp_norm_convention, NormConvention::zero_centered);
   EXPECT_EQ(card->mtp_concat_order, ConcatOrder::hidden_first);

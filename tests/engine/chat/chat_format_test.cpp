@@ -77,7 +77,7 @@ TEST(ChatFormat, the_card_chooses_then_the_family_then_the_template_then_the_voc
   };
   ModelCard card;
   card.prompt_renderer = PromptRenderer::gemma4;
-  card.output_parser = OutputFormat::kGptOss;
+  card.output_parser = OutputFormat::gpt_oss;
   const std::string own = "{{ messages[0].content }}";
   EXPECT_EQ(show(format_of({.id = "m", .own_template = own, .card = &card, .tokenizer = &*plain})),
             "gemma4/card gemma4 gpt_oss/card");

@@ -124,7 +124,7 @@ TEST(Conversation, schemas_tell_which_parameters_may_be_texts) {
   EXPECT_EQ(shapes[0].name, "f");
   std::string texts;
   for (const ToolParameter& parameter : shapes[0].parameters) {
-    if (parameter.kind == ParameterKind::kString) texts += parameter.name;
+    if (parameter.kind == ParameterKind::string) texts += parameter.name;
   }
   EXPECT_EQ(texts, "acde");
 }

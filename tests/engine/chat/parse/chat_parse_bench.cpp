@@ -63,7 +63,7 @@ ParserOptions options_for(const Text& text) {
   for (const Dialect& dialect : dialects()) {
     if (dialect.name == text.dialect) options.dialect = &dialect;
   }
-  options.tools = {{"f", {{"s", ParameterKind::kString}, {"a", ParameterKind::kJson}}}};
+  options.tools = {{"f", {{"s", ParameterKind::string}, {"a", ParameterKind::json}}}};
   return options;
 }
 

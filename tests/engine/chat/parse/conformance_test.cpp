@@ -59,8 +59,8 @@ ToolShape shape_of(const cJSON* tool) {
   const cJSON* parameters = cJSON_GetObjectItemCaseSensitive(function, "parameters");
   const cJSON* property = nullptr;
   cJSON_ArrayForEach(property, cJSON_GetObjectItemCaseSensitive(parameters, "properties")) {
-    shape.parameters.push_back({property->string, may_be_string(property) ? ParameterKind::kString
-                                                                          : ParameterKind::kJson});
+    shape.parameters.push_back(
+        {property->string, may_be_string(property) ? ParameterKind::string : ParameterKind::json});
   }
   return shape;
 }

@@ -137,7 +137,7 @@ std::string with_spaces(std::string text) {
 ParserOptions options_for(const Dialect& dialect) {
   ParserOptions options;
   options.dialect = &dialect;
-  options.tools = {{"f", {{"a", ParameterKind::kJson}, {"s", ParameterKind::kString}}}, {"g", {}}};
+  options.tools = {{"f", {{"a", ParameterKind::json}, {"s", ParameterKind::string}}}, {"g", {}}};
   return options;
 }
 
@@ -197,7 +197,7 @@ TEST(chat_dialects, plain_text_is_content) {
       "  a < b, [x](y), {\"k\": 1}, ]<, <|, ｜, <tool, `c`, >>, to=you\n\t<f>\n";
   for (const Dialect& dialect : dialects()) {
     ParserOptions options = options_for(dialect);
-    const bool harmony = dialect.style == CallStyle::kHarmony;
+    const bool harmony = dialect.style == CallStyle::harmony;
     const std::string header = "<|channel|>final<|message|>";
     const Message got = parse(options, (harmony ? header : "") + text);
     EXPECT_EQ(got.content, harmony ? text.substr(2) : text) << dialect.name;
@@ -214,12 +214,12 @@ TEST(chat_dialects, are_chosen_by_the_template_or_by_the_card) {
   EXPECT_EQ(choose_dialect("..'<|tool_call>call:' + name..").name, "gemma4");
   EXPECT_EQ(choose_dialect("<tool_call>\n<function=x>\n<parameter=y>").name, "qwen3_coder");
   EXPECT_EQ(choose_dialect("<tool_call>\n{\"name\"").name, "hermes");
-  EXPECT_EQ(choose_dialect(OutputFormat::kGptOss, "").name, "gpt_oss");
-  EXPECT_EQ(choose_dialect(OutputFormat::kDeepseekV32, "<tool_call>").name, "deepseek_v32");
-  EXPECT_EQ(choose_dialect(OutputFormat::kGemma4, "").name, "gemma4");
+  EXPECT_EQ(choose_dialect(OutputFormat::gpt_oss, "").name, "gpt_oss");
+  EXPECT_EQ(choose_dialect(OutputFormat::deepseek_v32, "<tool_call>").name, "deepseek_v32");
+  EXPECT_EQ(choose_dialect(OutputFormat::gemma4, "").name, "gemma4");
   // A card that says generic: what the template declares, but none of the other three.
-  EXPECT_EQ(choose_dialect(OutputFormat::kGeneric, "<|tool_call>call:").name, "generic");
-  EXPECT_EQ(choose_dialect(OutputFormat::kGeneric, "<arg_key>").name, "glm_4");
+  EXPECT_EQ(choose_dialect(OutputFormat::generic, "<|tool_call>call:").name, "generic");
+  EXPECT_EQ(choose_dialect(OutputFormat::generic, "<arg_key>").name, "glm_4");
 }
 
 TEST(chat_dialects, begun_markers_are_those_that_are_not_ended) {

@@ -11,9 +11,9 @@ ParserOptions options_for(std::string_view dialect) {
   ParserOptions options;
   options.dialect = dialect_named(dialect);
   options.tools = {{"f",
-                    {{"n", ParameterKind::kJson},
-                     {"s", ParameterKind::kString},
-                     {"any", ParameterKind::kUnknown}}}};
+                    {{"n", ParameterKind::json},
+                     {"s", ParameterKind::string},
+                     {"any", ParameterKind::unknown}}}};
   return options;
 }
 
@@ -314,7 +314,7 @@ TEST(chat_output_parser, arguments_come_piece_by_piece) {
   parser.feed("<tool_call>{\"name\": \"f\", ");
   const std::span<const Delta> deltas = parser.feed("\"arguments\": {\"s\": \"some te");
   ASSERT_EQ(deltas.size(), 1u);
-  EXPECT_EQ(deltas[0].kind, Delta::Kind::kArguments);
+  EXPECT_EQ(deltas[0].kind, Delta::Kind::arguments);
   EXPECT_EQ(deltas[0].text, "{\"s\": \"some te");
   EXPECT_EQ(parser.feed("xt")[0].text, "xt");
 }

@@ -19,18 +19,18 @@ struct Client {
   void take(std::span<const Delta> deltas) {
     for (const Delta& delta : deltas) {
       switch (delta.kind) {
-        case Delta::Kind::kReasoning: message.reasoning += delta.text; break;
-        case Delta::Kind::kContent: message.content += delta.text; break;
-        case Delta::Kind::kCallBegin:
+        case Delta::Kind::reasoning: message.reasoning += delta.text; break;
+        case Delta::Kind::content: message.content += delta.text; break;
+        case Delta::Kind::call_begin:
           ASSERT_EQ(delta.call, message.calls.size());
           ASSERT_FALSE(delta.text.empty());
           message.calls.push_back({delta.text, "", delta.id});
           break;
-        case Delta::Kind::kCallId:
+        case Delta::Kind::call_id:
           ASSERT_LT(delta.call, message.calls.size());
           message.calls[delta.call].id = delta.id;
           break;
-        case Delta::Kind::kArguments:
+        case Delta::Kind::arguments:
           ASSERT_LT(delta.call, message.calls.size());
           message.calls[delta.call].arguments += delta.text;
           break;

@@ -19,9 +19,9 @@ std::string read(Notation notation, std::string_view text, std::size_t piece) {
   reader.start(notation);
   std::string out;
   std::string pending;
-  Progress progress = Progress::kMore;
+  Progress progress = Progress::more;
   std::size_t at = 0;
-  while (progress == Progress::kMore) {
+  while (progress == Progress::more) {
     const bool ended = at >= text.size();
     if (!ended) pending += text.substr(at, piece);
     at += piece;
@@ -31,8 +31,8 @@ std::string read(Notation notation, std::string_view text, std::size_t piece) {
     if (ended) break;
   }
   if (at < text.size()) pending += text.substr(at);
-  if (progress == Progress::kMore) return out + "?" + reader.take_held() + pending;
-  if (progress == Progress::kBad) return out + "!" + reader.take_held() + pending;
+  if (progress == Progress::more) return out + "?" + reader.take_held() + pending;
+  if (progress == Progress::bad) return out + "!" + reader.take_held() + pending;
   return pending.empty() ? out : out + "|" + pending;
 }
 
@@ -56,7 +56,7 @@ TEST(chat_value_reader, json_is_copied) {
       {"12", "12"},
       {"\"格\"", "\"格\""},
   };
-  expect_rows(Notation::kJson, kRows);
+  expect_rows(Notation::json, kRows);
 }
 
 TEST(chat_value_reader, what_models_get_wrong_is_put_right) {
@@ -67,7 +67,7 @@ TEST(chat_value_reader, what_models_get_wrong_is_put_right) {
       {R"("C:\dir \u12 \x41 \")", R"("C:\\dir \\u12 \\x41 \"?)"},
       {R"("\q")", R"("\\q")"},
   };
-  expect_rows(Notation::kJson, kRows);
+  expect_rows(Notation::json, kRows);
 }
 
 TEST(chat_value_reader, what_is_broken_stops_where_it_breaks) {
@@ -84,7 +84,7 @@ TEST(chat_value_reader, what_is_broken_stops_where_it_breaks) {
       {"[12", "[?12"},
       {"", "?"},
   };
-  expect_rows(Notation::kJson, kRows);
+  expect_rows(Notation::json, kRows);
 }
 
 TEST(chat_value_reader, gemmas_notation) {
@@ -99,26 +99,26 @@ TEST(chat_value_reader, gemmas_notation) {
       {"{a}", "{!a}"},
       {"{a:1", R"({"a":?1)"},
   };
-  expect_rows(Notation::kGemma, kRows);
+  expect_rows(Notation::gemma, kRows);
 }
 
 TEST(chat_value_reader, nesting_has_an_end) {
   const std::string deep(ValueReader::kDepthMax, '[');
   const std::string close(ValueReader::kDepthMax, ']');
-  EXPECT_EQ(read(Notation::kJson, deep + close, 7), deep + close);
-  EXPECT_EQ(read(Notation::kJson, deep + "[1", 7), deep + "![1");
+  EXPECT_EQ(read(Notation::json, deep + close, 7), deep + close);
+  EXPECT_EQ(read(Notation::json, deep + "[1", 7), deep + "![1");
   std::string gemma, json;
   for (int i = 0; i < ValueReader::kDepthMax; ++i) {
     gemma += "{a:";
     json += "{\"a\":";
   }
-  EXPECT_EQ(read(Notation::kGemma, gemma + "{", 7), json + "!{");
+  EXPECT_EQ(read(Notation::gemma, gemma + "{", 7), json + "!{");
 }
 
 TEST(chat_value_reader, a_word_has_an_end) {
   const std::string digits(ValueReader::kLiteralMax - 1, '1');
-  EXPECT_EQ(read(Notation::kJson, digits + " ", 100), digits + "| ");
-  EXPECT_EQ(read(Notation::kJson, digits + "11", 100), "!" + digits + "11");
+  EXPECT_EQ(read(Notation::json, digits + " ", 100), digits + "| ");
+  EXPECT_EQ(read(Notation::json, digits + "11", 100), "!" + digits + "11");
 }
 
 TEST(chat_value_reader, strings_there_and_back) {
