@@ -41,14 +41,15 @@ inline constexpr std::uint32_t kPromptTailTokens = 4;
 //
 //   always    end - 1, where the same prompt begins again: it has one token to compute;
 //             end - 4 and end - 4 - microbatch, the last turn start, the divergence, and the last
-//             max_checkpoints of the client's marks
+//             max_checkpoints of the client's marks, 256 at most
 //   spaced    the other turn starts, the last first, then the multiples of every_n_tokens: each
 //             when it is at least min_gap from begin and from all that were chosen before it
 //
 // Before min_tokens only end - 1 is taken: a shorter text takes less to compute again than its
-// state takes to keep.  When there are more than max_checkpoints, the spaced one between whose
-// neighbours there are the fewest tokens is left out, until there are not or no spaced one is left;
-// the store thins what remains.
+// state takes to keep.  Where every_n_tokens are more than 256 positions of what is computed, it is
+// doubled until they are not.  When there are more than max_checkpoints, the spaced one between
+// whose neighbours there are the fewest tokens is left out, until there are not or no spaced one is
+// left; the store thins what remains.
 std::vector<std::uint32_t> plan_checkpoints(const CheckpointSettings& settings,
                                             const PromptCuts& prompt);
 

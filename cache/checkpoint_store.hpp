@@ -164,7 +164,9 @@ class CheckpointStore {
   };
   void rebuild();
   void add_slots(std::uint32_t first);
-  bool is_own_key(SlotId slot) const;
+  bool is_ours(SlotId slot) const;
+  bool collect_in_page(const CheckpointPath& path, std::uint32_t page,
+                       std::vector<SlotId>& ret_slots) const;
   bool is_visible(NamespaceId id, SlotId slot) const;
   bool is_intact(SlotId slot);
   std::uint64_t quota_of(const Namespace& owner) const;
@@ -174,9 +176,11 @@ class CheckpointStore {
   double worth(SlotId slot) const;
   void thin_paths(SlotId slot, std::uint32_t max_checkpoints);
   SlotId choose_to_thin(SlotId last, std::uint32_t max_checkpoints) const;
+  void withdraw(SlotId slot);
   void drop(SlotId slot);  // out of tree and segment, onto the free list
   void list_push(SlotId slot);
   void list_unlink(SlotId slot);
+  void check_slot(SlotId slot, int lists) const;
 
   std::unique_ptr<Segment> segment_;
   PageCache* const pages_;
@@ -192,6 +196,7 @@ class CheckpointStore {
   std::uint64_t thinned_ = 0;
   std::uint64_t damaged_ = 0;
   PageChecks checks_;
+  std::vector<SlotId> found_;  // of find()
 };
 
 }  // namespace hearth::cache

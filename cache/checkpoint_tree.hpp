@@ -35,13 +35,18 @@ class CheckpointTree {
   // Have room for slots [0, count).
   void add_slots(std::uint32_t count);
 
-  // The one of this namespace with exactly this parent key and these tokens; kNoSlot: none.
-  SlotId find(NamespaceId id, const Digest& parent_key, std::span<const std::int32_t> tokens) const;
+  // The one of exactly this identity; kNoSlot: none.
+  SlotId find(const PageIdentity& identity) const;
 
-  // Those of namespace id that lie in the page after parent_key and whose tokens are a prefix of
-  // tokens, added to the list in no order.
-  void collect(NamespaceId id, const Digest& parent_key, std::span<const std::int32_t> tokens,
-               std::vector<SlotId>& ret_slots) const;
+  // A page of a text, as far as its tokens are known.
+  struct Page {
+    Digest parent_key;
+    std::uint32_t first_token;
+    std::span<const std::int32_t> tokens;
+  };
+  // Those of namespace id that lie in this page, their tokens a prefix of its, added to the list in
+  // no order.
+  void collect(NamespaceId id, const Page& page, std::vector<SlotId>& ret_slots) const;
 
   // Add one that was just committed, between its parent and those that continue it; take one out:
   // what continued it continues its parent.
@@ -56,8 +61,8 @@ class CheckpointTree {
   // Whether all pages that it continues are there.
   bool has_pages(SlotId slot) const;
 
-  // The nearest one above, as the pages that are there tell: what parent() is but for those whose
-  // pages were gone when it was added.
+  // The nearest one above, as the pages that are there tell: what parent() is, but where pages were
+  // gone when the one or the other was added, and above what users continue published ones with.
   SlotId nearest_above(SlotId slot) const;
 
  private:
@@ -68,10 +73,11 @@ class CheckpointTree {
     SlotId previous_sibling = kNoSlot;
     SlotId next_sibling = kNoSlot;
   };
-  SlotId deepest_of(NamespaceId id, const Digest& parent_key,
-                    std::span<const std::int32_t> tokens) const;
-  SlotId deepest_in_page(NamespaceId id, const Digest* page_before,
+  template <class Visit>
+  void each_in_page(NamespaceId id, const Page& page, Visit visit) const;
+  SlotId deepest_in_page(NamespaceId id, const ObjectHeader& object,
                          std::span<const std::int32_t> tokens) const;
+  bool continues(SlotId lower, SlotId upper, int& walk) const;
   SlotId& first_child_of(NamespaceId id, SlotId parent);
   void link(SlotId slot, SlotId parent);
   void unlink(SlotId slot);
