@@ -32,11 +32,11 @@ class CanaryStore {
       case 0:
       case 1:
       case 2:
-      case 3:
-      case 4: take(); break;
-      case 5:
-      case 6: let_go(/*commit=*/true); break;
-      case 7: let_go(/*commit=*/false); break;
+      case 3: take(); break;
+      case 4:
+      case 5: let_go(/*commit=*/true); break;
+      case 6: let_go(/*commit=*/false); break;
+      case 7:
       case 8: find(); break;
       default:
         if (below(20) == 0) CheckpointUpkeep(&cache_.store()).evict({.id = anybody()}, false);
