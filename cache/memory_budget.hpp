@@ -60,6 +60,13 @@ class BudgetShare {
     return true;
   }
   std::uint64_t aside() const { return aside_; }
+  // A share of its own with so much of what is set aside, or all of it where there is less.
+  BudgetShare split(std::uint64_t bytes) {
+    BudgetShare part(budget_);
+    part.aside_ = std::min(bytes, aside_);
+    aside_ -= part.aside_;
+    return part;
+  }
 
   // Take bytes, first what is set aside; or return false and take nothing.
   bool take(std::uint64_t bytes) {

@@ -44,10 +44,12 @@ struct PageCacheStats {
 
 // What a namespace has of a cache.
 struct NamespaceUse {
-  NamespaceId id;
-  std::uint64_t pages_in_use;
-  std::uint64_t pages_cached;
-  std::uint64_t bytes;  // of all of them
+  NamespaceId id = 0;
+  std::uint64_t pages_in_use = 0;
+  std::uint64_t pages_cached = 0;
+  std::uint64_t bytes = 0;             // of all of them
+  std::uint64_t checkpoints = 0;       // of its sequences' state
+  std::uint64_t checkpoint_bytes = 0;  // of all of them
 };
 
 // Pages of an earlier daemon that were held to their checksums when they were found, for nobody had
@@ -91,6 +93,11 @@ class PageCache {
                  std::span<const std::int32_t> tokens) const {
     return index_.find(id, parent, key, tokens);
   }
+  // The committed page with this key, whoever's it is; or kNoSlot.  And what it continues: a page,
+  // or kNoSlot for a first one.  All pages before a page that is there are there.
+  SlotId look_up_key(const Digest& key) const { return index_.find_key(key); }
+  SlotId parent(SlotId slot) const { return index_.parent(slot); }
+  const ObjectHeader& header(SlotId slot) const { return segment_->header(slot); }
   // Take a reference to what look_up() gave.  False when it is damaged: it is found no more.
   bool hold_intact(SlotId slot);
   // The best partial match below parent; no reference is taken: copy at once.

@@ -47,6 +47,14 @@ SlotId PrefixIndex::find(NamespaceId id, SlotId parent, const Digest& key,
   return kNoSlot;
 }
 
+SlotId PrefixIndex::find_key(const Digest& key) const {
+  if (table_.empty()) return kNoSlot;
+  for (std::size_t at = home(key); table_[at] != kNoSlot; at = (at + 1) & (table_.size() - 1)) {
+    if (segment_->record(table_[at]).key == key) return table_[at];
+  }
+  return kNoSlot;
+}
+
 SlotId PrefixIndex::first_child(NamespaceId id, SlotId parent) const {
   if (parent == kNoSlot) {
     const auto found = first_pages_.find(id);

@@ -30,6 +30,9 @@ class PrefixIndex {
   SlotId find(NamespaceId id, SlotId parent, const Digest& key,
               std::span<const std::int32_t> tokens) const;
 
+  // The page with this key, wherever it stands; kNoSlot when there is none.
+  SlotId find_key(const Digest& key) const;
+
   // The child of parent that begins with the most of tokens, and how many those are.  At most
   // kScanMax children are looked at, the newest first.
   struct Partial {

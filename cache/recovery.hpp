@@ -17,7 +17,7 @@ namespace hearth::cache {
   X(version, "it has the format of another version")    \
   X(truncated, "its file is shorter than it should be") \
   X(fingerprint, "it belongs to another model")         \
-  X(geometry, "its pages have another format")
+  X(geometry, "what it holds has another format")
 
 enum class ColdReason : std::uint8_t {
 #define HEARTH_ENUMERATOR_(reason, words) reason,

@@ -35,6 +35,14 @@ class DescriptorMapping {
   int fd_;
 };
 
+// What of the configuration bounds a segment, and what it holds: for errors.
+const char* setting_of(const SegmentGeometry& geometry) {
+  return geometry.kind == ObjectKind::checkpoint ? "checkpoint-bytes" : "kv-bytes";
+}
+const char* object_of(const SegmentGeometry& geometry) {
+  return geometry.kind == ObjectKind::checkpoint ? "state checkpoint" : "KV page";
+}
+
 std::uint64_t physical_memory() {
   return static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
          static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
@@ -99,15 +107,19 @@ std::optional<Segment::Layout> Segment::layout_of(const SegmentGeometry& geometr
 // warm.  It is holes as far as there are no pages.
 Status Segment::plan(std::uint32_t& ret_slot_count) {
   const auto one = layout_of(geometry_, 1);
-  if (!one) return Error{Code::INVALID, "a KV page of this model is too large to address"};
+  if (!one) {
+    return Error{Code::INVALID,
+                 fmt::format("a {} of this model is too large to address", object_of(geometry_))};
+  }
   layout_ = *one;
   const auto slots_in = [&](std::uint64_t bytes) {
     return bytes < kFixedBytes ? 0 : std::min(kSlotCountMax, (bytes - kFixedBytes) / slot_bytes());
   };
   slots_max_ = static_cast<std::uint32_t>(slots_in(capacity_bytes_));
   if (slots_max_ == 0) {
-    return Error{Code::INVALID, fmt::format("kv-bytes: {} bytes hold no page of {} bytes; raise it",
-                                            capacity_bytes_, slot_bytes())};
+    return Error{Code::INVALID,
+                 fmt::format("{}: {} bytes hold no {} of {} bytes; raise it", setting_of(geometry_),
+                             capacity_bytes_, object_of(geometry_), slot_bytes())};
   }
   ret_slot_count = std::max(slots_max_, static_cast<std::uint32_t>(slots_in(physical_memory())));
   if (!layout_of(geometry_, ret_slot_count)) ret_slot_count = slots_max_;
@@ -122,11 +134,16 @@ Result<std::unique_ptr<Segment>> Segment::create(const SegmentStore& store, cons
   std::uint32_t slot_count = 0;
   HEARTH_CHECK(segment->plan(slot_count));
   const auto layout = layout_of(geometry, slot_count);
-  if (!layout) return Error{Code::INVALID, "kv-bytes: so many KV pages are too many to address"};
+  if (!layout) {
+    return Error{Code::INVALID, fmt::format("{}: so many {}s are too many to address",
+                                            setting_of(geometry), object_of(geometry))};
+  }
   segment->layout_ = *layout;
   if (!segment->share_.take(kFixedBytes)) {
     return Error{Code::LIMIT,
-                 "kv-bytes: nothing is left of the budget for this model's page table"};
+                 fmt::format("kv-bytes: nothing is left of the budget for this model's table of "
+                             "{}s",
+                             object_of(geometry))};
   }
   // Under another name, until nothing can fail any more.
   const std::string fresh = name + ".new";
@@ -204,7 +221,7 @@ void Segment::write_superblock() {
   SuperBlock block = {};
   std::memcpy(block.magic, kSegmentMagic, sizeof(block.magic));
   block.version = kFormatVersion;
-  block.kind = static_cast<std::uint32_t>(ObjectKind::kv_page);
+  block.kind = static_cast<std::uint32_t>(geometry_.kind);
   block.sequence = ++sequence_;
   block.fingerprint = geometry_.fingerprint;
   block.kv_format = geometry_.kv_format;
@@ -217,6 +234,7 @@ void Segment::write_superblock() {
   block.headers_offset = layout_.headers_offset;
   block.data_offset = layout_.data_offset;
   block.segment_bytes = layout_.segment_bytes;
+  block.state_bytes = geometry_.state_bytes;
   block.checksum = superblock_sum(block);
   door_.write((sequence_ % 2) * kSuperBlockBytes, &block, sizeof(block));
 }
@@ -312,7 +330,7 @@ void Segment::commit(SlotId slot, const PageIdentity& identity) {
 
   ObjectHeader object = {};
   object.magic = kObjectMagic;
-  object.kind = static_cast<std::uint16_t>(ObjectKind::kv_page);
+  object.kind = static_cast<std::uint16_t>(geometry_.kind);
   object.token_count = static_cast<std::uint16_t>(identity.tokens.size());
   object.generation = next.generation;
   object.first_token = identity.first_token;

@@ -39,12 +39,14 @@ struct SegmentGeometry {
   Digest fingerprint;           // of the model
   std::uint32_t kv_format;      // kernels::KvFormat
   std::uint32_t page_tokens;    // power of two, 8 .. kPageTokensMax
-  std::uint64_t payload_bytes;  // of one page
+  std::uint64_t payload_bytes;  // of one object
+  ObjectKind kind = ObjectKind::kv_page;
+  std::uint64_t state_bytes = 0;  // checkpoint: of one payload, those that are the state
 
   bool operator==(const SegmentGeometry&) const = default;
 };
 
-// Who a page belongs to and what it continues.
+// Who a page, or a checkpoint, belongs to and what it continues.
 struct PageIdentity {
   NamespaceId namespace_id;
   Digest key;

@@ -49,10 +49,10 @@ ColdReason Segment::find_superblock(int fd, SuperBlock& ret_block) {
 
 ColdReason Segment::check(const SuperBlock& block, std::uint64_t file_bytes) {
   if (block.fingerprint != geometry_.fingerprint) return ColdReason::fingerprint;
-  const bool same = block.kind == static_cast<std::uint32_t>(ObjectKind::kv_page) &&
-                    block.kv_format == geometry_.kv_format &&
-                    block.page_tokens == geometry_.page_tokens &&
-                    block.payload_bytes == geometry_.payload_bytes;
+  const bool same =
+      block.kind == static_cast<std::uint32_t>(geometry_.kind) &&
+      block.state_bytes == geometry_.state_bytes && block.kv_format == geometry_.kv_format &&
+      block.page_tokens == geometry_.page_tokens && block.payload_bytes == geometry_.payload_bytes;
   if (!same || block.slot_count == 0) return ColdReason::geometry;
   const auto layout = layout_of(geometry_, block.slot_count);
   const Layout found = {block.header_bytes,   block.payload_stride, block.slot_count,
@@ -126,7 +126,7 @@ bool Segment::is_sound(SlotId slot) const {
   const Record& entry = record(slot);
   const ObjectHeader& object = header(slot);
   return entry.record_sum == record_sum(entry) &&
-         entry.kind == static_cast<std::uint16_t>(ObjectKind::kv_page) && entry.token_count >= 1 &&
+         entry.kind == static_cast<std::uint16_t>(geometry_.kind) && entry.token_count >= 1 &&
          entry.token_count <= geometry_.page_tokens && object.magic == kObjectMagic &&
          object.kind == entry.kind && object.token_count == entry.token_count &&
          object.generation == entry.generation && object.namespace_id == entry.namespace_id &&

@@ -11,7 +11,8 @@
 // backed_slots of each part, the rest is holes.
 //
 // Pointer-free, fixed width, little-endian.  Any change of a struct here bumps kFormatVersion, and
-// a segment of another version is cold.
+// a segment of another version is cold.  A field that takes the place of reserved bytes does not,
+// when zero means in it what an earlier version did: state_bytes.
 #pragma once
 
 #include <array>
@@ -47,12 +48,15 @@ struct SuperBlock {
   std::uint64_t data_offset;     // of the first payload
   std::uint64_t segment_bytes;   // whole file
   std::uint32_t numa_node;       // 0: pages are dealt out to all nodes
-  std::uint8_t reserved[28];     // zero
+  std::uint8_t reserved[4];      // zero
+  std::uint64_t state_bytes;     // of a payload, those that are a state; 0: KV pages
+  std::uint8_t reserved2[16];    // zero
   std::uint64_t checksum;        // XXH3-64 of the bytes before it
 };
 static_assert(sizeof(SuperBlock) == 160 && std::is_trivially_copyable_v<SuperBlock>);
+static_assert(offsetof(SuperBlock, state_bytes) == 128);
 
-enum class ObjectKind : std::uint16_t { none = 0, kv_page = 1 };
+enum class ObjectKind : std::uint16_t { none = 0, kv_page = 1, checkpoint = 2 };
 
 // The life of a slot.  Only COMMITTED objects are read; FILLING and DEAD ones are freed at attach.
 enum class SlotState : std::uint32_t { free = 0, filling = 1, committed = 2, dead = 3 };
@@ -67,7 +71,8 @@ struct Record {
   std::uint32_t generation;    // grows whenever the slot leaves FREE
   std::uint64_t namespace_id;  // whose object it is; kept in FREE: whose bytes may still lie there,
                                // kUnknownNamespace after an attach
-  Digest key;                  // keyed hash of parent key and token ids
+  Digest key;                  // keyed hash of parent key and token ids; of a checkpoint, what the
+                               // page would have that ends where it does
   std::uint64_t payload_sum;   // XXH3-64 of the payload
   std::uint16_t token_count;   // 1 .. page_tokens
   std::uint16_t kind;          // ObjectKind

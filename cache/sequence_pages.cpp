@@ -13,10 +13,11 @@ SequencePages::SequencePages(PageCache* cache, NamespaceId namespace_id, std::ui
     : cache_(cache),
       namespace_id_(namespace_id),
       page_tokens_(cache->page_tokens()),
-      last_key_(cache->root_key(namespace_id)) {
+      root_key_(cache->root_key(namespace_id)) {
   const std::size_t pages = (tokens_max + page_tokens_ - 1) / page_tokens_;
   slots_.reserve(pages);
   payloads_.reserve(pages);
+  keys_.reserve(pages);
 }
 
 void SequencePages::push(SlotId slot) {
@@ -56,7 +57,7 @@ bool SequencePages::step(Place& place, std::span<const std::int32_t> page) const
 
 std::uint32_t SequencePages::count_pages(std::span<const std::int32_t> tokens,
                                          bool published) const {
-  Place place = {kNoSlot, cache_->root_key(namespace_id_), published};
+  Place place = {kNoSlot, root_key_, published};
   std::uint32_t count = 0;
   while ((count + 1) * std::size_t{page_tokens_} <= tokens.size() &&
          step(place, tokens.subspan(count * page_tokens_, page_tokens_))) {
@@ -80,7 +81,7 @@ std::uint32_t SequencePages::adopt_pages(std::span<const std::int32_t> tokens,
   assert(end_ == committed_ * page_tokens_ && page_count() == committed_);
   limit = std::min(limit, static_cast<std::uint32_t>(tokens.size()));
   adoption_.damaged = adoption_.no_room = false;
-  Place place = {parent_of(committed_), last_key_,
+  Place place = {parent_of(committed_), last_key(),
                  page_count() == 0 ? begins_published(tokens) : last_published_};
   while (end_ + page_tokens_ <= limit && step(place, tokens.subspan(end_, page_tokens_))) {
     const PageChecks before = cache_->checks();
@@ -91,7 +92,7 @@ std::uint32_t SequencePages::adopt_pages(std::span<const std::int32_t> tokens,
     adoption_.page_tokens += page_tokens_;
     adoption_.published_tokens += place.published ? page_tokens_ : 0;
     push(place.page);
-    last_key_ = place.key;
+    keys_.push_back(place.key);
     last_published_ = place.published;
     ++committed_;
     end_ += page_tokens_;
@@ -146,17 +147,22 @@ Result<std::uint32_t> SequencePages::copy_tokens(SlotId from, std::span<const st
   cache_->hold(from);
   const Result<bool> room = reserve(end);
   if (room && *room) {
-    const std::size_t half = cache_->payload_bytes() / 2;
-    crash_point();
-    std::memcpy(payloads_.back(), source, half);
-    crash_point();
-    std::memcpy(payloads_.back() + half, source + half, cache_->payload_bytes() - half);
-    crash_point();
+    fill_page(source);
   }
   cache_->release(from);
   if (!room) return room.error();
   if (*room) advance(tokens, end);
   return end_;
+}
+
+// The last page, which was just taken, with the bytes of another one.
+void SequencePages::fill_page(const std::byte* source) {
+  const std::size_t half = cache_->payload_bytes() / 2;
+  crash_point();
+  std::memcpy(payloads_.back(), source, half);
+  crash_point();
+  std::memcpy(payloads_.back() + half, source + half, cache_->payload_bytes() - half);
+  crash_point();
 }
 
 Result<bool> SequencePages::reserve(std::uint32_t end) {
@@ -175,15 +181,15 @@ void SequencePages::commit_page(std::span<const std::int32_t> tokens, std::uint3
   const auto held = tokens.subspan(page * page_tokens_, count);
   const PageIdentity identity = {
       .namespace_id = namespace_id_,
-      .key = cache_->page_key(namespace_id_, last_key_, held),
-      .parent_key = last_key_,
+      .key = cache_->page_key(namespace_id_, last_key(), held),
+      .parent_key = last_key(),
       .first_token = page * page_tokens_,
       .tokens = held,
   };
   slots_[page] = cache_->commit(slots_[page], parent_of(page), identity);
   payloads_[page] = cache_->payload(slots_[page]);
   if (namespace_id_ == kPublishedNamespace) cache_->publish(slots_[page]);
-  last_key_ = identity.key;
+  keys_.push_back(identity.key);
   last_published_ = false;
   ++committed_;
 }
@@ -203,11 +209,62 @@ void SequencePages::release(std::span<const std::int32_t> tokens, bool keep) {
     slots_.pop_back();
     payloads_.pop_back();
   }
+  keys_.clear();
   committed_ = 0;
   end_ = 0;
   adoption_.page_tokens = adoption_.published_tokens = adoption_.copied_tokens = 0;
-  last_key_ = cache_->root_key(namespace_id_);
   last_published_ = false;
+}
+
+void SequencePages::truncate(std::uint32_t end) {
+  assert(end % page_tokens_ == 0);
+  if (end >= end_) return;
+  const std::uint32_t begun = end_ - committed_ * page_tokens_;
+  adoption_.copied_tokens -= std::min(begun, adoption_.copied_tokens);
+  // From the last page to the first: the cache evicts in this order.
+  while (page_count() > end / page_tokens_) {
+    if (page_count() <= committed_) {
+      const bool published = cache_->is_published(slots_.back());
+      const std::uint32_t ours = namespace_id_ != kPublishedNamespace && published;
+      adoption_.published_tokens -= std::min(ours * page_tokens_, adoption_.published_tokens);
+      adoption_.page_tokens -= std::min(page_tokens_, adoption_.page_tokens);
+      keys_.pop_back();
+      --committed_;
+    }
+    cache_->release(slots_.back());
+    slots_.pop_back();
+    payloads_.pop_back();
+  }
+  end_ = end;
+  last_published_ =
+      committed_ > 0 && namespace_id_ != kPublishedNamespace && cache_->is_published(slots_.back());
+}
+
+Result<bool> SequencePages::adopt_payload(std::span<const std::int32_t> tokens, std::uint32_t end,
+                                          std::span<const std::byte> payload) {
+  assert(end_ == committed_ * page_tokens_ && page_count() == committed_);
+  assert(end > end_ && end <= end_ + page_tokens_ && end <= tokens.size());
+  assert(payload.size() == cache_->payload_bytes());
+  HEARTH_TRY(const bool room, reserve(end));
+  adoption_.no_room = !room;
+  if (!room) return false;
+  fill_page(payload.data());
+  adoption_.copied_tokens += end - end_;
+  advance(tokens, end);
+  return true;
+}
+
+PageIdentity SequencePages::checkpoint_identity(std::span<const std::int32_t> tokens) const {
+  assert(end_ > 0 && end_ <= tokens.size());
+  const std::uint32_t page = (end_ - 1) / page_tokens_;
+  const std::uint32_t first = page * page_tokens_;
+  const Digest& parent = page == 0 ? root_key_ : keys_[page - 1];
+  const auto held = tokens.subspan(first, end_ - first);
+  return {.namespace_id = namespace_id_,
+          .key = cache_->page_key(namespace_id_, parent, held),
+          .parent_key = parent,
+          .first_token = first,
+          .tokens = held};
 }
 
 }  // namespace hearth::cache

@@ -59,6 +59,22 @@ class SequencePages {
   // that the next sequence can copy from it.
   void release(std::span<const std::int32_t> tokens, bool keep);
 
+  // Keep positions [0, end) of those that there are, end a multiple of the page: the pages behind
+  // it are given up, the last one first, and count as never adopted.  For who can go on from a
+  // checkpoint of its state only, before it computes anything.
+  void truncate(std::uint32_t end);
+  // Then extend it within the next page to end, at most to that page's end, with what a checkpoint
+  // holds of it: payload, [page bytes].  False when all pages are in use; then nothing changes.
+  // Error: IO, as from reserve().
+  Result<bool> adopt_payload(std::span<const std::int32_t> tokens, std::uint32_t end,
+                             std::span<const std::byte> payload);
+
+  // Of its full pages, in order; a published page has the key that everybody finds it by.
+  std::span<const Digest> keys() const { return keys_; }
+  // What a checkpoint at end(), which is not 0, is committed as: the tokens of the page that the
+  // last position lies in.  Refers to tokens, whose first end() are the sequence's.
+  PageIdentity checkpoint_identity(std::span<const std::int32_t> tokens) const;
+
   // Whether both have come the same way through the tree: what the other one, of the same text,
   // commits next is then what this one would adopt.
   bool goes_with(const SequencePages& other) const;
@@ -74,9 +90,11 @@ class SequencePages {
  private:
   Result<std::uint32_t> copy_tokens(SlotId from, std::span<const std::int32_t> tokens,
                                     std::uint32_t end);
+  void fill_page(const std::byte* source);
   void commit_page(std::span<const std::int32_t> tokens, std::uint32_t page, std::uint32_t count);
   void push(SlotId slot);
   void count_restored(const PageChecks& before, std::uint32_t tokens);
+  const Digest& last_key() const { return keys_.empty() ? root_key_ : keys_.back(); }
   SlotId parent_of(std::uint32_t page) const { return page == 0 ? kNoSlot : slots_[page - 1]; }
   std::uint32_t page_count() const { return static_cast<std::uint32_t>(slots_.size()); }
 
@@ -96,8 +114,9 @@ class SequencePages {
   const std::uint32_t page_tokens_;
   std::vector<SlotId> slots_;         // [pages]
   std::vector<std::byte*> payloads_;  // [pages] of slots_
+  std::vector<Digest> keys_;          // [committed pages]
   std::uint32_t committed_ = 0;       // pages [0, committed_) are committed
-  Digest last_key_;                   // of page committed_ - 1, or the namespace's root key
+  const Digest root_key_;             // of our namespace
   bool last_published_ = false;       // page committed_ - 1 is a published one
   std::uint32_t end_ = 0;             // positions that have keys and values
   Adoption adoption_;

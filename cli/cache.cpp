@@ -125,6 +125,13 @@ Result<std::string> beginning(const Connection& connection, const Options& optio
   return shown + (goes_on ? " ..." : "");
 }
 
+// ", and 3 state checkpoints, 9.0 MiB"; nothing where a model has none.
+std::string and_checkpoints(JsonView document) {
+  if (document["checkpoints"].number() == 0) return "";
+  return fmt::format(", and {} state checkpoints, {}", count(document["checkpoints"]),
+                     bytes_text(document["checkpoint_bytes"].number()));
+}
+
 Result<std::string> ls_text(const Connection& connection, const Options& options,
                             JsonView document) {
   Table table({">USER", ">TOKENS", ">SIZE", ">PUBLISHED", ">OWN", ">IN USE", "BEGIN"});
@@ -144,15 +151,16 @@ Result<std::string> ls_text(const Connection& connection, const Options& options
   if (document["left_out"].number() > 0) {
     shown += fmt::format("and {} more: see --limit\n", count(document["left_out"]));
   }
-  return shown + fmt::format("{} tokens in {} pages, {}\n", count(document["tokens"]),
-                             count(document["pages"]), bytes_text(document["bytes"].number()));
+  return shown + fmt::format("{} tokens in {} pages, {}{}\n", count(document["tokens"]),
+                             count(document["pages"]), bytes_text(document["bytes"].number()),
+                             and_checkpoints(document));
 }
 
 // ---- evict, verify -------------------------------------------------------------------------
 
 std::string evict_text(JsonView document) {
-  std::string text = fmt::format("evicted {} pages, {}\n", count(document["pages"]),
-                                 bytes_text(document["bytes"].number()));
+  std::string text = fmt::format("evicted {} pages, {}{}\n", count(document["pages"]),
+                                 bytes_text(document["bytes"].number()), and_checkpoints(document));
   if (document["pages_in_use"].number() > 0) {
     text += fmt::format("{} pages are in use and stay\n", count(document["pages_in_use"]));
   }
@@ -160,9 +168,9 @@ std::string evict_text(JsonView document) {
 }
 
 std::string verify_text(JsonView document) {
-  std::string text =
-      fmt::format("checked {} pages, {}, in {:.1f} s: ", count(document["pages"]),
-                  bytes_text(document["bytes"].number()), document["ms"].number() / 1e3);
+  std::string text = fmt::format("checked {} pages, {}{}, in {:.1f} s: ", count(document["pages"]),
+                                 bytes_text(document["bytes"].number()), and_checkpoints(document),
+                                 document["ms"].number() / 1e3);
   if (document["damaged"].number() == 0) return text + "none is damaged\n";
   text += fmt::format("{} are damaged; {} were dropped, with what continued them\n",
                       count(document["damaged"]), count(document["dropped"]));

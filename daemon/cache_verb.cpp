@@ -115,7 +115,9 @@ std::string cache_document(const std::string& model, CacheAction action,
       .add("canceled", done.canceled != 0)
       .add("page_bytes", done.page_bytes)
       .add("pages", done.pages)
-      .add("bytes", done.pages * done.page_bytes);
+      .add("bytes", done.pages * done.page_bytes)
+      .add("checkpoints", done.checkpoints)
+      .add("checkpoint_bytes", done.checkpoints * done.checkpoint_bytes);
   switch (action) {
     case CacheAction::list: {
       JsonWriter prefixes = JsonWriter::array();

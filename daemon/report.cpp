@@ -137,6 +137,8 @@ JsonWriter cache_uses_of_stats(const Server& server, const ServedModel& model,
     json.add("pages", use.pages_in_use + use.pages_cached)
         .add("pages_in_use", use.pages_in_use)
         .add("bytes", use.bytes)
+        .add("checkpoints", use.checkpoints)
+        .add("checkpoint_bytes", use.checkpoint_bytes)
         .add("published", published);
     add_known(json, "quota_bytes", published ? 0 : server.config().user_kv_bytes);
     list.push(std::move(json));

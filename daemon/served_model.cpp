@@ -164,8 +164,10 @@ void ServedModel::drop_cache() {
   kv_ = {};
   kept_bytes_ = 0;
   past_cache_uses_.clear();
-  if (const Status removed = services_->store->remove(segment_name()); !removed) {
-    log_warning("model {}: {}", id(), removed.error().message);
+  for (const std::string& name : {segment_name(), checkpoint_segment_name()}) {
+    if (const Status removed = services_->store->remove(name); !removed) {
+      log_warning("model {}: {}", id(), removed.error().message);
+    }
   }
 }
 

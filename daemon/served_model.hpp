@@ -90,6 +90,8 @@ class ServedModel {
 
   const std::string& id() const { return config_.id; }
   std::string segment_name() const { return "kv-" + segment_name_of(id()); }
+  // Of the checkpoints of its state, where it is recurrent; there may be none.
+  std::string checkpoint_segment_name() const { return "state-" + segment_name_of(id()); }
   const std::string& path() const { return config_.path; }
   ModelState state() const { return state_; }
   const Error& error() const { return error_; }               // failed only

@@ -169,7 +169,10 @@ void Server::start_models() {
 // What models kept that are served no more would take memory for ever.
 void Server::forget_other_caches() {
   std::vector<std::string> names;
-  for (const auto& model : models_) names.push_back(model->segment_name());
+  for (const auto& model : models_) {
+    names.push_back(model->segment_name());
+    names.push_back(model->checkpoint_segment_name());
+  }
   const auto removed = store_->keep_only(names);
   if (!removed) return log_warning("caches of other models: {}", removed.error().message);
   for (const std::string& name : *removed) log_info("{}: no model's cache any more, removed", name);

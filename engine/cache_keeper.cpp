@@ -19,6 +19,16 @@ void append(std::vector<std::byte>& bytes, std::span<const T> items) {
 
 }  // namespace
 
+CacheKeeper::CacheKeeper(cache::PageCache* cache, NoticeWriter* notices, Scheduler* scheduler,
+                         cache::CheckpointStore* checkpoints)
+    : upkeep_(cache),
+      page_bytes_(cache->payload_bytes()),
+      checkpoint_bytes_(checkpoints != nullptr ? checkpoints->geometry().payload_bytes : 0),
+      notices_(notices),
+      scheduler_(scheduler) {
+  if (checkpoints != nullptr) checkpoints_.emplace(checkpoints);
+}
+
 void CacheKeeper::submit(const CacheCommand& command, std::vector<std::int32_t> prefix) {
   auto job = std::make_unique<Job>();
   job->command = command;
@@ -26,6 +36,7 @@ void CacheKeeper::submit(const CacheCommand& command, std::vector<std::int32_t> 
   job->pages_left = command.bytes_max / page_bytes_;
   job->done.request = command.request;
   job->done.page_bytes = page_bytes_;
+  job->done.checkpoint_bytes = checkpoint_bytes_;
   jobs_.push_back(std::move(job));
 }
 
@@ -83,6 +94,7 @@ void CacheKeeper::list(Job& job) {
   job.done.pages = listing.pages;
   job.done.pages_in_use = listing.pages_in_use;
   job.done.tokens = listing.tokens;
+  if (checkpoints_) job.done.checkpoints = checkpoints_->count(job.selection()).checkpoints;
 }
 
 bool CacheKeeper::evict(Job& job) {
@@ -92,26 +104,37 @@ bool CacheKeeper::evict(Job& job) {
   job.done.pages += evicted;
   job.pages_left -= evicted;
   if (evicted == kEvictedAtOnce && job.pages_left > 0) return false;
+  // At the limit those go whose pages went; else all that are meant.
+  const bool at_limit = job.pages_left == 0;
+  if (checkpoints_) job.done.checkpoints = checkpoints_->evict(job.selection(), at_limit);
   job.done.pages_in_use = upkeep_.count_in_use(job.selection());
   return true;
 }
 
 bool CacheKeeper::verify(Job& job, std::int64_t budget_ns) {
   const std::int64_t now = now_ns();
+  const std::uint32_t checkpoint_slots = checkpoints_ ? checkpoints_->slot_count() : 0;
   if (now - job.last_progress_ns > kProgressIntervalNs) {
     job.last_progress_ns = now;
-    const double all = std::max(1u, upkeep_.slot_count());
-    const CacheProgressNotice notice = {job.command.request, job.next_slot / all};
+    const double all = std::max(1u, upkeep_.slot_count() + checkpoint_slots);
+    const double done = job.next_slot + job.next_checkpoint;
+    const CacheProgressNotice notice = {job.command.request, done / all};
     notices_->send(Notice::cache_progress, notice);
   }
   cache::VerifyCounts counts;
-  job.next_slot = upkeep_.verify(job.selection(), job.next_slot, budget_ns, counts);
-  job.done.pages += counts.checked;
+  if (job.next_slot < upkeep_.slot_count()) {
+    job.next_slot = upkeep_.verify(job.selection(), job.next_slot, budget_ns, counts);
+    job.done.pages += counts.checked;
+  } else if (checkpoints_) {
+    job.next_checkpoint =
+        checkpoints_->verify(job.selection(), job.next_checkpoint, budget_ns, counts);
+    job.done.checkpoints += counts.checked;
+  }
   job.done.damaged += counts.damaged;
   job.done.damaged_in_use += counts.damaged_in_use;
   job.done.dropped += counts.dropped;
   if (counts.damaged_in_use > 0) scheduler_->renew_published();
-  return job.next_slot >= upkeep_.slot_count();
+  return job.next_slot >= upkeep_.slot_count() && job.next_checkpoint >= checkpoint_slots;
 }
 
 void CacheKeeper::finish(Job& job) {

@@ -7,9 +7,11 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "cache/cache_upkeep.hpp"
+#include "cache/checkpoint_upkeep.hpp"
 #include "engine/messages.hpp"
 #include "engine/notice_writer.hpp"
 #include "engine/scheduler.hpp"
@@ -18,12 +20,9 @@ namespace hearth {
 
 class CacheKeeper {
  public:
-  // All outlive us.
-  CacheKeeper(cache::PageCache* cache, NoticeWriter* notices, Scheduler* scheduler)
-      : upkeep_(cache),
-        page_bytes_(cache->payload_bytes()),
-        notices_(notices),
-        scheduler_(scheduler) {}
+  // All outlive us.  checkpoints: of the states beside the pages; null: the model has none.
+  CacheKeeper(cache::PageCache* cache, NoticeWriter* notices, Scheduler* scheduler,
+              cache::CheckpointStore* checkpoints = nullptr);
 
   void submit(const CacheCommand& command, std::vector<std::int32_t> prefix);
   // Ends it with what was done until now; no such request is no error.
@@ -38,8 +37,9 @@ class CacheKeeper {
     std::vector<std::int32_t> prefix;
     std::int64_t begin_ns = 0;  // 0: it had no turn yet
     std::int64_t last_progress_ns = 0;
-    std::uint64_t pages_left = 0;  // evict
-    cache::SlotId next_slot = 0;   // verify
+    std::uint64_t pages_left = 0;       // evict
+    cache::SlotId next_slot = 0;        // verify
+    cache::SlotId next_checkpoint = 0;  // verify, after all pages
     CacheDoneNotice done = {};
     std::vector<std::byte> texts;  // list
     cache::PageSelection selection() const {
@@ -53,7 +53,9 @@ class CacheKeeper {
   void finish(Job& job);
 
   cache::CacheUpkeep upkeep_;
+  std::optional<cache::CheckpointUpkeep> checkpoints_;
   const std::uint64_t page_bytes_;
+  const std::uint64_t checkpoint_bytes_;
   NoticeWriter* notices_;
   Scheduler* scheduler_;  // who puts the numbers on the board
   std::deque<std::unique_ptr<Job>> jobs_;

@@ -264,6 +264,9 @@ struct CacheDoneNotice {
   std::uint64_t damaged_in_use;  // verify: of these, those that go with their users
   std::uint64_t dropped;         // verify: damaged pages, and what continued them
   std::int64_t ns;               // from its turn to its end
+  // Of states beside the pages: what pages are for these; damaged and dropped have both.
+  std::uint64_t checkpoints;
+  std::uint64_t checkpoint_bytes;  // payload of one; 0: the model has none
 };
 
 struct CachedTextHead {

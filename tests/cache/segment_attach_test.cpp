@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include <cstring>
 #include <fstream>
-#include <random>
+#include <optional>
 
 #include "cache/sequence_pages.hpp"
+#include "tests/cache/segment_damage.hpp"
 #include "tests/cache/testing.hpp"
 
 namespace hearth::cache {
@@ -185,74 +185,14 @@ TEST(segment_attach, a_file_that_is_none_of_ours_is_cold) {
   EXPECT_EQ(reopened(), ColdReason::none);
 }
 
-// The file of a filled cache, whose bytes can be changed and put back.
 class Damage : public testing::Test {
  protected:
-  enum class Kind { superblock, record, header, payload };
+  using Kind = SegmentDamage::Kind;
 
   Damage() : cache_(kPages) {
     fill(cache_);
     cache_.reopen(kPages);
-    const Segment& segment = cache_.segment();
-    fd_ = UniqueFd(open(cache_.path().c_str(), O_RDWR | O_CLOEXEC));
-    SuperBlock block = {};
-    for (const off_t at : {0, 4096}) {
-      SuperBlock one = {};
-      EXPECT_EQ(pread(fd_.get(), &one, sizeof(one), at), ssize_t{sizeof(one)});
-      if (one.sequence > block.sequence) block = one, block_at_ = at;
-    }
-    block_ = block;
-    pristine_.resize(kTableOffset);
-    EXPECT_EQ(pread(fd_.get(), pristine_.data(), kTableOffset, 0), ssize_t{kTableOffset});
-    backed_ = segment.backed_slots();
-    save(kTableOffset, backed_ * sizeof(Record));
-    save(block.headers_offset, backed_ * block.header_bytes);
-    save(block.data_offset, backed_ * block.payload_stride);
-  }
-
-  void put_back() {
-    fd_ = UniqueFd(open(cache_.path().c_str(), O_RDWR | O_CLOEXEC));  // it may be a new one
-    write_at(0, pristine_.data(), kTableOffset);
-    for (const auto& [offset, bytes] : parts_) write_at(offset, bytes.data(), bytes.size());
-  }
-  void flip(Kind kind, bool fix_sums) {
-    const std::uint64_t slot = random_() % kFilledPages;
-    const std::uint64_t record_at = kTableOffset + slot * sizeof(Record);
-    const std::uint64_t header_at = block_.headers_offset + slot * block_.header_bytes;
-    std::uint64_t begin = 0, bytes = 0;
-    switch (kind) {
-      case Kind::superblock:
-        begin = static_cast<std::uint64_t>(block_at_), bytes = sizeof(block_);
-        break;
-      case Kind::record: begin = record_at, bytes = sizeof(Record); break;
-      case Kind::header: begin = header_at, bytes = block_.header_bytes; break;
-      case Kind::payload:
-        begin = block_.data_offset + slot * block_.payload_stride;
-        bytes = SmallCache::kPayloadBytes;
-        break;
-    }
-    for (std::uint64_t i = 0; i < 1 + random_() % 2; ++i) flip_bit(begin + random_() % bytes);
-    if (!fix_sums) return;
-    if (kind == Kind::superblock) {
-      auto block = read_at<SuperBlock>(begin);
-      block.checksum = superblock_sum(block);
-      write_at(begin, &block, sizeof(block));
-    }
-    if (kind == Kind::header) {
-      auto header = read_at<ObjectHeader>(begin);
-      std::vector<std::int32_t> tokens(std::min<std::uint32_t>(header.token_count, 16));
-      read_bytes(begin + sizeof(header), tokens.data(), tokens.size() * sizeof(std::int32_t));
-      header.checksum = header_sum(header, tokens);
-      write_at(begin, &header, sizeof(header));
-    }
-    auto record = read_at<Record>(record_at);
-    if (kind == Kind::payload) {
-      std::vector<std::byte> payload(SmallCache::kPayloadBytes);
-      read_bytes(begin, payload.data(), payload.size());
-      record.payload_sum = XXH3_64bits(payload.data(), payload.size());
-    }
-    record.record_sum = record_sum(record);
-    write_at(record_at, &record, sizeof(record));
+    file_.emplace(cache_.path(), cache_.segment());
   }
 
   // A new daemon serves everybody; what is missing has a reason.  Payloads may be forged with their
@@ -279,8 +219,8 @@ class Damage : public testing::Test {
       missed_ = without_reason_ = 0;
       for (int i = 0; i < kTimes; ++i) {
         SCOPED_TRACE(i);
-        put_back();
-        flip(kind, fix_sums);
+        file_->put_back();
+        file_->flip(kind, kFilledPages, fix_sums);
         serve(fix_sums && kind == Kind::payload);
         if (HasFailure()) return;
       }
@@ -293,41 +233,8 @@ class Damage : public testing::Test {
   }
 
   SmallCache cache_;
-  std::mt19937_64 random_{20261121};
+  std::optional<SegmentDamage> file_;
   int missed_ = 0, without_reason_ = 0;
-
- private:
-  void save(std::uint64_t offset, std::uint64_t bytes) {
-    std::vector<std::byte> content(bytes);
-    read_bytes(offset, content.data(), bytes);
-    parts_.emplace_back(offset, std::move(content));
-  }
-  void read_bytes(std::uint64_t offset, void* into, std::size_t bytes) const {
-    EXPECT_EQ(pread(fd_.get(), into, bytes, static_cast<off_t>(offset)),
-              static_cast<ssize_t>(bytes));
-  }
-  template <class T>
-  T read_at(std::uint64_t offset) const {
-    T value;
-    read_bytes(offset, &value, sizeof(value));
-    return value;
-  }
-  void write_at(std::uint64_t offset, const void* from, std::size_t bytes) {
-    ASSERT_EQ(pwrite(fd_.get(), from, bytes, static_cast<off_t>(offset)),
-              static_cast<ssize_t>(bytes));
-  }
-  void flip_bit(std::uint64_t offset) {
-    auto byte = read_at<unsigned char>(offset);
-    byte = static_cast<unsigned char>(byte ^ (1u << (random_() % 8)));
-    write_at(offset, &byte, 1);
-  }
-
-  UniqueFd fd_;
-  SuperBlock block_ = {};
-  off_t block_at_ = 0;
-  std::uint32_t backed_ = 0;
-  std::vector<std::byte> pristine_;
-  std::vector<std::pair<std::uint64_t, std::vector<std::byte>>> parts_;
 };
 
 TEST_F(Damage, to_superblocks) {

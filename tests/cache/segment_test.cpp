@@ -76,6 +76,24 @@ TEST(segment, memory_is_taken_from_the_budget_and_given_back) {
   EXPECT_EQ(budget.used(), 0u);
 }
 
+TEST(segment, a_share_can_be_split_and_nothing_is_lost) {
+  MemoryBudget budget(1000);
+  {
+    BudgetShare share(&budget);
+    ASSERT_TRUE(share.set_aside(700));
+    BudgetShare part = share.split(200);
+    EXPECT_EQ(share.aside(), 500u);
+    EXPECT_EQ(part.aside(), 200u);
+    EXPECT_TRUE(part.take(300)) << "200 of its own, 100 that nobody has";
+    EXPECT_EQ(budget.used(), 800u);
+    const BudgetShare rest = share.split(9000);
+    EXPECT_EQ(rest.aside(), 500u);
+    EXPECT_EQ(share.aside(), 0u);
+    EXPECT_EQ(budget.used(), 800u);
+  }
+  EXPECT_EQ(budget.used(), 0u);
+}
+
 TEST(segment, a_budget_for_no_page_is_an_error_that_names_the_setting) {
   MemoryBudget budget(1000);
   const TemporaryDirectory root;

@@ -106,6 +106,94 @@ TEST(sequence_pages, a_full_cache_says_so_and_loses_nothing) {
   expect_right(first, tokens);
 }
 
+TEST(sequence_pages, keys_are_those_of_the_full_pages) {
+  SmallCache cache(16);
+  const auto tokens = ids(1, 30);
+  SequencePages first(cache.get(), kAlice, 30);
+  EXPECT_TRUE(first.keys().empty());
+  compute(first, tokens, 23);
+  ASSERT_EQ(first.keys().size(), 2u);
+  EXPECT_EQ(first.keys()[0],
+            cache->page_key(kAlice, cache->root_key(kAlice), std::span(tokens).first(8)));
+  EXPECT_EQ(first.keys()[1],
+            cache->page_key(kAlice, first.keys()[0], std::span(tokens).subspan(8, 8)));
+  PageIdentity identity = first.checkpoint_identity(tokens);
+  EXPECT_EQ(identity.first_token, 16u);
+  EXPECT_EQ(identity.parent_key, first.keys()[1]);
+  EXPECT_TRUE(std::ranges::equal(identity.tokens, std::span(tokens).subspan(16, 7)));
+  compute(first, tokens, 24);
+  identity = first.checkpoint_identity(tokens);
+  EXPECT_EQ(identity.parent_key, first.keys()[1]) << "it lies in the last page";
+  EXPECT_EQ(identity.key, first.keys()[2]);
+  EXPECT_EQ(identity.tokens.size(), 8u);
+  SequencePages second(cache.get(), kAlice, 30);
+  second.adopt_pages(tokens, 30);
+  EXPECT_TRUE(std::ranges::equal(first.keys(), second.keys()));
+  second.release(tokens, /*keep=*/false);
+  EXPECT_TRUE(second.keys().empty());
+}
+
+TEST(sequence_pages, pages_that_cannot_be_gone_on_from_are_given_up_in_good_order) {
+  SmallCache cache(16);
+  const auto tokens = ids(1, 40);
+  {
+    SequencePages first(cache.get(), kAlice, 40);
+    compute(first, tokens, 40);
+  }
+  SequencePages second(cache.get(), kAlice, 40);
+  EXPECT_EQ(second.adopt_pages(tokens, 39), 32u);
+  second.truncate(32);
+  EXPECT_EQ(second.end(), 32u);
+  second.truncate(64);
+  EXPECT_EQ(second.end(), 32u) << "there is no more";
+  second.truncate(8);
+  EXPECT_EQ(second.end(), 8u);
+  EXPECT_EQ(second.keys().size(), 1u);
+  EXPECT_EQ(second.adoption().page_tokens, 8u);
+  EXPECT_EQ(cache->stats().pages_in_use, 1u);
+  EXPECT_EQ(cache->stats().pages_cached, 4u);
+  cache->check();  // of the LRU list, too
+  // Computed again, the pages that were given up are found.
+  compute(second, tokens, 40);
+  expect_right(second, tokens);
+  EXPECT_EQ(cache->stats().pages_in_use, 5u);
+  EXPECT_EQ(cache->stats().pages_cached, 0u);
+  cache->check();
+  second.truncate(0);
+  EXPECT_EQ(second.end(), 0u);
+  EXPECT_EQ(second.adopt_pages(tokens, 40), 40u) << "it can begin anew";
+  cache->check();
+}
+
+TEST(sequence_pages, a_page_is_filled_with_what_a_checkpoint_holds) {
+  SmallCache cache(4);
+  const auto tokens = ids(1, 30);
+  SequencePages first(cache.get(), kAlice, 30);
+  compute(first, tokens, 13);
+  const std::vector<std::byte> held(first.payloads()[1],
+                                    first.payloads()[1] + SmallCache::kPayloadBytes);
+  SequencePages second(cache.get(), kAlice, 30);
+  second.adopt_pages(tokens, 12);
+  const auto filled = second.adopt_payload(tokens, 13, held);
+  ASSERT_TRUE(filled && *filled);
+  EXPECT_EQ(second.end(), 13u);
+  EXPECT_EQ(second.adoption().copied_tokens, 5u);
+  EXPECT_FALSE(second.adoption().no_room);
+  expect_right(second, tokens);
+  compute(second, tokens, 16);
+  expect_right(second, tokens);
+  second.truncate(8);
+  EXPECT_EQ(second.adoption().copied_tokens, 5u) << "a page of its own by now";
+
+  compute(first, tokens, 30);  // all pages are in use
+  const auto refused = second.adopt_payload(tokens, 13, held);
+  ASSERT_TRUE(refused);
+  EXPECT_FALSE(*refused);
+  EXPECT_EQ(second.end(), 8u);
+  EXPECT_TRUE(second.adoption().no_room);
+  cache->check();
+}
+
 // Goal: no order of operations gives a wrong hit, loses a page or breaks an invariant.
 // Method: random sequences over a small alphabet (many shared prefixes) in a cache that is too
 // small, each started from the cache, or from a live sequence, grown, finished or dropped.
@@ -150,6 +238,12 @@ TEST(sequence_pages, random_lives_keep_every_invariant) {
       } else if (!lives.empty()) {
         const std::uint32_t which = below(lives.size());
         Live& live = lives[which];
+        if (below(10) == 0) {  // as one that can go on from earlier only
+          const std::uint32_t kept = below(8) * kPage;
+          const bool any = live.pages->end() > kept;
+          live.pages->truncate(kept);
+          if (any && below(2) == 0) live.pages->adopt_pages(live.tokens, 59);
+        }
         const std::uint32_t end = std::min(60u, live.pages->end() + 1 + below(12));
         const auto room = live.pages->reserve(end);
         ASSERT_TRUE(room);
