@@ -192,7 +192,8 @@ void Dispatcher::submit(Request& request) {
   submit.received_ns = request.received_ns;
   submit.prompt_count = static_cast<std::uint32_t>(request.ids.size());
   submit.credit = static_cast<std::uint32_t>(passable_credit(request));
-  if (!engine->submit(submit, request.ids, request.stops, request.biases)) {
+  submit.mark_count = static_cast<std::uint8_t>(request.marks.size());
+  if (!engine->submit(submit, request.ids, request.stops, request.biases, request.marks)) {
     stalled_.insert(request.model);
     return;
   }
@@ -209,6 +210,8 @@ void Dispatcher::add_history(Request& request) {
   if (request.turn.empty() || std::exchange(request.has_history, true)) return;
   const auto session = sessions_->find(request.uid, request.turn);
   request.ids.insert(request.ids.begin(), (*session)->ids.begin(), (*session)->ids.end());
+  for (std::uint32_t& mark : request.marks)
+    mark += static_cast<std::uint32_t>((*session)->ids.size());
 }
 
 // A model is not loaded for looking at its cache, but one that is stays until that is over.  False

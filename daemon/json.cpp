@@ -218,6 +218,26 @@ Result<std::optional<std::vector<std::pair<std::int32_t, float>>>> JsonReader::b
   return std::optional(std::move(biases));
 }
 
+Result<std::vector<std::uint32_t>> JsonReader::rising(const char* key, std::size_t count_max) {
+  std::vector<std::uint32_t> numbers;
+  const cJSON* value = take(key);
+  if (value == nullptr) return numbers;
+  if (!cJSON_IsArray(value)) return invalid(fmt::format("{}: not an array", key));
+  const cJSON* child = nullptr;
+  cJSON_ArrayForEach(child, value) {
+    if (numbers.size() == count_max)
+      return invalid(fmt::format("{}: more than {}", key, count_max));
+    const double before = numbers.empty() ? 0 : numbers.back();
+    const double number = cJSON_IsNumber(child) ? child->valuedouble : 0;
+    if (!(number > before && number <= UINT32_MAX) || number != std::floor(number)) {
+      return invalid(
+          fmt::format("{}[{}]: not a whole number above {}", key, numbers.size(), before));
+    }
+    numbers.push_back(static_cast<std::uint32_t>(number));
+  }
+  return numbers;
+}
+
 Status JsonReader::done() const {
   const cJSON* child = nullptr;
   cJSON_ArrayForEach(child, root_.get()) {

@@ -42,6 +42,8 @@ class JsonReader {
   // [[id, bias], ...]: ids >= 0; a bias is a number within +-1e6, or false for -infinity.
   Result<std::optional<std::vector<std::pair<std::int32_t, float>>>> biases(const char* key,
                                                                             std::size_t count_max);
+  // Whole numbers >= 1, each greater than the one before.
+  Result<std::vector<std::uint32_t>> rising(const char* key, std::size_t count_max);
   Result<std::string> require_string(const char* key);
 
   // An error when the object has keys that were not asked for.

@@ -60,6 +60,7 @@ struct Request {
   CacheCommand cache = {};     // CACHE: likewise; ids: the prefix
   std::vector<std::string> stops;
   std::vector<LogitBias> biases;
+  std::vector<std::uint32_t> marks;  // in ids: where texts that begin alike part, see SubmitCommand
   std::vector<std::byte> result;  // what the reply brings: a vector, float[]; of a chat its message
   std::unique_ptr<chat::OutputParser> parser;  // of a conversation: makes its message
   std::uint64_t recomputed_for_template = 0;   // likewise, see TextConversion

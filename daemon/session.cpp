@@ -380,6 +380,22 @@ Result<PromptKind> prompt_kind_of(const std::string& name) {
   return Error{Code::INVALID, "prompt_kind: not one of \"text\", \"tokens\" and \"chat\""};
 }
 
+// Where the prompt's tokens are to be marked.
+Status take_checkpoints(std::vector<std::uint32_t> checkpoints, Request& request) {
+  if (checkpoints.empty()) return {};
+  if (request.prompt != PromptKind::tokens) {
+    return Error{Code::INVALID,
+                 "checkpoints: positions of tokens: prompt_kind has to be \"tokens\""};
+  }
+  if (checkpoints.back() >= request.ids.size()) {
+    return Error{Code::INVALID, fmt::format("checkpoints: position {} is not inside of the prompt "
+                                            "of {} tokens",
+                                            checkpoints.back(), request.ids.size())};
+  }
+  request.marks = std::move(checkpoints);
+  return {};
+}
+
 }  // namespace
 
 Status Session::generate(const Frame& frame) {
@@ -402,6 +418,7 @@ Status Session::generate(const Frame& frame) {
   HEARTH_TRY(const auto logits, json.boolean("logits"));
   HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
   HEARTH_TRY(const auto kept, json.string("session"));
+  HEARTH_TRY(auto checkpoints, json.rising("checkpoints", HEARTH_CHECKPOINTS_MAX));
   HEARTH_CHECK(json.done());
   HEARTH_TRY(request->prompt, prompt_kind_of(kind.value_or("text")));
   if (request->prompt == PromptKind::tokens) {
@@ -414,6 +431,7 @@ Status Session::generate(const Frame& frame) {
     return Error{Code::INVALID,
                  "prompt_kind: a chat has no raw, add_special, parse_special or session"};
   }
+  HEARTH_CHECK(take_checkpoints(std::move(checkpoints), *request));
   request->raw = raw.value_or(false);
   request->stops = std::move(stops).value_or(std::vector<std::string>());
   request->credit_total = static_cast<std::uint64_t>(credit.value_or(HEARTH_CREDIT_DEFAULT));

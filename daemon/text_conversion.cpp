@@ -87,7 +87,9 @@ Status TextConversion::decode_ids() {
 
 Status TextConversion::make_prompt(chat::Conversation conversation) {
   HEARTH_TRY(const chat::ChatPrompt prompt, format->render(conversation, local_now()));
-  HEARTH_TRY(ids, format->encode(*tokenizer, prompt));
+  HEARTH_TRY(chat::ChatTokens tokens, format->encode(*tokenizer, prompt));
+  ids = std::move(tokens.ids);
+  turn_starts = std::move(tokens.turn_starts);
   const auto [begin, end] = prompt.behind_left_out;
   HEARTH_TRY(const auto behind,
              tokenizer->encode(std::string_view(prompt.text).substr(begin, end - begin),

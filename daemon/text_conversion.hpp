@@ -32,6 +32,7 @@ struct TextConversion {
 
   std::string text;
   std::vector<TokenId> ids;
+  std::vector<std::uint32_t> turn_starts;  // in ids: see chat::ChatTokens
   std::unique_ptr<chat::OutputParser> parser;
   std::vector<std::string> warnings;  // converse: what the prompt does not say
   std::uint64_t recomputed = 0;  // converse: tokens behind reasoning that the template leaves out

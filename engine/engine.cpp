@@ -181,11 +181,12 @@ KvMemory Engine::stop() {
 }
 
 bool Engine::submit(const SubmitCommand& command, std::span<const TokenId> prompt,
-                    std::span<const std::string> stops, std::span<const LogitBias> biases) {
+                    std::span<const std::string> stops, std::span<const LogitBias> biases,
+                    std::span<const std::uint32_t> marks) {
   assert(prompt.size() == command.prompt_count && prompt.size() <= kPromptTokensMax);
   assert(stops.size() == command.stop_count && biases.size() == command.bias_count);
-  std::vector<std::byte> rest(biases.size_bytes());
-  if (!rest.empty()) std::memcpy(rest.data(), biases.data(), rest.size());
+  assert(marks.size() == command.mark_count && marks.size() <= SubmitCommand::kMarksMax);
+  std::vector<std::byte> rest;
   for (const std::string& stop : stops) {
     const auto size = static_cast<std::uint32_t>(stop.size());
     const std::size_t at = rest.size();
@@ -194,7 +195,8 @@ bool Engine::submit(const SubmitCommand& command, std::span<const TokenId> promp
     std::memcpy(rest.data() + at + sizeof(size), stop.data(), size);
   }
   return commands_.push(static_cast<std::uint32_t>(Command::submit),
-                        {bytes_of(command), std::as_bytes(prompt), rest});
+                        {bytes_of(command), std::as_bytes(prompt), std::as_bytes(biases),
+                         std::as_bytes(marks), rest});
 }
 
 bool Engine::ask_cache(const CacheCommand& command, std::span<const TokenId> prefix) {
@@ -362,9 +364,11 @@ bool Engine::handle_commands(Loaded& loaded) {
         const auto command = reader.take<SubmitCommand>();
         auto prompt = reader.take_all<TokenId>(command.prompt_count);
         auto biases = reader.take_all<LogitBias>(command.bias_count);
+        auto marks = reader.take_all<std::uint32_t>(command.mark_count);
         std::vector<std::string> stops(command.stop_count);
         for (std::string& stop : stops) stop = reader.take_text();
-        loaded.scheduler->submit(command, std::move(prompt), std::move(stops), std::move(biases));
+        loaded.scheduler->submit(command, std::move(prompt), std::move(stops), std::move(biases),
+                                 std::move(marks));
         break;
       }
       case Command::credit: {

@@ -81,7 +81,8 @@ class Engine {
 
   // THREAD: one thread of the daemon.  False: the ring is full, try again after the next notice.
   bool submit(const SubmitCommand& command, std::span<const TokenId> prompt,
-              std::span<const std::string> stops, std::span<const LogitBias> biases = {});
+              std::span<const std::string> stops, std::span<const LogitBias> biases = {},
+              std::span<const std::uint32_t> marks = {});
   bool ask_cache(const CacheCommand& command, std::span<const TokenId> prefix);
   bool grant(RequestId request, std::uint32_t tokens);
   bool cancel(RequestId request);

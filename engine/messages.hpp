@@ -10,6 +10,7 @@
 
 #include "cache/recovery.hpp"
 #include "cache/segment.hpp"
+#include "common/limits.h"
 #include "common/sampling_fields.h"
 #include "hearth/hearth.h"
 
@@ -34,8 +35,8 @@ inline constexpr RequestId kPublishRequests = RequestId{1} << 63;
 
 // Daemon to engine.
 enum class Command : std::uint32_t {
-  submit = 1,    // SubmitCommand, TokenId ids[prompt_count], LogitBias[bias_count], then
-                 // stop texts: u32 size, bytes, ...
+  submit = 1,    // SubmitCommand, TokenId ids[prompt_count], LogitBias[bias_count],
+                 // u32 marks[mark_count], then stop texts: u32 size, bytes, ...
   credit = 2,    // CreditCommand
   cancel = 3,    // CancelCommand
   transfer = 4,  // TransferCommand, TokenId ids[token_count]
@@ -94,8 +95,12 @@ struct SubmitCommand {
   std::uint8_t want_logits;    // 1: logits of every generated (or evaluated) token
   Pooling pooling;             // evaluate: what vector of the last layer is wanted
   std::uint8_t spell_special;  // 1: its text has control tokens as they are spelled
-  std::uint8_t reserved[2];    // 0
+  // Positions in the prompt where later texts may part from it, as where users' turns start:
+  // rising, 1 .. prompt_count - 1.
+  std::uint8_t mark_count;
+  std::uint8_t reserved[1];  // 0
 
+  static constexpr std::uint8_t kMarksMax = HEARTH_CHECKPOINTS_MAX;
   static constexpr std::uint8_t kDefaultSteps = 255;  // the order of SamplerStep
 };
 static_assert(sizeof(SubmitCommand) == 160 && std::is_trivially_copyable_v<SubmitCommand>);

@@ -26,7 +26,8 @@ Scheduler::Scheduler(Executor* executor, cache::PageCache* cache, const Tokenize
 }
 
 void Scheduler::submit(const SubmitCommand& command, std::vector<TokenId> prompt,
-                       std::vector<std::string> stops, std::vector<LogitBias> biases) {
+                       std::vector<std::string> stops, std::vector<LogitBias> biases,
+                       std::vector<std::uint32_t> marks) {
   assert(!prompt.empty() && prompt.size() == command.prompt_count);
   if (prompt.size() > limits_.context) {
     notices_->fail(Notice::failed, command.request,
@@ -40,6 +41,7 @@ void Scheduler::submit(const SubmitCommand& command, std::vector<TokenId> prompt
   if (sampling.dry.active()) sampling.dry.breakers = dry_breakers();
   queue_.push_back(std::make_unique<Sequence>(command, std::move(prompt), std::move(stops),
                                               std::move(sampling), cache_, tokens_max, tokenizer_));
+  queue_.back()->marks = std::move(marks);
 }
 
 // Tokens that end a repetition: those with one of the field's breakers in their text.  Found once.

@@ -40,7 +40,8 @@ class Scheduler {
             NoticeWriter* notices, StatsBoard* board, const Limits& limits, std::uint32_t vocab);
 
   void submit(const SubmitCommand& command, std::vector<TokenId> prompt,
-              std::vector<std::string> stops, std::vector<LogitBias> biases);
+              std::vector<std::string> stops, std::vector<LogitBias> biases,
+              std::vector<std::uint32_t> marks);
   void grant(const CreditCommand& command);
   void cancel(RequestId request);
 

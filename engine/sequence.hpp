@@ -58,7 +58,8 @@ struct Sequence {
   const SubmitCommand command;
   std::vector<TokenId> tokens;  // prompt and generated; the last one may not be computed yet
   const std::uint32_t prompt_count;
-  cache::SequencePages pages;  // positions [0, computed()) are in the cache
+  std::vector<std::uint32_t> marks;  // of the prompt: see SubmitCommand::mark_count
+  cache::SequencePages pages;        // positions [0, computed()) are in the cache
   Sampler sampler;
   StreamDecoder decoder;  // used only with has_text
   const bool has_text;

@@ -82,6 +82,13 @@ static void add_biases(struct writer* w, const hearth_logit_bias* biases, size_t
   }
 }
 
+static void add_i32s(struct writer* w, const char* key, const int32_t* numbers, size_t count) {
+  if (count == 0) return;
+  cJSON* array = w->ok ? cJSON_CreateIntArray(numbers, (int)count) : NULL;
+  w->ok = array != NULL && cJSON_AddItemToObject(w->root, key, array);
+  if (!w->ok) cJSON_Delete(array);
+}
+
 static void add_token_flags(struct writer* w, uint32_t flags) {
   if (flags & HEARTH_NO_SPECIAL) add_bool(w, "add_special", false);
   if (flags & HEARTH_PARSE_SPECIAL) add_bool(w, "parse_special", true);
@@ -131,6 +138,7 @@ char* json_generate(const hearth_generate_options* options, const char* prompt_k
   add_flag(&w, "ignore_eos", options->ignore_eos);
   add_flag(&w, "logits", options->want_logits);
   add_number(&w, "credit", credit);
+  add_i32s(&w, "checkpoints", options->checkpoints, options->checkpoint_count);
   if (options->session != NULL) add_string(&w, "session", options->session);
   return finish(&w);
 }

@@ -237,6 +237,19 @@ static int check_samplers(char text[ERROR_TEXT_BYTES], const hearth_generate_opt
   return HEARTH_OK;
 }
 
+/* Which positions they are is the daemon's to check. */
+static int check_checkpoints(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
+  const size_t count = options->checkpoint_count;
+  if (count > HEARTH_CHECKPOINTS_MAX) {
+    return fail(text, HEARTH_EINVALID, "checkpoint_count: %zu, at most %d", count,
+                HEARTH_CHECKPOINTS_MAX);
+  }
+  if ((options->checkpoints == NULL) != (count == 0)) {
+    return fail(text, HEARTH_EINVALID, "checkpoints, checkpoint_count: one without the other");
+  }
+  return HEARTH_OK;
+}
+
 int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_options* options) {
   const struct {
     const char* name;
@@ -264,6 +277,7 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
   if (code == HEARTH_OK) code = check_stop(text, options);
   if (code == HEARTH_OK) code = check_biases(text, options);
   if (code == HEARTH_OK) code = check_samplers(text, options);
+  if (code == HEARTH_OK) code = check_checkpoints(text, options);
   if (code != HEARTH_OK) return code;
   const int64_t seed = options->seed;
   if (seed == HEARTH_UNSET_I64 || (seed >= 0 && seed <= UINT32_MAX)) return HEARTH_OK;

@@ -165,20 +165,36 @@ std::string_view text_at(const InputDict& message, std::string_view key) {
   return {};
 }
 
+bool is_user(const Input& message) {
+  return text_at(std::get<InputDict>(message.held), "role") == "user";
+}
+
+// Each once, for a template may loop over the messages several times.
+std::vector<std::size_t> find_turn_starts(const jinja::InputList& messages,
+                                          const jinja::Rendered& rendered) {
+  std::vector<std::size_t> starts;
+  for (const jinja::Turn& turn : rendered.turns) {
+    const bool is_shown = turn.begin < rendered.text.size();
+    if (is_shown && is_user(messages[static_cast<std::size_t>(turn.message)]))
+      starts.push_back(turn.begin);
+  }
+  std::ranges::sort(starts);
+  const auto repeated = std::ranges::unique(starts);
+  starts.erase(repeated.begin(), repeated.end());
+  return starts;
+}
+
 // Between the last two messages of a user: the prompt before this one had no later message of the
 // user than the first of them, and templates that drop reasoning do so before a user's last
 // message.
 RenderedText::Range find_left_out(const jinja::InputList& messages,
                                   const jinja::Rendered& rendered) {
-  const auto is_user = [&](std::size_t i) {
-    return text_at(std::get<InputDict>(messages[i].held), "role") == "user";
-  };
   std::size_t last = messages.size();
-  while (last > 0 && !is_user(last - 1)) --last;
+  while (last > 0 && !is_user(messages[last - 1])) --last;
   if (last == 0) return {};
   --last;
   std::size_t first = last;
-  while (first > 0 && !is_user(first - 1)) --first;
+  while (first > 0 && !is_user(messages[first - 1])) --first;
   const auto shown = [&](std::size_t message, std::string_view text) {
     return std::ranges::any_of(rendered.spans, [&](const jinja::Span& span) {
       const bool of_message = span.input && span.message == static_cast<std::int32_t>(message);
@@ -288,6 +304,7 @@ Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& 
     prompt.begun_content = std::move(begun);
   }
   prompt.behind_left_out = find_left_out(conversation.messages, rendered);
+  prompt.turn_starts = find_turn_starts(conversation.messages, rendered);
   if (conversation.generation_prompt) {
     *find(context, "add_generation_prompt") = false;
     const auto without = jinja::render(compiled_, context, options);
@@ -311,15 +328,24 @@ Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& 
   return prompt;
 }
 
-Result<std::vector<TokenId>> ChatFormat::encode(const Tokenizer& tokenizer,
-                                                const ChatPrompt& prompt) const {
-  HEARTH_TRY(std::vector<TokenId> ids,
-             tokenizer.encode(RenderedText{prompt.text, prompt.input, structure_},
-                              /*add_special=*/false));
+Result<ChatTokens> ChatFormat::encode(const Tokenizer& tokenizer, const ChatPrompt& prompt) const {
+  ChatTokens tokens;
+  const RenderedText rendered = {prompt.text, prompt.input, structure_, prompt.turn_starts};
+  HEARTH_TRY(tokens.ids, tokenizer.encode(rendered, /*add_special=*/false, &tokens.turn_starts));
   const Vocabulary& vocabulary = tokenizer.vocabulary();
-  const bool has_bos = !ids.empty() && ids.front() == vocabulary.bos;
-  if (vocabulary.add_bos && !has_bos) ids.insert(ids.begin(), vocabulary.bos);
-  return ids;
+  const bool has_bos = !tokens.ids.empty() && tokens.ids.front() == vocabulary.bos;
+  if (vocabulary.add_bos && !has_bos) {
+    tokens.ids.insert(tokens.ids.begin(), vocabulary.bos);
+    for (std::uint32_t& start : tokens.turn_starts) ++start;
+  }
+  std::vector<std::uint32_t>& starts = tokens.turn_starts;
+  const auto repeated = std::ranges::unique(starts);  // two within one token
+  starts.erase(repeated.begin(), repeated.end());
+  std::erase_if(starts, [&](auto start) { return start == 0 || start >= tokens.ids.size(); });
+  if (starts.size() > ChatTokens::kTurnStartsMax) {
+    starts.erase(starts.begin(), starts.end() - std::ptrdiff_t{ChatTokens::kTurnStartsMax});
+  }
+  return tokens;
 }
 
 ParserOptions ChatFormat::parser_options(const Conversation& conversation,

@@ -47,9 +47,19 @@ struct ChatPrompt {
   std::vector<RenderedText::Range> input;  // what the client wrote
   std::string generation_prompt;           // the end of text that begins the model's turn
   std::string begun_content;               // of the message that is continued
+  // Where what the template writes for a message of the user begins, rising.
+  std::vector<std::size_t> turn_starts;
   // Where the template leaves out reasoning that the prompt before this one had: what follows it
   // there, up to the new message, is computed again.  Empty: nothing is.
   RenderedText::Range behind_left_out;
+};
+
+struct ChatTokens {
+  static constexpr std::size_t kTurnStartsMax = 64;
+  std::vector<TokenId> ids;
+  // The first token of what the template writes for each message of the user: rising, none is 0.
+  // Of more than kTurnStartsMax the last ones.
+  std::vector<std::uint32_t> turn_starts;
 };
 
 class ChatFormat {
@@ -63,7 +73,7 @@ class ChatFormat {
   Result<ChatPrompt> render(Conversation conversation, const std::tm& now) const;
 
   // The prompt's ids.  BOS stands first where the vocabulary wants one, once.
-  Result<std::vector<TokenId>> encode(const Tokenizer& tokenizer, const ChatPrompt& prompt) const;
+  Result<ChatTokens> encode(const Tokenizer& tokenizer, const ChatPrompt& prompt) const;
 
   // How the model's answer is to be read.
   ParserOptions parser_options(const Conversation& conversation, const ChatPrompt& prompt) const;

@@ -97,6 +97,40 @@ class SpecialFinder {
   std::optional<SpecialTokens::Search> search_;
 };
 
+// Finds the marks of a text among its tokens, while it becomes them.
+class MarkFinder {
+ public:
+  MarkFinder(const Tokenizer& tokenizer, const RenderedText& rendered,
+             std::vector<std::uint32_t>* ret_marks)
+      : tokenizer_(tokenizer), rendered_(rendered), ret_marks_(ret_marks) {}
+
+  // Bytes [begin, end) have become the ids from `first` on; has_prefix: with a space before them.
+  void pass(std::size_t begin, std::size_t end, std::span<const TokenId> ids, std::size_t first,
+            bool has_prefix) {
+    if (ret_marks_ == nullptr) return;
+    std::size_t index = first, passed = 0;  // bytes of ids [first, index)
+    for (; next_ < rendered_.marks.size() && rendered_.marks[next_] < end; ++next_) {
+      const std::string_view before = rendered_.text.substr(begin, rendered_.marks[next_] - begin);
+      const bool nfc = tokenizer_.vocabulary().nfc;
+      const std::size_t bytes = nfc ? to_nfc(before).size() : before.size();
+      const std::size_t wanted = bytes + (has_prefix && bytes > 0 ? 1 : 0);
+      while (index < ids.size()) {
+        const std::size_t size = tokenizer_.piece(ids[index], /*spell_special=*/true).size();
+        if (passed + size > wanted) break;
+        passed += size;
+        ++index;
+      }
+      ret_marks_->push_back(static_cast<std::uint32_t>(index));
+    }
+  }
+
+ private:
+  const Tokenizer& tokenizer_;
+  const RenderedText& rendered_;
+  std::vector<std::uint32_t>* ret_marks_;
+  std::size_t next_ = 0;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Tokenizer>> Tokenizer::create(Vocabulary vocabulary) {
@@ -122,12 +156,12 @@ Tokenizer::Tokenizer(Vocabulary vocabulary)
 Result<std::vector<TokenId>> Tokenizer::encode(std::string_view text,
                                                const EncodeOptions& options) const {
   return encode_parts(options.parse_special ? special_tokens_ : user_tokens_,
-                      {.text = text, .input = {}, .structure = {}}, options.add_special);
+                      {.text = text, .input = {}, .structure = {}}, options.add_special, nullptr);
 }
 
-Result<std::vector<TokenId>> Tokenizer::encode(const RenderedText& rendered,
-                                               bool add_special) const {
-  return encode_parts(special_tokens_, rendered, add_special);
+Result<std::vector<TokenId>> Tokenizer::encode(const RenderedText& rendered, bool add_special,
+                                               std::vector<std::uint32_t>* ret_marks) const {
+  return encode_parts(special_tokens_, rendered, add_special, ret_marks);
 }
 
 std::vector<TokenId> Tokenizer::structure_of(std::string_view text) const {
@@ -144,8 +178,8 @@ std::vector<TokenId> Tokenizer::structure_of(std::string_view text) const {
 }
 
 Result<std::vector<TokenId>> Tokenizer::encode_parts(const SpecialTokens& of_template,
-                                                     const RenderedText& rendered,
-                                                     bool add_special) const {
+                                                     const RenderedText& rendered, bool add_special,
+                                                     std::vector<std::uint32_t>* ret_marks) const {
   const std::string_view text = rendered.text;
   if (text.size() > kTextBytesMax) {
     return Error{Code::LIMIT, fmt::format("a text of {} bytes; {} can be tokenized at once",
@@ -156,15 +190,19 @@ Result<std::vector<TokenId>> Tokenizer::encode_parts(const SpecialTokens& of_tem
   bool after_special = true;
   std::size_t at = 0;
   SpecialFinder finder(of_template, user_tokens_, rendered);
+  MarkFinder marks(*this, rendered, ret_marks);
   while (at < text.size()) {
     const auto special = finder.next();
     const std::size_t plain_end = special.id == kNoToken ? text.size() : special.begin;
     if (plain_end > at) {
       const std::string_view plain = text.substr(at, plain_end - at);
+      const std::size_t first = ids.size();
       HEARTH_CHECK(encode_plain(vocabulary_.nfc ? to_nfc(plain) : plain, after_special, ids));
+      marks.pass(at, plain_end, ids, first, after_special && vocabulary_.add_space_prefix);
     }
     if (special.id == kNoToken) break;
     ids.push_back(special.id);
+    marks.pass(plain_end, special.end, ids, ids.size() - 1, /*has_prefix=*/false);
     after_special = true;
     at = special.end;
   }

@@ -30,6 +30,7 @@ struct RenderedText {
   std::string_view text;
   std::span<const Range> input;        // what others have written: rising, disjoint, inside of text
   std::span<const TokenId> structure;  // sorted: user-defined tokens that input never becomes
+  std::span<const std::size_t> marks = {};  // bytes whose tokens are asked for: rising, < size
 };
 
 class Tokenizer {
@@ -53,7 +54,10 @@ class Tokenizer {
   // Likewise, but that input never becomes a control token, nor a token of structure, nor a part of
   // one; text of the template becomes any token that it spells.  Plain text is split and merged
   // across the two, as if it were of one author.
-  Result<std::vector<TokenId>> encode(const RenderedText& rendered, bool add_special) const;
+  // ret_marks: [marks] the index of the token that has the byte, or begins behind where none has;
+  // may be null.  Where an unknown token stands for bytes before it, it may be off by some.
+  Result<std::vector<TokenId>> encode(const RenderedText& rendered, bool add_special,
+                                      std::vector<std::uint32_t>* ret_marks = nullptr) const;
 
   // The user-defined tokens that a text spells, sorted: what a template has for its structure,
   // "<think>".  Those of white space alone are not counted.
@@ -87,7 +91,8 @@ class Tokenizer {
  private:
   TokenType type_of(TokenId id) const;
   Result<std::vector<TokenId>> encode_parts(const SpecialTokens& of_template,
-                                            const RenderedText& rendered, bool add_special) const;
+                                            const RenderedText& rendered, bool add_special,
+                                            std::vector<std::uint32_t>* ret_marks) const;
 
   SpecialTokens user_tokens_;     // what is always split out of text
   SpecialTokens special_tokens_;  // what is with parse_special

@@ -27,6 +27,9 @@
 #define HEARTH_BIAS_COUNT_MAX 1024
 #define HEARTH_PROBS_MAX 128
 
+/* Positions of a prompt at which a request may ask for checkpoints. */
+#define HEARTH_CHECKPOINTS_MAX 64
+
 /* Characters of a model id: letters, digits and . _ - : / */
 #define HEARTH_MODEL_ID_MAX 128
 

@@ -281,6 +281,11 @@ typedef struct hearth_generate_options {
   size_t sampler_count;
   const char* session; /* NULL, or a session of this model: the prompt goes on where it ends, and
                           it then has the prompt and what was generated too */
+  const int32_t* checkpoints; /* [checkpoint_count] of prompt_ids: positions where later prompts
+                                 may part from this one, rising, 1 .. prompt_id_count - 1: a model
+                                 with recurrent layers can go on from there.  hearth_chat() takes
+                                 none: it has one where each of the user's messages starts */
+  size_t checkpoint_count;    /* at most 64 */
 } hearth_generate_options;
 
 HEARTH_API void hearth_generate_options_init_sized(hearth_generate_options* options,

@@ -127,6 +127,18 @@ TEST_F(Options, a_prompt_of_ids_is_their_bytes) {
   EXPECT_EQ(frame.payload, raw_bytes(ids));
 }
 
+TEST_F(Options, checkpoints_are_positions_of_the_ids) {
+  const std::vector<std::int32_t> ids = {1, 403, 5, 7};
+  const std::int32_t checkpoints[] = {1, 3};
+  hearth_generate_options options = generate_options();
+  options.prompt = nullptr;
+  options.prompt_ids = ids.data();
+  options.prompt_id_count = ids.size();
+  options.checkpoints = checkpoints;
+  options.checkpoint_count = 2;
+  EXPECT_TRUE(mentions(sent(options).json, R"("checkpoints":[1,3])"));
+}
+
 TEST_F(Options, logits_begin_with_a_small_credit) {
   hearth_generate_options options = generate_options();
   options.want_logits = 1;

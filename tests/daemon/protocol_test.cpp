@@ -224,6 +224,13 @@ TEST_F(Protocol, every_bad_field_is_an_error_that_names_it) {
   expect(base + "}", ids_payload({1, -1}), "invalid", "id -1");
   expect(base + "}", ids_payload({1, 100000}), "invalid", "id 100000");
   expect(base + "}", ids_payload(std::vector<std::int32_t>(513, 1)), "limit", "513 tokens");
+  expect(base + R"(,"checkpoints":3})", ids, "invalid", "checkpoints: not an array");
+  expect(base + R"(,"checkpoints":[0]})", ids, "invalid", "checkpoints[0]");
+  expect(base + R"(,"checkpoints":[1,1]})", ids, "invalid", "checkpoints[1]");
+  expect(base + R"(,"checkpoints":[1.5]})", ids, "invalid", "checkpoints[0]");
+  expect(base + R"(,"checkpoints":["1"]})", ids, "invalid", "checkpoints[0]");
+  expect(base + R"(,"checkpoints":[1,1e9]})", ids, "invalid", "position 1000000000 is not inside");
+  expect(R"({"model":"llama","raw":true,"checkpoints":[1]})", "text", "invalid", "prompt_kind");
   expect(R"({"model":"llama","raw":true})", "text", "tokenization", "no vocabulary");
   expect(R"({"model":"missing","prompt_kind":"tokens"})", ids, "io", "/nowhere/model.gguf");
   EXPECT_EQ(error_code(client.ask(kModels, "", "payload")), "invalid");

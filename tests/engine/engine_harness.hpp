@@ -97,13 +97,15 @@ class EngineHarness {
 
   RequestId submit(SubmitCommand command, const std::vector<TokenId>& prompt,
                    const std::vector<std::string>& stops = {},
-                   const std::vector<LogitBias>& biases = {}) {
+                   const std::vector<LogitBias>& biases = {},
+                   const std::vector<std::uint32_t>& marks = {}) {
     command.request = next_id_++;
     command.received_ns = now_ns();
     command.prompt_count = static_cast<std::uint32_t>(prompt.size());
     command.stop_count = static_cast<std::uint32_t>(stops.size());
     command.bias_count = static_cast<std::uint32_t>(biases.size());
-    EXPECT_TRUE(engine_->submit(command, prompt, stops, biases));
+    command.mark_count = static_cast<std::uint8_t>(marks.size());
+    EXPECT_TRUE(engine_->submit(command, prompt, stops, biases, marks));
     outcomes_[command.request];
     return command.request;
   }

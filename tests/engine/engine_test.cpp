@@ -397,6 +397,8 @@ TEST(engine, a_bias_and_an_order_of_samplers_reach_the_sampler) {
   SubmitCommand command = EngineHarness::greedy(6);
   const auto biased = engine.submit(command, {1, 2, 3}, {}, {{7, 1000.0F}, {99999, 5.0F}});
   EXPECT_EQ(engine.wait(biased).tokens, std::vector<TokenId>(6, 7));
+  const auto marked = engine.submit(command, {1, 2, 3}, {"stop", "x"}, {{7, 1000.0F}}, {1, 2});
+  EXPECT_EQ(engine.wait(marked).tokens, std::vector<TokenId>(6, 7)) << "marks stand between them";
   // With top_k alone every temperature draws the likeliest; without any step it does not.
   command.temperature = 50;
   command.top_k = 1;

@@ -166,8 +166,44 @@ TEST(ChatFormat, bos_stands_first_once) {
     ASSERT_TRUE(prompt);
     const auto ids = format.encode(*tokenizer, *prompt);
     ASSERT_TRUE(ids);
-    EXPECT_EQ(*ids, (std::vector<TokenId>{256, 'x'})) << source;
+    EXPECT_EQ(ids->ids, (std::vector<TokenId>{256, 'x'})) << source;
   }
+}
+
+TEST(ChatFormat, it_is_known_at_which_tokens_turns_of_the_user_start) {
+  const auto tokenizer = small_tokenizer({"<|im_start|>", "<|im_end|>"});
+  const ChatFormat format = format_of({.id = "m", .wished = "chatml", .tokenizer = &*tokenizer});
+  // The text before each.
+  const auto starts_of = [&](InputList messages) {
+    const auto prompt = format.render(conversation_of(std::move(messages)), kNow);
+    const auto tokens = format.encode(*tokenizer, *prompt);
+    std::vector<std::string> before;
+    for (const std::uint32_t start : tokens->turn_starts) {
+      before.push_back(tokenizer->decode(std::span(tokens->ids).first(start), true));
+    }
+    return before;
+  };
+  const std::string system = "<|im_start|>system\ns<|im_end|>\n";
+  const std::string first = "<|im_start|>user\n<|im_start|>user<|im_end|>\n";
+  const std::string second = "<|im_start|>assistant\na<|im_end|>\n";
+  EXPECT_EQ(starts_of({message("system", "s"), message("user", "<|im_start|>user"),
+                       message("assistant", "a"), message("user", "v")}),
+            (std::vector<std::string>{system, system + first + second}));
+  EXPECT_EQ(starts_of({message("user", "u"), message("assistant", "a")}),
+            std::vector<std::string>{})
+      << "before the first token nothing has to be kept";
+
+  InputList many;
+  for (int i = 0; i < 100; ++i) {
+    many.emplace_back(message("user", "u"));
+    many.emplace_back(message("assistant", "a"));
+  }
+  many.emplace_back(message("user", "last"));
+  const auto starts = starts_of(many);
+  ASSERT_EQ(starts.size(), 64u);
+  EXPECT_TRUE(starts.back().ends_with(second));
+  const std::string both = "<|im_start|>user\nu<|im_end|>\n" + second;
+  EXPECT_EQ(starts.back().size() - starts.front().size(), 63 * both.size());
 }
 
 TEST(ChatFormat, a_message_is_continued_where_it_ends) {
@@ -358,7 +394,7 @@ TEST(ChatFormat, what_a_user_writes_is_no_structure_with_any_template) {
       const auto ids = format.encode(*tokenizer, *prompt);
       EXPECT_TRUE(ids);
       std::vector<TokenId> found;
-      for (const TokenId id : *ids) {
+      for (const TokenId id : ids->ids) {
         // User-defined tokens that this template does not use are text like any other.
         if (id < 256) continue;
         const std::string& text = tokenizer->vocabulary().tokens[static_cast<std::size_t>(id)];

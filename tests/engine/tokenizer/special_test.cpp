@@ -1,4 +1,5 @@
 // Special tokens: where text spells them, and what they give.
+#include <algorithm>
 #include <chrono>
 
 #include "tests/engine/tokenizer/tokenizer_testing.hpp"
@@ -180,6 +181,38 @@ TEST(special_tokens, input_never_becomes_a_control_token) {
   EXPECT_EQ(shown_rendered(*tokenizer, {"<s>", "</s>", "</s>"}), "<s>|<|/|s|>|</s>");
   EXPECT_EQ(shown_rendered(*tokenizer, {"", "<|a|>x<s>"}), "<|||a|||>|x|<|s|>");
   EXPECT_EQ(shown_rendered(*tokenizer, {"<unk>", "<unk>"}), "<unk>|<|u|n|k|>");
+}
+
+// Goal: marks are found at the token that has their byte, whatever stands before them.
+TEST(special_tokens, marks_are_found_among_the_tokens) {
+  const std::string text = "ab<s>x e\u0301y</s></s> z<ud>w";
+  Vocabulary with_prefix = spm_vocabulary(
+      {{"\u2581", 0}, {"\u2581x", 1}, {"ab", 2}, {"<ud>", 0, TokenType::user_defined}});
+  with_prefix.add_space_prefix = true;
+  Vocabulary composing = make()->vocabulary();
+  composing.nfc = true;
+  std::vector<std::size_t> marks;
+  for (std::size_t i = 0; i < text.size(); ++i) marks.push_back(i);
+  for (const Vocabulary& vocabulary : {make()->vocabulary(), with_prefix, composing}) {
+    const auto tokenizer = make_tokenizer(vocabulary);
+    std::vector<std::uint32_t> found;
+    const auto ids = tokenizer->encode(RenderedText{text, {}, {}, marks}, false, &found);
+    ASSERT_TRUE(ids);
+    ASSERT_EQ(found.size(), text.size());
+    EXPECT_EQ(found.front(), 0u);
+    EXPECT_TRUE(std::ranges::is_sorted(found));
+    const auto piece_at = [&](const char* what) {
+      return std::string(tokenizer->piece((*ids)[found[text.find(what)]], true));
+    };
+    EXPECT_EQ(piece_at("<s>"), "<s>");
+    EXPECT_EQ(found[text.find("<s>") + 2], found[text.find("<s>")]);
+    EXPECT_EQ(piece_at("y</s>"), "y") << "behind what was composed, or has a prefix";
+    EXPECT_EQ(piece_at("</s></s>"), "</s>");
+    EXPECT_EQ(found[text.find("</s> z")], found[text.find("</s></s>")] + 1);
+    EXPECT_EQ(piece_at("z<ud>"), "z");
+    EXPECT_EQ(piece_at("<ud>"), "<ud>");
+    EXPECT_EQ(found[text.find("w")], found[text.find("<ud>")] + 1) << "the prefix belongs to it";
+  }
 }
 
 TEST(special_tokens, input_and_template_together_spell_no_token) {
