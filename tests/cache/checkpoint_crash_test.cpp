@@ -218,7 +218,7 @@ TEST_F(CheckpointCrash, while_attaching_loses_nothing_either) {
   HybridCache whole(kPages, kCheckpoints);
   ASSERT_TRUE(survives(0, [&] { run_script(whole); }));
   const long total = shared->passed;
-  for (long die_at = 1; die_at < total; die_at += 97) {
+  for (long die_at = 1; die_at < total; die_at += 211) {
     for (long again = 1;; ++again) {
       SCOPED_TRACE(testing::Message() << "died at " << die_at << ", then at " << again);
       HybridCache cache(kPages, kCheckpoints);
