@@ -60,6 +60,8 @@ class BudgetShare {
     return true;
   }
   std::uint64_t aside() const { return aside_; }
+  // A share of the same budget that has nothing of it yet.
+  BudgetShare sibling() const { return BudgetShare(budget_); }
   // A share of its own with so much of what is set aside, or all of it where there is less.
   BudgetShare split(std::uint64_t bytes) {
     BudgetShare part(budget_);

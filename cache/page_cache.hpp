@@ -72,6 +72,9 @@ class PageCache {
     return Segment::dissolve(std::move(cache->segment_));
   }
 
+  // A share of the same budget that has nothing of it yet.
+  BudgetShare empty_share() const { return segment_->empty_share(); }
+
   const SegmentGeometry& geometry() const { return segment_->geometry(); }
   std::uint64_t capacity_bytes() const { return segment_->capacity_bytes(); }
   const Recovery& recovery() const { return segment_->recovery(); }

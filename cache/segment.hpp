@@ -85,6 +85,9 @@ class Segment {
   // more.
   static BudgetShare dissolve(std::unique_ptr<Segment> segment);
 
+  // A share of the same budget that has nothing of it yet.
+  BudgetShare empty_share() const { return share_.sibling(); }
+
   // Have so much of the budget set aside, bytes that memory was not taken for yet; or what there is
   // already, where the budget does not have them.
   void set_aside(std::uint64_t bytes) { share_.set_aside(bytes); }

@@ -254,12 +254,13 @@ Result<bool> SequencePages::adopt_payload(std::span<const std::int32_t> tokens, 
   return true;
 }
 
-PageIdentity SequencePages::checkpoint_identity(std::span<const std::int32_t> tokens) const {
-  assert(end_ > 0 && end_ <= tokens.size());
-  const std::uint32_t page = (end_ - 1) / page_tokens_;
+PageIdentity SequencePages::checkpoint_identity(std::span<const std::int32_t> tokens,
+                                                std::uint32_t position) const {
+  assert(position > 0 && position <= end_ && end_ <= tokens.size());
+  const std::uint32_t page = (position - 1) / page_tokens_;
   const std::uint32_t first = page * page_tokens_;
   const Digest& parent = page == 0 ? root_key_ : keys_[page - 1];
-  const auto held = tokens.subspan(first, end_ - first);
+  const auto held = tokens.subspan(first, position - first);
   return {.namespace_id = namespace_id_,
           .key = cache_->page_key(namespace_id_, parent, held),
           .parent_key = parent,

@@ -73,7 +73,12 @@ class SequencePages {
   std::span<const Digest> keys() const { return keys_; }
   // What a checkpoint at end(), which is not 0, is committed as: the tokens of the page that the
   // last position lies in.  Refers to tokens, whose first end() are the sequence's.
-  PageIdentity checkpoint_identity(std::span<const std::int32_t> tokens) const;
+  PageIdentity checkpoint_identity(std::span<const std::int32_t> tokens) const {
+    return checkpoint_identity(tokens, end_);
+  }
+  // The same at an earlier position, which is not 0 either.
+  PageIdentity checkpoint_identity(std::span<const std::int32_t> tokens,
+                                   std::uint32_t position) const;
 
   // Whether both have come the same way through the tree: what the other one, of the same text,
   // commits next is then what this one would adopt.

@@ -18,6 +18,7 @@ std::string cache_use_text(const hearth_result& result) {
   add(result.waited_tokens, "waited for");
   add(result.restored_tokens, fmt::format("restored in {:.1f} ms", result.restore_ms));
   add(result.recomputed_tokens, "computed again");
+  add(result.lost_no_checkpoint, "lost without a checkpoint");
   std::string text =
       fmt::format("cached {} of {} prompt tokens", result.cached_tokens, result.prompt_tokens);
   if (!details.empty()) text += fmt::format(" ({})", details);

@@ -152,7 +152,9 @@ JsonWriter cache_use_document(const CacheUse& use, cache::ColdReason cold) {
       .add("restored_pages", use.restored_pages)
       .add("restore_ms", milliseconds(use.restore_ns))
       .add("computed_tokens", use.computed_tokens)
-      .add("recomputed_tokens", use.recomputed_tokens);
+      .add("recomputed_tokens", use.recomputed_tokens)
+      .add("state_hit", use.state_tokens)
+      .add("lost_no_checkpoint", use.lost_tokens);
   if (use.tier == HEARTH_CACHE_TIER_HOST) {
     json.add("tier", "host");
   } else {

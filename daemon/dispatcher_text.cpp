@@ -62,6 +62,7 @@ void Dispatcher::take_conversion(Request& request, TextConversion& conversion,
                                  std::uint64_t catalog_version) {
   request.ids = std::move(conversion.ids);
   request.marks = std::move(conversion.turn_starts);
+  request.submit.marks_are_turns = 1;
   if (request.verb != HEARTH_VERB_GENERATE) {
     request.text = std::move(conversion.text);
     return answer_conversion(request);

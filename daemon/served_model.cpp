@@ -51,8 +51,12 @@ ServedModel::ServedModel(ModelConfig config, const ModelServices* services)
 }
 
 std::uint64_t ServedModel::kept_bytes() const {
-  const std::uint64_t bytes = services_->store->kept_bytes(segment_name());
-  return bytes == 0 ? 0 : bytes + cache::Segment::kFixedBytes;
+  std::uint64_t all = 0;
+  for (const std::string& name : {segment_name(), checkpoint_segment_name()}) {
+    const std::uint64_t bytes = services_->store->kept_bytes(name);
+    if (bytes != 0) all += bytes + cache::Segment::kFixedBytes;
+  }
+  return all;
 }
 
 // As far as the budget has it: what it has not is given up when the model is loaded.
@@ -179,6 +183,7 @@ void ServedModel::load() {
   options.model_path = config_.path;
   options.file_identity = catalog_.identity;
   options.segment_name = segment_name();
+  options.checkpoint_segment = checkpoint_segment_name();
   options.published = published_ids_;
   // The other half stays for what users ask.
   options.published_bytes = services_->kv_budget->limit() / services_->model_count / 2;

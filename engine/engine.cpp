@@ -74,6 +74,11 @@ Result<GgufFile> open_model(const EngineOptions& options) {
                                 "it again"};
 }
 
+// What a model's checkpoints may take of a budget.
+std::uint64_t checkpoint_bytes(const EngineOptions& options, std::uint64_t budget) {
+  return options.checkpoint_bytes != 0 ? options.checkpoint_bytes : budget / 4;
+}
+
 // The pages of a model: what an earlier engine or daemon has left when it fits, else a new segment.
 // It may grow to the whole budget and must hold one context.  What is set aside for the model and
 // is more than one context goes back to the others.
@@ -81,6 +86,7 @@ Status open_pages(const EngineOptions& options, const cache::SegmentStore& store
                   const cache::SegmentGeometry& geometry, std::uint32_t context,
                   const cache::MemorySpread& spread, KvMemory& kv) {
   if (kv.pages != nullptr && kv.pages->geometry() == geometry) return {};
+  kv.checkpoints.reset();  // they refer to the pages
   if (kv.pages != nullptr) kv.share = cache::PageCache::dissolve(std::move(kv.pages));
   assert(kv.share);
   const std::uint64_t capacity = kv.share->limit();
@@ -98,6 +104,35 @@ Status open_pages(const EngineOptions& options, const cache::SegmentStore& store
                      std::min(context_bytes, segment->backed_slots() * segment->slot_bytes()));
   kv.pages = std::make_unique<cache::PageCache>(
       std::move(segment), options.master_secret,
+      cache::NamespaceRules{.bytes_max = options.namespace_bytes});
+  return {};
+}
+
+// The checkpoints of a model that has states, likewise; share: what they may take of the budget,
+// where there are none yet.
+Status open_checkpoints(const EngineOptions& options, const cache::SegmentStore& store,
+                        std::uint64_t state_bytes, cache::BudgetShare share,
+                        const cache::MemorySpread& spread, KvMemory& kv) {
+  if (state_bytes == 0 || options.checkpoint_segment.empty()) {
+    kv.checkpoints.reset();
+    return {};
+  }
+  if (kv.checkpoints != nullptr) return {};
+  HEARTH_TRY(const cache::SegmentGeometry geometry,
+             cache::CheckpointStore::geometry_of(kv.pages->geometry(), state_bytes));
+  const std::uint64_t capacity = checkpoint_bytes(options, share.limit());
+  auto segment = cache::Segment::open(store, options.checkpoint_segment, geometry, capacity,
+                                      std::move(share), spread);
+  if (!segment && segment.error().code == Code::INVALID) {
+    return Error{
+        Code::CONFIG,
+        fmt::format("checkpoint-bytes: {} bytes hold no checkpoint of this model, one takes "
+                    "{}: raise it, or set max-checkpoints to 0",
+                    capacity, geometry.payload_bytes)};
+  }
+  if (!segment) return segment.error();
+  kv.checkpoints = std::make_unique<cache::CheckpointStore>(
+      *std::move(segment), kv.pages.get(),
       cache::NamespaceRules{.bytes_max = options.namespace_bytes});
   return {};
 }
@@ -247,7 +282,8 @@ void Engine::run() {
 }
 
 void Engine::serve(Loaded& loaded) {
-  loaded.keeper = std::make_unique<CacheKeeper>(kv_.pages.get(), &writer_, loaded.scheduler.get());
+  loaded.keeper = std::make_unique<CacheKeeper>(kv_.pages.get(), &writer_, loaded.scheduler.get(),
+                                                kv_.checkpoints.get());
   loaded.scheduler->add_published(options_.published, options_.published_bytes);
   for (;;) {
     // A step of a large model takes long: what was cancelled must let go of its pages before it
@@ -308,8 +344,12 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       .payload_bytes = static_cast<std::uint64_t>(kv.page_bytes),
   };
   loaded->cache_opened = kv_.pages == nullptr || kv_.pages->geometry() != geometry;
-  HEARTH_CHECK(open_pages(options_, *store_, geometry, loaded->context,
-                          {pool_->binder(), pool_->places().nodes}, kv_));
+  const cache::MemorySpread spread = {pool_->binder(), pool_->places().nodes};
+  cache::BudgetShare for_states = kv_.share ? kv_.share->sibling() : kv_.pages->empty_share();
+  HEARTH_CHECK(open_pages(options_, *store_, geometry, loaded->context, spread, kv_));
+  const auto state_bytes = static_cast<std::uint64_t>(plan.state_floats) * sizeof(float);
+  HEARTH_CHECK(
+      open_checkpoints(options_, *store_, state_bytes, std::move(for_states), spread, kv_));
 
   const Executor::Limits limits = {.rows_max = kRowsMax,
                                    .logit_rows_max = std::clamp<std::int64_t>(
@@ -319,7 +359,7 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
   loaded->executor =
       std::make_unique<Executor>(&loaded->table, std::move(plan), pool_, kernels, limits);
   loaded->scheduler = std::make_unique<Scheduler>(
-      loaded->executor.get(), kv_.pages.get(), tokenizer_, &writer_, &board_,
+      loaded->executor.get(), kv_.pages.get(), kv_.checkpoints.get(), tokenizer_, &writer_, &board_,
       Scheduler::Limits{options_.sequences_max, loaded->context},
       static_cast<std::uint32_t>(table.vocab));
   loaded->transfers = std::make_unique<PageTransfers>(kv_.pages.get(), &writer_);

@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "cache/checkpoint_store.hpp"
 #include "cache/memory_budget.hpp"
 #include "cache/page_cache.hpp"
 #include "cache/page_key.hpp"
@@ -47,9 +48,11 @@ Result<std::uint32_t> features_of_tier(std::string_view tier);
 
 struct EngineOptions {
   std::string model_path;
-  std::string file_identity;         // of its files, a line each; empty: whatever there is
-  std::string segment_name;          // unique among the engines of a store
-  std::string fingerprint_dir;       // where hashes of model files are kept; empty: nowhere
+  std::string file_identity;           // of its files, a line each; empty: whatever there is
+  std::string segment_name;            // unique among the engines of a store
+  std::string checkpoint_segment;      // likewise, of a recurrent model's checkpoints; empty: none
+  std::uint64_t checkpoint_bytes = 0;  // that they may take; 0: a quarter of the cache's budget
+  std::string fingerprint_dir;         // where hashes of model files are kept; empty: nowhere
   std::uint32_t context = 0;         // longest sequence, tokens; 0: what the model was trained for
   std::uint32_t page_tokens = 32;    // power of two
   std::uint32_t sequences_max = 64;  // that run at a time
@@ -65,8 +68,9 @@ struct EngineOptions {
 // A model's KV cache: what it may take of the budget, and the pages it holds.  It outlives the
 // engine, so that a model that was unloaded is warm when it comes back.
 struct KvMemory {
-  std::optional<cache::BudgetShare> share;  // until there are pages
-  std::unique_ptr<cache::PageCache> pages;  // null: never loaded
+  std::optional<cache::BudgetShare> share;                   // until there are pages
+  std::unique_ptr<cache::PageCache> pages;                   // null: never loaded
+  std::unique_ptr<cache::CheckpointStore> checkpoints = {};  // null: none are kept
 };
 
 class Engine {

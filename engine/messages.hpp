@@ -8,6 +8,7 @@
 #include <span>
 #include <type_traits>
 
+#include "cache/checkpoint_policy.hpp"
 #include "cache/recovery.hpp"
 #include "cache/segment.hpp"
 #include "common/limits.h"
@@ -98,12 +99,13 @@ struct SubmitCommand {
   // Positions in the prompt where later texts may part from it, as where users' turns start:
   // rising, 1 .. prompt_count - 1.
   std::uint8_t mark_count;
-  std::uint8_t reserved[1];  // 0
+  std::uint8_t marks_are_turns;  // 1: that is what they are; 0: the client wants all of them
+  cache::CheckpointSettings checkpoints = {};  // of the states of recurrent layers
 
   static constexpr std::uint8_t kMarksMax = HEARTH_CHECKPOINTS_MAX;
   static constexpr std::uint8_t kDefaultSteps = 255;  // the order of SamplerStep
 };
-static_assert(sizeof(SubmitCommand) == 160 && std::is_trivially_copyable_v<SubmitCommand>);
+static_assert(sizeof(SubmitCommand) == 176 && std::is_trivially_copyable_v<SubmitCommand>);
 
 struct LogitBias {
   std::int32_t id;  // beyond the vocabulary: no effect
@@ -248,6 +250,8 @@ struct CacheUse {
   std::uint32_t tier;               // enum hearth_cache_tier
   std::uint32_t was_empty;  // cold: 1 when it never had anything since the model's cache was opened
   std::uint32_t published_tokens;  // of its cached tokens, of pages that are everybody's
+  std::uint32_t state_tokens;      // recurrent layers: of its cached tokens, before a checkpoint
+  std::uint32_t lost_tokens;       // of pages that are there, behind the deepest checkpoint
   std::int64_t restore_ns;         // checking restored pages, damaged ones too
 };
 

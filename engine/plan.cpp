@@ -41,6 +41,9 @@ Plan PlanCompiler::compile() {
   }
   plan_.ops.emplace_back(HeadNormOp{table_.final_norm, takes_blocks(table_.head.weight)});
   plan_.ops.emplace_back(HeadOp{table_.head});
+  // Without attention a page holds its tokens alone; a payload there must be.
+  constexpr std::int64_t kPageBytesMin = 64;
+  plan_.kv.page_bytes = std::max(plan_.kv.page_bytes, kPageBytesMin);
   return std::move(plan_);
 }
 

@@ -8,15 +8,18 @@
 
 namespace hearth {
 
-Scheduler::Scheduler(Executor* executor, cache::PageCache* cache, const Tokenizer* tokenizer,
+Scheduler::Scheduler(Executor* executor, cache::PageCache* cache,
+                     cache::CheckpointStore* checkpoints, const Tokenizer* tokenizer,
                      NoticeWriter* notices, StatsBoard* board, const Limits& limits,
                      std::uint32_t vocab)
     : executor_(executor),
       cache_(cache),
+      checkpoints_(checkpoints),
       tokenizer_(tokenizer),
       notices_(notices),
       board_(board),
       limits_(limits),
+      states_(executor->state_floats()),
       scratch_(vocab, executor->kernels().scan),
       pacer_(executor->limits().rows_max) {
   running_.reserve(limits.sequences_max);
@@ -98,12 +101,14 @@ bool Scheduler::step(const std::atomic<bool>* give_up) {
   publish();
 
   const std::int64_t begin_ns = now_ns();
-  gave_up_ = !executor_->forward(rows_, gave_up_ ? nullptr : give_up);
+  // Rows that change a state cannot be computed again: their step is always finished.
+  gave_up_ = !executor_->forward(rows_, gave_up_ || has_state() ? nullptr : give_up);
   if (gave_up_) return true;
   const std::int64_t end_ns = now_ns();
   pacer_.measured(generated_rows_, row_count_ - generated_rows_, end_ns - begin_ns);
   ++stats_.steps;
   count_rows(begin_ns);
+  keep_snapshots();
   take_results(end_ns);
   publish();
   return true;
@@ -195,8 +200,9 @@ void Scheduler::build_rows() {
   std::ranges::partition(
       shares_, [](const Share& share) { return share.sequence->role() == RowRole::generated; });
   rows_.clear();
+  snapshots_.clear();
   for (const Share& share : shares_) {
-    const Sequence& sequence = *share.sequence;
+    Sequence& sequence = *share.sequence;
     const RowOutput output =
         sequence.command.pooling == Pooling::none ? RowOutput::logits : RowOutput::hidden;
     for (std::uint32_t i = 0; i < share.row_count; ++i) {
@@ -204,7 +210,8 @@ void Scheduler::build_rows() {
       rows_.push_back({sequence.tokens[position], static_cast<std::int32_t>(position),
                        sequence.pages.payloads(),
                        i + share.logit_rows < share.row_count ? RowOutput::none : output,
-                       sequence.role()});
+                       sequence.role(), sequence.recurrent.get(),
+                       begin_snapshot(sequence, position + 1)});
     }
   }
 }
@@ -221,6 +228,14 @@ void Scheduler::publish() {
   stats.running = static_cast<std::uint32_t>(running_.size());
   stats.queued = static_cast<std::uint32_t>(queue_.size());
   cache_->list_uses(cache_uses_);
+  if (checkpoints_ != nullptr) {
+    checkpoints_->add_uses(cache_uses_);
+    const cache::CheckpointStats checkpoints = checkpoints_->stats();
+    stats.checkpoints = checkpoints.checkpoints_in_use + checkpoints.checkpoints_kept;
+    stats.checkpoint_evictions = checkpoints.evictions;
+    stats.checkpoints_thinned = checkpoints.thinned;
+    stats.checkpoints_damaged = checkpoints.damaged;
+  }
   board_->put(stats, cache_uses_);
 }
 

@@ -8,6 +8,9 @@
 // When pages run out, the sequence admitted last goes back to the queue with what it has; its pages
 // stay in the cache.
 //
+// A model with recurrent layers gives each running sequence a state; what of it is kept, and where
+// a sequence goes on from, is in scheduler_checkpoints.cpp.
+//
 // Texts that the administrator publishes are sequences, too: they are computed while nobody else
 // has rows, or somebody waits for them, and keep their pages when they are done.
 #pragma once
@@ -20,6 +23,8 @@
 #include <string>
 #include <vector>
 
+#include "cache/checkpoint_policy.hpp"
+#include "cache/checkpoint_store.hpp"
 #include "cache/page_cache.hpp"
 #include "engine/executor.hpp"
 #include "engine/notice_writer.hpp"
@@ -36,8 +41,10 @@ class Scheduler {
     std::uint32_t context = 0;         // longest sequence, tokens
   };
   // tokenizer may be null: then no text comes out and nothing but lengths ends a sequence.
-  Scheduler(Executor* executor, cache::PageCache* cache, const Tokenizer* tokenizer,
-            NoticeWriter* notices, StatsBoard* board, const Limits& limits, std::uint32_t vocab);
+  // checkpoints: of the states of a model that has any; else null.
+  Scheduler(Executor* executor, cache::PageCache* cache, cache::CheckpointStore* checkpoints,
+            const Tokenizer* tokenizer, NoticeWriter* notices, StatsBoard* board,
+            const Limits& limits, std::uint32_t vocab);
 
   void submit(const SubmitCommand& command, std::vector<TokenId> prompt,
               std::vector<std::string> stops, std::vector<LogitBias> biases,
@@ -72,6 +79,13 @@ class Scheduler {
     std::uint32_t logit_rows;  // of these, the last ones: how many give logits
   };
 
+  // A checkpoint that the current batch fills.
+  struct Snapshot {
+    Sequence* sequence;
+    cache::SlotId slot;
+    std::uint32_t position;
+  };
+
   // Admission: scheduler_admission.cpp
   void admit();
   void place(Sequence& sequence);
@@ -82,6 +96,20 @@ class Scheduler {
   bool make_room(Sequence& sequence, std::uint32_t end);
   Sequence* find_victim(const Sequence& needy, bool parked_only) const;
   void preempt(Sequence& sequence);
+
+  // Checkpoints of recurrent layers: scheduler_checkpoints.cpp
+  bool has_state() const { return !states_.empty(); }
+  cache::CheckpointPath path_of(const Sequence& sequence, std::uint32_t limit) const;
+  std::uint32_t reachable(const Sequence& sequence, std::uint32_t limit);
+  static void ask_checkpoint(Sequence& sequence, std::uint32_t position);
+  Status restore_state(Sequence& sequence, std::uint32_t limit);
+  Result<std::uint32_t> adopt_checkpoint(Sequence& sequence, cache::SlotId slot);
+  void plan_checkpoints(Sequence& sequence, std::uint32_t divergence) const;
+  float* begin_snapshot(Sequence& sequence, std::uint32_t position);
+  void keep_snapshots();
+  void keep_checkpoint(Sequence& sequence, cache::SlotId slot, std::uint32_t position);
+  void leave_checkpoint(Sequence& sequence);
+  void let_go(Sequence& sequence);
 
   // Published texts: scheduler_published.cpp
   Status check_published(std::uint64_t tokens, std::uint64_t pages, std::uint64_t bytes_max) const;
@@ -116,10 +144,12 @@ class Scheduler {
   std::function<bool()> last_resort_;
   Executor* executor_;  // outlive us
   cache::PageCache* cache_;
+  cache::CheckpointStore* checkpoints_;  // null: the model has no state, or keeps none
   const Tokenizer* tokenizer_;
   NoticeWriter* notices_;
   StatsBoard* board_;
   const Limits limits_;
+  StatePool states_;
   SamplerScratch scratch_;
   std::shared_ptr<const BreakerIndex> breakers_;  // once DRY was asked for
   StepPacer pacer_;
@@ -137,6 +167,7 @@ class Scheduler {
   std::vector<Sequence*> turn_;  // running sequences, in the order they are asked this time
   std::vector<Share> shares_;    // of the current batch
   std::vector<BatchRow> rows_;
+  std::vector<Snapshot> snapshots_;  // of the current batch
   std::int64_t row_count_ = 0;       // rows shared out
   std::int64_t logit_rows_ = 0;      // of these, with logits
   std::int64_t generated_rows_ = 0;  // of these, of generated tokens

@@ -53,15 +53,21 @@ void Scheduler::place(Sequence& sequence) {
   sequence.pages.adopt_pages(sequence.tokens, limit);
 
   std::uint32_t common = 0;
-  const Sequence* ahead = sequence.evaluates() ? nullptr : find_ahead(sequence, common);
+  Sequence* ahead = sequence.evaluates() ? nullptr : find_ahead(sequence, common);
   common = std::min(common, limit);
+  const std::uint32_t reached = has_state() ? reachable(sequence, limit) : sequence.computed();
   const bool waits = ahead != nullptr && ahead->computed() < common &&
-                     common >= sequence.computed() + kWaitTokensMin;
+                     common >= reached + kWaitTokensMin &&
+                     (!has_state() || checkpoints_ != nullptr);
   if (waits) {
     sequence.state = SequenceState::waiting;
     sequence.waits_for = ahead->command.request;
     sequence.waits_until = common;
-    sequence.waited_from = std::min(sequence.waited_from, sequence.computed());
+    sequence.waited_from = std::min(sequence.waited_from, reached);
+    if (has_state()) ask_checkpoint(*ahead, common);
+  } else if (has_state()) {
+    const Status restored = restore_state(sequence, limit);
+    if (!restored) return fail(sequence, restored.error());
   } else {
     const auto adopted =
         sequence.pages.adopt_tail(sequence.tokens, limit, ahead ? &ahead->pages : nullptr, common);
@@ -114,6 +120,8 @@ void Scheduler::note_cache_use(Sequence& sequence, std::uint32_t limit, std::uin
     use.match_end = HEARTH_MATCH_END_EVALUATION;
   } else if (sequence.computed() == limit) {
     use.match_end = HEARTH_MATCH_END_LAST_TOKEN;
+  } else if (use.lost_tokens > 0) {
+    use.match_end = HEARTH_MATCH_END_NO_CHECKPOINT;
   } else if (adopted.no_room) {
     use.match_end = HEARTH_MATCH_END_NO_ROOM;
   } else if (adopted.damaged) {
@@ -216,7 +224,7 @@ void Scheduler::preempt(Sequence& sequence) {
     if (sequence.generates()) generated_rows_ -= share.row_count;
     return true;
   });
-  sequence.pages.release(sequence.tokens, /*keep=*/true);
+  let_go(sequence);
   sequence.state = SequenceState::queued;
   const auto found = std::ranges::find(running_, &sequence, &std::unique_ptr<Sequence>::get);
   assert(found != running_.end());

@@ -217,7 +217,7 @@ void Scheduler::fail(Sequence& sequence, const Error& error) {
 
 // Forget a sequence; what it computed stays in the cache.  The reference is dangling afterwards.
 void Scheduler::remove(Sequence& sequence) {
-  sequence.pages.release(sequence.tokens, /*keep=*/true);
+  let_go(sequence);
   admission_closed_ = false;
   const auto is_it = [&](const std::unique_ptr<Sequence>& held) { return held.get() == &sequence; };
   if (std::erase_if(running_, is_it) == 0) std::erase_if(queue_, is_it);

@@ -12,6 +12,7 @@
 #include "engine/batch.hpp"
 #include "engine/messages.hpp"
 #include "engine/sampler.hpp"
+#include "engine/state_pool.hpp"
 #include "engine/stop_matcher.hpp"
 #include "engine/tokenizer/tokenizer.hpp"
 
@@ -60,6 +61,10 @@ struct Sequence {
   const std::uint32_t prompt_count;
   std::vector<std::uint32_t> marks;  // of the prompt: see SubmitCommand::mark_count
   cache::SequencePages pages;        // positions [0, computed()) are in the cache
+  StatePool::State recurrent;  // state of the model's layers, after computed() tokens; or null
+  std::vector<std::uint32_t> checkpoints;  // positions not computed yet, ascending, to keep it at
+  std::vector<cache::SlotId> held_checkpoints;  // publishes: they are held with its pages
+  std::uint32_t last_checkpoint = 0;            // the deepest position that it was kept at; 0: none
   Sampler sampler;
   StreamDecoder decoder;  // used only with has_text
   const bool has_text;

@@ -23,8 +23,12 @@ struct EngineStats {
   std::uint64_t pages_cached;    // kept for later
   std::uint64_t evictions;
   std::uint64_t pages_damaged;  // found when they were to be used again, and dropped
-  std::uint32_t running;        // sequences with pages
-  std::uint32_t queued;         // sequences waiting for their turn
+  std::uint64_t checkpoints;    // of states, that are there
+  std::uint64_t checkpoint_evictions;
+  std::uint64_t checkpoints_thinned;  // dropped because a text had too many
+  std::uint64_t checkpoints_damaged;
+  std::uint32_t running;  // sequences with pages
+  std::uint32_t queued;   // sequences waiting for their turn
 };
 
 // Any thread.

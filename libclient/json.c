@@ -355,6 +355,8 @@ static void read_cache(struct reader* r, hearth_result* result, char** ret_cache
   get_number(r, cache, "restore_ms", &result->restore_ms);
   get_count(r, cache, "computed_tokens", &result->computed_tokens);
   get_count(r, cache, "recomputed_tokens", &result->recomputed_tokens);
+  get_count(r, cache, "state_hit", &result->state_hit);
+  get_count(r, cache, "lost_no_checkpoint", &result->lost_no_checkpoint);
   const cJSON* end = get(r, cache, "match_end", cJSON_IsString);
   if (end != NULL) result->match_end = match_end_from_name(end->valuestring);
   const cJSON* tier = get(r, cache, "tier", cJSON_IsString);

@@ -10,24 +10,46 @@
 namespace hearth::arch {
 namespace {
 
-constexpr std::int64_t kPattern = 6;  // every sixth layer sees everything
+constexpr std::int64_t kPattern = 6;      // every sixth layer sees everything
+constexpr std::int64_t kWideLayers = 62;  // of the model whose scores are scaled otherwise
 constexpr int kGlobalRope = 0, kLocalRope = 1;
 
 struct Shape {
   ModelShape model;
   AttentionShape attention;
   std::int64_t ffn;
-  std::int64_t window;
-  std::int64_t pattern;
+  std::int64_t window;         // 0: no layer has one
+  std::vector<bool> windowed;  // of each layer
 };
+
+// A list says it of each layer, a number n that every n-th has none.
+Result<std::vector<bool>> read_windowed(const MetadataReader& reader, std::int64_t layers) {
+  const char* const name = "attention.sliding_window_pattern";
+  const GgufValue* value = reader.file().find(reader.key(name));
+  if (value != nullptr && value->type == GgufType::array) {
+    return reader.booleans(name, static_cast<std::size_t>(layers));
+  }
+  HEARTH_TRY(const std::int64_t pattern, reader.count(name, 4096, kPattern));
+  std::vector<bool> windowed;
+  for (std::int64_t i = 0; i < layers; ++i) windowed.push_back((i + 1) % pattern != 0);
+  return windowed;
+}
 
 Result<Shape> read_shape(const MetadataReader& reader) {
   Shape shape = {};
   HEARTH_TRY(shape.model, read_model(reader));
   HEARTH_TRY(shape.attention, read_attention(reader, shape.model.hidden));
   HEARTH_TRY(shape.ffn, reader.count("feed_forward_length", kWidthMax));
-  HEARTH_TRY(shape.window, reader.count("attention.sliding_window", 1u << 24));
-  HEARTH_TRY(shape.pattern, reader.count("attention.sliding_window_pattern", 4096, kPattern));
+  HEARTH_TRY(const double cap, reader.real("final_logit_softcapping", 0));
+  if (cap != 0) return reader.wrong("final_logit_softcapping", "is there: it is not supported");
+  HEARTH_TRY(const auto window, reader.file().uint_value(reader.key("attention.sliding_window")));
+  constexpr std::uint64_t kWindowMax = 1u << 24;
+  if (window.value_or(0) > kWindowMax) {
+    return reader.wrong("attention.sliding_window",
+                        fmt::format("is {}; {} are possible", *window, kWindowMax));
+  }
+  shape.window = static_cast<std::int64_t>(window.value_or(0));
+  HEARTH_TRY(shape.windowed, read_windowed(reader, shape.model.layers));
   return shape;
 }
 
@@ -51,9 +73,13 @@ Result<Layer> load_layer(WeightLoader& loader, std::int64_t index, const Shape& 
   HEARTH_TRY(mixer.post_norm, norm("post_attention_norm"));
   HEARTH_TRY(FullAttention attention,
              load_attention(loader, block, model, shape.attention, {.head_norms = true}));
-  const bool global = (index + 1) % shape.pattern == 0;
-  attention.window = global ? 0 : shape.window;
-  attention.rope = global ? kGlobalRope : kLocalRope;
+  const bool windowed = shape.windowed[static_cast<std::size_t>(index)];
+  attention.window = windowed ? shape.window : 0;
+  attention.rope = windowed ? kLocalRope : kGlobalRope;
+  if (model.layers == kWideLayers) {
+    const double width = static_cast<double>(model.hidden) / static_cast<double>(attention.heads);
+    attention.scale = static_cast<float>(1 / std::sqrt(width));
+  }
   mixer.mixers.emplace_back(std::move(attention));
 
   Branch feed_forward;

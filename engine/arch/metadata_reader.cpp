@@ -51,6 +51,16 @@ Result<double> MetadataReader::real(const char* name, double fallback) const {
   return found.value_or(fallback);
 }
 
+Result<std::vector<bool>> MetadataReader::booleans(const char* name, std::size_t layers) const {
+  const GgufValue* value = file_.find(key(name));
+  const bool fits = value != nullptr && value->type == GgufType::array &&
+                    value->element_type == GgufType::boolean && value->bytes.size() >= layers;
+  if (!fits) return wrong(name, fmt::format("is no list of {} booleans", layers));
+  std::vector<bool> list;
+  for (const std::byte one : value->bytes.first(layers)) list.push_back(one != std::byte{0});
+  return list;
+}
+
 Result<bool> MetadataReader::boolean(const char* name, bool fallback) const {
   HEARTH_TRY(const auto found, file_.bool_value(key(name)));
   return found.value_or(fallback);

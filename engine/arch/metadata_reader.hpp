@@ -30,6 +30,8 @@ class MetadataReader {
   Result<std::vector<std::int64_t>> counts(const char* name, std::size_t layers, std::uint64_t min,
                                            std::uint64_t max) const;
   Result<double> real(const char* name, double fallback) const;
+  // One for each layer.
+  Result<std::vector<bool>> booleans(const char* name, std::size_t layers) const;
   Result<bool> boolean(const char* name, bool fallback) const;
 
   // "FILE: KEY " and why.

@@ -26,9 +26,25 @@ struct Shape {
   std::int64_t value_dim() const { return state.inner / state.rank; }
 };
 
+// The last layers of a file may be those that draft tokens: no part of the model.
+Status leave_out_drafts(const MetadataReader& reader, ModelShape& model) {
+  if (reader.file().find(reader.key("attention.recurrent_layers")) != nullptr) {
+    return reader.wrong("attention.recurrent_layers",
+                        "is there: only models with full_attention_interval are supported");
+  }
+  HEARTH_TRY(const auto drafts, reader.file().uint_value(reader.key("nextn_predict_layers")));
+  if (drafts.value_or(0) >= static_cast<std::uint64_t>(model.layers)) {
+    return reader.wrong("nextn_predict_layers",
+                        fmt::format("is {} of {} layers", *drafts, model.layers));
+  }
+  model.layers -= static_cast<std::int64_t>(drafts.value_or(0));
+  return {};
+}
+
 Result<Shape> read_shape(const MetadataReader& reader) {
   Shape shape = {};
   HEARTH_TRY(shape.model, read_model(reader));
+  HEARTH_CHECK(leave_out_drafts(reader, shape.model));
   HEARTH_TRY(shape.attention, read_attention(reader, shape.model.hidden));
   HEARTH_TRY(shape.state, read_state_shape(reader));
   HEARTH_CHECK(check_heads(reader, shape.state));

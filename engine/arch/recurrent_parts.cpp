@@ -16,6 +16,7 @@ Result<StateShape> read_state_shape(const MetadataReader& reader) {
   HEARTH_TRY(shape.state, reader.count("ssm.state_size", kStateMax));
   HEARTH_TRY(shape.rank, reader.count("ssm.time_step_rank", kWidthMax));
   HEARTH_TRY(shape.groups, reader.count("ssm.group_count", kWidthMax, 1));
+  HEARTH_TRY(shape.normed_steps, reader.boolean("ssm.dt_b_c_rms", false));
   HEARTH_TRY(shape.conv_width, reader.count("ssm.conv_kernel", kernels::kConvWidthMax));
   return shape;
 }
@@ -69,6 +70,10 @@ Result<Mamba1> load_mamba1(WeightLoader& loader, const std::string& block, const
   HEARTH_TRY(mamba.step_norm, load_optional_norm(loader, block + "ssm_dt_norm", rank, model.eps));
   HEARTH_TRY(mamba.b_norm, load_optional_norm(loader, block + "ssm_b_norm", state, model.eps));
   HEARTH_TRY(mamba.c_norm, load_optional_norm(loader, block + "ssm_c_norm", state, model.eps));
+  if (!shape.normed_steps) return mamba;
+  for (RmsNorm* norm : {&mamba.step_norm, &mamba.b_norm, &mamba.c_norm}) {
+    HEARTH_TRY(norm->weight, loader.filled(1, norm->size));
+  }
   return mamba;
 }
 

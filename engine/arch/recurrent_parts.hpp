@@ -17,6 +17,7 @@ struct StateShape {
   std::int64_t rank = 0;        // time_step_rank: Mamba's, or how many heads there are
   std::int64_t groups = 1;      // group_count: that share keys
   std::int64_t conv_width = 0;  // conv_kernel
+  bool normed_steps = false;    // dt_b_c_rms: Falcon's Mamba norms dt, b and c, without weights
 };
 Result<StateShape> read_state_shape(const MetadataReader& reader);
 // inner is so many heads, in whole groups.

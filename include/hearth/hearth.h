@@ -318,7 +318,8 @@ HEARTH_API const char* hearth_stop_reason_name(int stop_reason);
   X(DAMAGED, 4, "damaged", "the page that goes on had changed and was dropped")                \
   X(IN_PROGRESS, 5, "in_progress", "another request is just computing what follows")           \
   X(NO_ROOM, 6, "no_room", "no page was free to copy the rest to")                             \
-  X(EVALUATION, 7, "evaluation", "an evaluation computes every token")
+  X(EVALUATION, 7, "evaluation", "an evaluation computes every token")                         \
+  X(NO_CHECKPOINT, 8, "no_checkpoint", "behind it no state of the recurrent layers was kept")
 
 #define HEARTH_MATCH_END_ENUM_(name, value, wire, text) HEARTH_MATCH_END_##name = value,
 enum hearth_match_end { HEARTH_MATCH_END_MAP(HEARTH_MATCH_END_ENUM_) HEARTH_MATCH_END_END_ = 1000 };
@@ -376,6 +377,9 @@ typedef struct hearth_result {
                                 from hearth_generate_each() */
   size_t document_size;      /* bytes, without the NUL behind them */
   int64_t published_tokens;  /* of cached_tokens, of a text that the administrator has published */
+  int64_t state_hit;         /* a model with recurrent layers: of cached_tokens, before the
+                                checkpoint that it went on from */
+  int64_t lost_no_checkpoint; /* and behind it, cached but of no use for want of a checkpoint */
 } hearth_result;
 
 HEARTH_API void hearth_result_init_sized(hearth_result* result, size_t struct_size);

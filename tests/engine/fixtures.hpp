@@ -65,6 +65,16 @@ inline const char* const kFixtures[] = {
     "qwen3moe-unnormed",
     "qwen3moe-q8_0",
     "llama-experts",
+    "qwen35",
+    "qwen35-tied",
+    "qwen3next",
+    "jamba",
+    "jamba-experts",
+    "mamba",
+    "mamba2",
+    "lfm2",
+    "gemma3",
+    "gemma3-pattern",
 };
 
 }  // namespace hearth

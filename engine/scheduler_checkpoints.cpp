@@ -1,0 +1,162 @@
+// Scheduler: the states of models with recurrent layers.
+//
+// A running sequence has its own state, which its rows change.  What the cache keeps are
+// checkpoints: the state after so many tokens, beside the pages of these tokens.  A sequence goes
+// on from the deepest one that it finds; pages behind that are of no use to it, for the layers
+// between have to be computed anyway: those tokens are lost for want of a checkpoint, and one is
+// left where the pages ended, for the next to come this way.
+//
+// Checkpoints are filled by the step that computes their last row (BatchRow::snapshot), and at the
+// end of a turn by copying what is there.  docs/checkpoints.md says where they are taken.
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "engine/scheduler.hpp"
+
+namespace hearth {
+
+cache::CheckpointPath Scheduler::path_of(const Sequence& sequence, std::uint32_t limit) const {
+  return {sequence.command.namespace_id, sequence.pages.keys(), sequence.tokens, limit};
+}
+
+// How far a sequence that has adopted pages could begin, by the checkpoints there.
+std::uint32_t Scheduler::reachable(const Sequence& sequence, std::uint32_t limit) {
+  if (checkpoints_ == nullptr) return 0;
+  const cache::SlotId slot = checkpoints_->find(path_of(sequence, limit));
+  if (slot == cache::kNoSlot) return 0;
+  const std::uint32_t position = checkpoints_->position(slot);
+  checkpoints_->release(slot);
+  return position;
+}
+
+// Somebody waits for what this sequence is about to compute.
+void Scheduler::ask_checkpoint(Sequence& sequence, std::uint32_t position) {
+  std::vector<std::uint32_t>& planned = sequence.checkpoints;
+  const auto at = std::ranges::lower_bound(planned, position);
+  if (position > sequence.computed() && (at == planned.end() || *at != position)) {
+    planned.insert(at, position);
+  }
+}
+
+// Give a sequence that has adopted pages a state, and only those pages that go with it.
+Status Scheduler::restore_state(Sequence& sequence, std::uint32_t limit) {
+  HEARTH_TRY(sequence.recurrent, states_.take());
+  const std::uint32_t hit = sequence.computed();
+  std::uint32_t position = 0;
+  if (checkpoints_ != nullptr) {
+    const cache::SlotId slot = checkpoints_->find(path_of(sequence, limit));
+    if (slot != cache::kNoSlot) {
+      const Result<std::uint32_t> adopted = adopt_checkpoint(sequence, slot);
+      checkpoints_->release(slot);
+      if (!adopted) return adopted.error();
+      position = *adopted;
+    }
+  }
+  if (position == 0) {
+    sequence.pages.truncate(0);
+    std::memset(sequence.recurrent.get(), 0, states_.bytes());
+  }
+  sequence.last_checkpoint = position;
+  const bool begun = sequence.prefill_begin_ns != 0;
+  if (!begun) {
+    sequence.cache_use.state_tokens = position;
+    sequence.cache_use.lost_tokens = hit > position ? hit - position : 0;
+  }
+  plan_checkpoints(sequence, hit > position ? hit : 0);
+  return {};
+}
+
+// The position of the checkpoint; 0 when there is no page for what it holds of one.
+Result<std::uint32_t> Scheduler::adopt_checkpoint(Sequence& sequence, cache::SlotId slot) {
+  const std::uint32_t position = checkpoints_->position(slot);
+  const std::uint32_t page_tokens = cache_->page_tokens();
+  sequence.pages.truncate(position / page_tokens * page_tokens);
+  if (sequence.computed() < position) {
+    HEARTH_TRY(const bool room,
+               sequence.pages.adopt_payload(sequence.tokens, position, checkpoints_->page(slot)));
+    if (!room) return 0u;
+  }
+  const std::span<const std::byte> state = checkpoints_->state(slot);
+  assert(state.size() == states_.bytes());
+  std::memcpy(sequence.recurrent.get(), state.data(), state.size());
+  return position;
+}
+
+void Scheduler::plan_checkpoints(Sequence& sequence, std::uint32_t divergence) const {
+  sequence.checkpoints.clear();
+  if (checkpoints_ == nullptr || sequence.evaluates()) return;
+  const bool turns = sequence.command.marks_are_turns != 0;
+  const std::span<const std::uint32_t> marks = sequence.marks, none = {};
+  sequence.checkpoints = cache::plan_checkpoints(
+      sequence.command.checkpoints,
+      {.begin = sequence.computed(),
+       .end = sequence.prompt_count,
+       .microbatch = static_cast<std::uint32_t>(executor_->limits().rows_max),
+       .turn_starts = turns ? marks : none,
+       .marks = turns ? none : marks,
+       .divergence = divergence});
+  // What is published ends with its last token: everybody begins behind it.
+  if (sequence.publishes()) ask_checkpoint(sequence, sequence.prompt_count);
+}
+
+// Where the next row's state is to be copied to, if this position is planned.  Without room for it
+// there is no checkpoint: the sequence goes on.
+float* Scheduler::begin_snapshot(Sequence& sequence, std::uint32_t position) {
+  std::vector<std::uint32_t>& planned = sequence.checkpoints;
+  while (!planned.empty() && planned.front() < position) planned.erase(planned.begin());
+  if (planned.empty() || planned.front() != position) return nullptr;
+  planned.erase(planned.begin());
+  const Result<cache::SlotId> slot = checkpoints_->begin(sequence.command.namespace_id);
+  if (!slot || *slot == cache::kNoSlot) return nullptr;
+  snapshots_.push_back({&sequence, *slot, position});
+  return reinterpret_cast<float*>(checkpoints_->state(*slot).data());
+}
+
+// The step has filled them: now the pages that they lie in are there, too.
+void Scheduler::keep_snapshots() {
+  for (const Snapshot& snapshot : snapshots_) {
+    keep_checkpoint(*snapshot.sequence, snapshot.slot, snapshot.position);
+  }
+  snapshots_.clear();
+}
+
+// Commit a slot whose state is complete.
+void Scheduler::keep_checkpoint(Sequence& sequence, cache::SlotId slot, std::uint32_t position) {
+  const std::uint32_t page = (position - 1) / cache_->page_tokens();
+  const std::span<std::byte> copy = checkpoints_->page(slot);
+  std::memcpy(copy.data(), sequence.pages.payloads()[page], copy.size());
+  const cache::SlotId kept =
+      checkpoints_->commit(slot, sequence.pages.checkpoint_identity(sequence.tokens, position),
+                           std::max(1u, sequence.command.checkpoints.max_checkpoints));
+  sequence.last_checkpoint = std::max(sequence.last_checkpoint, position);
+  if (!sequence.publishes()) return checkpoints_->release(kept);
+  checkpoints_->publish(kept);
+  sequence.held_checkpoints.push_back(kept);
+}
+
+// What a sequence has computed when its turn ends, or it has to wait for its next one.
+void Scheduler::leave_checkpoint(Sequence& sequence) {
+  if (checkpoints_ == nullptr || sequence.recurrent == nullptr || sequence.publishes()) return;
+  const std::uint32_t position = sequence.computed();
+  if (!cache::at_turn_end(sequence.command.checkpoints, position, sequence.last_checkpoint)) return;
+  if (checkpoints_->has(sequence.pages.checkpoint_identity(sequence.tokens))) return;
+  const Result<cache::SlotId> slot = checkpoints_->begin(sequence.command.namespace_id);
+  if (!slot || *slot == cache::kNoSlot) return;
+  std::memcpy(checkpoints_->state(*slot).data(), sequence.recurrent.get(), states_.bytes());
+  keep_checkpoint(sequence, *slot, position);
+}
+
+// Give up pages and state; what was computed stays in the cache as long as there is room.  A begun
+// page is of use to nobody without a state: where there are states, checkpoints have what is.
+void Scheduler::let_go(Sequence& sequence) {
+  leave_checkpoint(sequence);
+  for (const cache::SlotId slot : sequence.held_checkpoints) checkpoints_->release(slot);
+  sequence.held_checkpoints.clear();
+  sequence.pages.release(sequence.tokens, /*keep=*/!has_state());
+  sequence.recurrent.reset();
+  sequence.checkpoints.clear();
+  sequence.last_checkpoint = 0;
+}
+
+}  // namespace hearth
