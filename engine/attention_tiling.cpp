@@ -26,8 +26,8 @@ std::int64_t tile_length(std::span<const BatchRow> rows, std::int64_t page_token
 }  // namespace
 
 AttentionTiling::AttentionTiling(std::int64_t rows_max, std::int64_t page_tokens,
-                                 std::int64_t tile_rows)
-    : page_tokens_(page_tokens), tile_rows_(tile_rows) {
+                                 std::int64_t tile_rows, std::int64_t window)
+    : page_tokens_(page_tokens), tile_rows_(tile_rows), window_(window) {
   assert(tile_rows >= 1 && tile_rows <= kernels::kAttentionRows);
   tiles_.reserve(static_cast<std::size_t>(rows_max));
   pieces_.reserve(static_cast<std::size_t>(rows_max + kAttentionParts));
@@ -44,10 +44,12 @@ void AttentionTiling::cut(std::span<const BatchRow> rows) {
   for (std::int64_t row = 0; row < std::ssize(rows);) {
     const auto rest = rows.subspan(static_cast<std::size_t>(row));
     const std::int64_t length = tile_length(rest, page_tokens_, tile_rows_);
-    const std::int64_t splits = rest.front().position / kernels::kAttentionSplit + 1;
+    const std::int64_t position = rest.front().position;
+    const std::int64_t begin = kernels::attention_first_split(position, window_);
+    const std::int64_t splits = (position - begin) / kernels::kAttentionSplit + 1;
     const bool spreads = splits > 1 && parts + length * splits <= kAttentionParts;
     if (!spreads) pieces_.push_back({std::ssize(tiles_), 0});
-    tiles_.push_back({row, length, splits, parts, spreads ? spread_tiles_++ : -1});
+    tiles_.push_back({row, length, begin, splits, parts, spreads ? spread_tiles_++ : -1});
     if (spreads) {
       parts += length * splits;
       splits_max = std::max(splits_max, splits);

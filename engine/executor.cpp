@@ -315,7 +315,7 @@ void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
   const BatchRow& row = rows_[static_cast<std::size_t>(tile.row)];
   const KvLayer& layer = plan_.kv.layers[static_cast<std::size_t>(op.kv_layer)];
   const std::int64_t strip = plan_.kv.strip_bytes(layer);
-  const std::int64_t begin = piece.split * kernels::kAttentionSplit;
+  const std::int64_t begin = tile.begin + piece.split * kernels::kAttentionSplit;
   const std::int64_t end = row.position + tile.rows;
   const auto& attention =
       row.role == RowRole::prompt ? kernels_.attention_prompt : kernels_.attention;

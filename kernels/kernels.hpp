@@ -263,7 +263,9 @@ using KvStoreFn = void (*)(const KvStoreArgs&);
 // share one KV head, over positions [begin, end) as far as the row sees them, that is up to its
 // own:
 //   s[r, g, j] = scale * q[r, g] . k[j];   state[r, g] = sum_j exp(s[r, g, j] - max_j s) * v[j]
-// with that max and sum_j exp(s - max) for attention_merge.
+// with that max and sum_j exp(s - max) for attention_merge.  With a window, a row at position p
+// sees (p - window, p] only; pages before what the first row sees are not read.  Where a row sees
+// nothing its sums are zero and its max is -infinity, which changes nothing in a merge.
 //
 // The order of operations of a row depends on its position alone, not on the rows beside it:
 // positions are taken in splits of kAttentionSplit, each from nothing, their states folded in
@@ -284,6 +286,7 @@ struct AttentionArgs {
   std::int64_t rows;              // all at positions of one page
   std::int64_t begin;             // a multiple of kAttentionSplit, <= position
   std::int64_t end;               // position + rows, or a multiple of kAttentionSplit before
+  std::int64_t window = 0;        // positions that a row sees, the last its own; 0: all
   std::int64_t group;             // query heads per KV head
   std::int64_t head_dim;          // any; whole blocks of the op's format
   float scale;
@@ -291,6 +294,15 @@ struct AttentionArgs {
   float* scratch;  // [attention_scratch_floats(rows * group, head_dim, page_tokens)], any contents
 };
 using AttentionFn = void (*)(const AttentionArgs&);
+
+// The first position that a row at a position sees.
+constexpr std::int64_t attention_first(std::int64_t position, std::int64_t window) {
+  return window != 0 && position >= window ? position - window + 1 : 0;
+}
+// Where the first split begins that it sees.
+constexpr std::int64_t attention_first_split(std::int64_t position, std::int64_t window) {
+  return attention_first(position, window) / kAttentionSplit * kAttentionSplit;
+}
 
 // A state is [heads, head_dim] sums, then [heads] maxima, then [heads] sums of weights.
 constexpr std::int64_t attention_state_floats(std::int64_t heads, std::int64_t head_dim) {

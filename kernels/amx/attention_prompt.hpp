@@ -11,7 +11,8 @@
 // next pair's scores, which depend on nothing of theirs: vectors and tiles compute at once.
 //
 // A column of B and a row of A depend on nothing but themselves: a head has the same bits in any
-// tile.  What a row does not see has a score of -infinity for it, and so a weight of 0.
+// tile.  What a row does not see has a score of -infinity for it, and so a weight of 0.  With a
+// window, steps of 32 tokens that no row sees are left out: they would add zeros.
 //
 // What a pair of head tiles takes in a split, head_dim 128, F16: an estimate, never measured, from
 // what gcc 12 makes of it; in cycles, 16 for a product of tiles and two vector operations in each:
@@ -38,7 +39,8 @@ struct Split {
   std::int64_t begin;
   std::int64_t tokens;
   std::int64_t steps;    // of 32 tokens
-  std::int64_t visible;  // tokens that the first row sees; each row sees one more than the last
+  std::int64_t visible;  // tokens up to the last that the first row sees; each row sees one more
+  std::int64_t first;    // the first token that the first row sees, or any row
 };
 
 // What is done between the products of one step of scores: nothing.
@@ -60,23 +62,35 @@ class PromptAttention {
   void attend() {
     clear(state_, heads(), args_.head_dim);
     stage_queries(args_, scratch_);
-    for (std::int64_t begin = args_.begin; begin < args_.end; begin += kAttentionSplit) {
-      const std::int64_t tokens = smaller(kAttentionSplit, args_.end - begin);
+    for (std::int64_t split = args_.begin; split < args_.end; split += kAttentionSplit) {
+      const std::int64_t end = smaller(split + kAttentionSplit, args_.end);
+      const std::int64_t seen = first_of_row(0);
+      if (seen >= end) continue;
+      const std::int64_t begin = seen <= split ? split : seen / kTileTokens * kTileTokens;
+      const std::int64_t tokens = end - begin;
       attend_split({begin, tokens, (tokens + kTileTokens - 1) / kTileTokens,
-                    smaller(tokens, args_.position + 1 - begin)});
+                    smaller(tokens, args_.position + 1 - begin), seen <= begin ? 0 : seen - begin});
     }
   }
 
   // Whether a value that only some rows see is no finite number.
   bool values_taint() const {
-    if (args_.end != args_.position + args_.rows) return false;
-    for (std::int64_t token = args_.position + 1; token < args_.end; ++token) {
+    return values_taint(first_of_row(0), first_of_row(args_.rows - 1)) ||
+           values_taint(args_.position + 1, args_.position + args_.rows);
+  }
+
+ private:
+  bool values_taint(std::int64_t begin, std::int64_t end) const {
+    if (begin < args_.begin) begin = args_.begin;
+    end = smaller(end, args_.end);
+    for (std::int64_t token = begin; token < end; ++token) {
       if (!all_finite<Format>(row_at(token, args_.v_offset), args_.head_dim)) return true;
     }
     return false;
   }
-
- private:
+  std::int64_t first_of_row(std::int64_t row) const {
+    return attention_first(args_.position + row, args_.window);
+  }
   std::int64_t heads() const { return args_.rows * args_.group; }
   std::int64_t pair_count() const {
     return (heads() + kAttentionTileHeads - 1) / kAttentionTileHeads;
@@ -118,7 +132,7 @@ class PromptAttention {
   }
 
   void stage(const Split& split) {
-    for (std::int64_t token = 0; token < split.tokens; ++token) {
+    for (std::int64_t token = split.first; token < split.tokens; ++token) {
       SplitTile* tiles = scratch_.keys + token / kLanes * scratch_.col_steps;
       stage_key<Format>(row_at(split.begin + token, args_.k_offset), args_.head_dim, tiles,
                         static_cast<int>(token % kLanes));
@@ -127,7 +141,8 @@ class PromptAttention {
       const auto row = static_cast<int>(token % kTileTokens / 2);
       WordTile* tiles = scratch_.values + token / kTileTokens;
       const auto values = [&](std::int64_t at) {
-        return at < split.tokens ? row_at(split.begin + at, args_.v_offset) : nullptr;
+        const bool seen = at >= split.first && at < split.tokens;
+        return seen ? row_at(split.begin + at, args_.v_offset) : nullptr;
       };
       stage_values<Format>(values(token), values(token + 1), args_.head_dim, tiles, row);
     }
@@ -199,8 +214,28 @@ class PromptAttention {
     return pairs_[pair % 2].scores[4 * step + 2 * half + tile];
   }
 
-  // -infinity for what rows do not see: of each token the first rows, which are the first heads.
+  // -infinity for what rows do not see: of tokens after theirs the first rows, which are the first
+  // heads; of tokens before their windows the last ones.
   void hide(const Split& split, std::int64_t pair, std::int64_t step) const {
+    hide_later(split, pair, step);
+    if (args_.window != 0) hide_earlier(split, pair, step);
+  }
+  void hide_earlier(const Split& split, std::int64_t pair, std::int64_t step) const {
+    const std::int64_t end =
+        smaller((step + 1) * kTileTokens, first_of_row(args_.rows - 1) - split.begin);
+    for (std::int64_t token = step * kTileTokens; token < end; ++token) {
+      // The first row whose window begins after the token.
+      const std::int64_t row = split.begin + token + args_.window - args_.position;
+      const std::int64_t head = (row < 0 ? 0 : row) * args_.group - pair * kAttentionTileHeads;
+      const auto half = static_cast<int>(token % kTileTokens / kLanes);
+      for (int tile = 0; tile < tile_count(pair); ++tile) {
+        float* scores = scores_at(pair, step, half, tile).at[token % kLanes];
+        const std::int64_t from = head - tile * kLanes;
+        for (std::int64_t i = from < 0 ? 0 : from; i < kLanes; ++i) scores[i] = -__builtin_inff();
+      }
+    }
+  }
+  void hide_later(const Split& split, std::int64_t pair, std::int64_t step) const {
     const std::int64_t end = (step + 1) * kTileTokens;
     std::int64_t token = step * kTileTokens;
     if (token < split.visible) token = smaller(split.visible, end);
@@ -239,7 +274,8 @@ class PromptAttention {
   }
   void weigh_tile(std::int64_t pair, std::int64_t step, int tile, int half) {
     const ScoreTile& scores = scores_at(pair, step, half, tile);
-    const Lanes top = load(pairs_[pair % 2].max + tile * kLanes);
+    // A number for rows that see nothing of the split.
+    const Lanes top = max(broadcast(-3e38f), load(pairs_[pair % 2].max + tile * kLanes));
     float* sum = pairs_[pair % 2].sum + tile * kLanes;
     Lanes total = load(sum);
     for (int token = 0; token < kLanes; token += 2) {
@@ -304,7 +340,7 @@ void attention_prompt(const AttentionArgs& args) {
     alone.q += row * args.q_stride;
     alone.position += row;
     alone.rows = 1;
-    alone.end = alone.position + 1;
+    alone.end = smaller(args.end, alone.position + 1);
     PromptAttention<Format>(alone, from_head(state, row * args.group)).attend();
   }
 }

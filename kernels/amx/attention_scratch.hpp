@@ -6,8 +6,9 @@
 // key is a row of A as it lies in memory; queries, which are staged once for all splits, become B,
 // transposed.  Values are rounded to bf16; a pair of them is one column of two tokens.
 //
-// Columns beyond head_dim are zero.  So are the values of tokens beyond the last one; its step's
-// other keys are whatever the scratch holds, since nobody's scores of them are taken.
+// Columns beyond head_dim are zero.  So are the values of tokens beyond the last one, and before
+// the first; their steps' other keys are whatever the scratch holds, since nobody's scores of them
+// are taken.
 #pragma once
 
 #include "kernels/avx512/pairs.hpp"

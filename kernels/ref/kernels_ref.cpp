@@ -101,15 +101,16 @@ HeadState head_state(float* state, std::int64_t heads, std::int64_t head_dim, st
   return {state + head * head_dim, maxima[head], maxima[heads + head]};
 }
 
-// One page of one head: a step of the online softmax.
+// Tokens [begin, end) of one page, of one head: a step of the online softmax.
 void attend_page(WeightFormat format, const AttentionArgs& args, const float* q,
-                 const unsigned char* payload, std::int64_t tokens, const HeadState& state) {
+                 const unsigned char* payload, std::int64_t begin, std::int64_t end,
+                 const HeadState& state) {
   const BlockShape block = block_shape(format);
   const std::int64_t row_bytes = args.head_dim / block.weights * block.bytes;
   float* scores = args.scratch;
   float* values = scores + args.page_tokens;
   const float old_max = state.max;
-  for (std::int64_t j = 0; j < tokens; ++j) {
+  for (std::int64_t j = begin; j < end; ++j) {
     const unsigned char* key = payload + args.k_offset + j * row_bytes;
     scores[j] = args.scale * dot(format, key, q, args.head_dim);
     state.max = std::fmax(state.max, scores[j]);
@@ -117,7 +118,7 @@ void attend_page(WeightFormat format, const AttentionArgs& args, const float* q,
   const float factor = std::exp(old_max - state.max);
   state.sum *= factor;
   for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] *= factor;
-  for (std::int64_t j = 0; j < tokens; ++j) {
+  for (std::int64_t j = begin; j < end; ++j) {
     dequant_row({format, payload + args.v_offset + j * row_bytes, args.head_dim, values});
     const float weight = std::exp(scores[j] - state.max);
     state.sum += weight;
@@ -125,21 +126,30 @@ void attend_page(WeightFormat format, const AttentionArgs& args, const float* q,
   }
 }
 
-// One split of one head, which sees positions up to end.
-void attend_split(WeightFormat format, const AttentionArgs& args, const float* q,
-                  std::int64_t begin, std::int64_t end, const HeadState& state) {
+// Nothing found yet.  The sums are -0: what is added to it keeps even the sign of a zero.
+void clear(const HeadState& state, std::int64_t head_dim) {
   state.max = -std::numeric_limits<float>::infinity();
   state.sum = 0.0f;
-  for (std::int64_t k = 0; k < args.head_dim; ++k) state.out[k] = 0.0f;
-  for (std::int64_t token = begin; token < end; token += args.page_tokens) {
-    const auto* payload =
-        reinterpret_cast<const unsigned char*>(args.pages[token / args.page_tokens]);
-    attend_page(format, args, q, payload, std::min(args.page_tokens, end - token), state);
+  for (std::int64_t k = 0; k < head_dim; ++k) state.out[k] = -0.0f;
+}
+
+// Positions [begin, end) of one split, of one head.
+void attend_split(WeightFormat format, const AttentionArgs& args, const float* q,
+                  std::int64_t begin, std::int64_t end, const HeadState& state) {
+  clear(state, args.head_dim);
+  for (std::int64_t at = begin; at < end;) {
+    const std::int64_t page = at / args.page_tokens;
+    const std::int64_t first = page * args.page_tokens;
+    const std::int64_t next = std::min(first + args.page_tokens, end);
+    const auto* payload = reinterpret_cast<const unsigned char*>(args.pages[page]);
+    attend_page(format, args, q, payload, at - first, next - first, state);
+    at = next;
   }
 }
 
-// to = to and from together, by the greater maximum.
+// to = to and from together, by the greater maximum; nothing where from found nothing.
 void fold(const HeadState& to, const HeadState& from, std::int64_t head_dim) {
+  if (from.sum == 0.0f) return;
   const float max = std::fmax(to.max, from.max);
   const float keep = std::exp(to.max - max);
   const float take = std::exp(from.max - max);
@@ -154,14 +164,16 @@ void attention(WeightFormat format, const AttentionArgs& args) {
   for (std::int64_t head = 0; head < heads; ++head) {
     const std::int64_t row = head / args.group;
     const float* q = args.q + row * args.q_stride + head % args.group * args.head_dim;
+    const std::int64_t first = attention_first(args.position + row, args.window);
     const std::int64_t end = std::min(args.end, args.position + row + 1);
     const HeadState state = head_state(args.state, heads, args.head_dim, head);
     const HeadState other = head_state(part, 1, args.head_dim, 0);
-    for (std::int64_t begin = args.begin; begin < end; begin += kAttentionSplit) {
-      const bool first = begin == args.begin;
-      attend_split(format, args, q, begin, std::min(begin + kAttentionSplit, end),
-                   first ? state : other);
-      if (!first) fold(state, other, args.head_dim);
+    clear(state, args.head_dim);
+    for (std::int64_t begin = std::max(args.begin, first); begin < end;) {
+      const std::int64_t next = std::min((begin / kAttentionSplit + 1) * kAttentionSplit, end);
+      attend_split(format, args, q, begin, next, other);
+      fold(state, other, args.head_dim);
+      begin = next;
     }
   }
 }

@@ -45,37 +45,49 @@ inline Tile tile_of(const AttentionArgs& args) {
 // One page of the sequence, seen by one KV head.
 struct Page {
   Strip keys, values;
-  std::int64_t visible;  // tokens of it that the first row sees, 1 .. page_tokens
-  bool own;              // of the rows themselves: each row sees one token more than the one before
+  std::int64_t position;  // of its first token
+  std::int64_t visible;   // tokens of it up to the last that the first row sees, 1 .. page_tokens
+  bool own;  // of the rows themselves: each row sees one token more than the one before
 };
 
-// Heads that see as many tokens of a page, and those tokens.
+// Heads that see the same tokens of a page, [begin, end).
 struct Sight {
   std::int64_t head_begin, head_end;
-  std::int64_t tokens;
+  std::int64_t begin, end;
 };
 
-// body(Sight) for all heads at once, or for each row in its own page.
+// body(Sight) for all heads at once; or for each row that sees something, in the rows' own page and
+// where a row's window begins.
 template <class Body>
 inline void for_each_sight(const AttentionArgs& args, const Page& page, Body body) {
-  if (!page.own) return body(Sight{0, args.rows * args.group, page.visible});
+  const auto begin = [&](std::int64_t row) {
+    const std::int64_t first = attention_first(args.position + row, args.window) - page.position;
+    return first < 0 ? 0 : first;
+  };
+  if (!page.own && begin(args.rows - 1) == 0) {
+    return body(Sight{0, args.rows * args.group, 0, page.visible});
+  }
   for (std::int64_t row = 0; row < args.rows; ++row) {
-    body(Sight{row * args.group, (row + 1) * args.group, page.visible + row});
+    const std::int64_t end = page.own ? page.visible + row : page.visible;
+    if (begin(row) >= end) continue;
+    body(Sight{row * args.group, (row + 1) * args.group, begin(row), end});
   }
 }
 inline std::int64_t tokens_of(const AttentionArgs& args, const Page& page) {
   return page.own ? page.visible + args.rows - 1 : page.visible;
 }
 
-// Scores to scaled ones; the largest so far, and what that takes from the one before.
+// Scores to scaled ones, -infinity before the first token seen; the largest so far, and what that
+// takes from the one before.
 [[gnu::noinline]] void raise_max(const AttentionArgs& args, const Tile& tile, const State& state,
                                  const Sight& sight) {
   constexpr float kInfinity = __builtin_inff();
   for (std::int64_t head = sight.head_begin; head < sight.head_end; ++head) {
     float* scores = tile.scores + head * args.page_tokens;
+    for (std::int64_t j = 0; j < sight.begin; ++j) scores[j] = -kInfinity;
     Lanes top = broadcast(state.max[head]);
-    for (std::int64_t j = 0; j < sight.tokens; j += kLanes) {
-      const int n = lanes_left(j, sight.tokens);
+    for (std::int64_t j = 0; j < sight.end; j += kLanes) {
+      const int n = lanes_left(j, sight.end);
       const Lanes scaled = mul(load(scores + j, n, -kInfinity), broadcast(args.scale));
       store(scores + j, scaled, n);
       top = max(scaled, top);
@@ -102,8 +114,8 @@ inline std::int64_t tokens_of(const AttentionArgs& args, const Page& page) {
     float* scores = tile.scores + head * args.page_tokens;
     const Lanes top = broadcast(state.max[head]);
     Lanes sum = zero();
-    for (std::int64_t j = 0; j < sight.tokens; j += kLanes) {
-      const int n = lanes_left(j, sight.tokens);
+    for (std::int64_t j = 0; j < sight.end; j += kLanes) {
+      const int n = lanes_left(j, sight.end);
       const Lanes weights = exp(sub(load(scores + j, n, -kInfinity), top));
       store(scores + j, weights, n);
       sum = add(sum, weights);
@@ -166,9 +178,12 @@ void add_strip(const AttentionArgs& args, const Tile& tile, const State& state, 
                Strip values) {
   for_each_sight(args, page, [&](const Sight& sight) {
     in_head_tiles(sight.head_begin, sight.head_end, [&](auto heads, std::int64_t head) {
-      const Weighted to = {tile.scores + head * args.page_tokens, args.page_tokens,
+      const Weighted to = {tile.scores + head * args.page_tokens + sight.begin, args.page_tokens,
                            tile.factors + head, state.out + head * args.head_dim, args.head_dim};
-      value_columns<Format, heads.value, tile_vectors(heads.value)>(values, sight.tokens, to, 0);
+      Strip seen = values;
+      seen.rows += sight.begin * values.row_bytes;
+      value_columns<Format, heads.value, tile_vectors(heads.value)>(seen, sight.end - sight.begin,
+                                                                    to, 0);
       values.ahead = nullptr;  // asked for
     });
   });
@@ -183,7 +198,7 @@ void add_values(const AttentionArgs& args, const Tile& tile, const State& state,
   add_strip<F32>(args, tile, state, page, wide_strip(args, tile));
 }
 
-// The pages of one split, from nothing.
+// The pages of one split, from nothing; from the first on that the first row sees.
 template <class Format>
 void attend_split(const AttentionArgs& args, const Tile& tile, const State& state,
                   std::int64_t begin, std::int64_t end) {
@@ -194,12 +209,15 @@ void attend_split(const AttentionArgs& args, const Tile& tile, const State& stat
   };
   const std::int64_t own = args.position / args.page_tokens;
   const std::int64_t last = (end - 1) / args.page_tokens;
-  for (std::int64_t i = begin / args.page_tokens; i <= last; ++i) {
+  const std::int64_t first = attention_first(args.position, args.window) / args.page_tokens;
+  std::int64_t i = begin / args.page_tokens;
+  for (i = i < first ? first : i; i <= last; ++i) {
     const unsigned char* keys = strip(i, args.k_offset);
     const unsigned char* values = strip(i, args.v_offset);
     const unsigned char* next = i < last ? strip(i + 1, args.k_offset) : nullptr;
     const Page page = {{keys, row_bytes, values},
                        {values, row_bytes, next},
+                       i * args.page_tokens,
                        i == own ? args.position % args.page_tokens + 1 : args.page_tokens,
                        i == own};
     score_page<Format>(args, tile, page);
@@ -222,10 +240,13 @@ void attention(const AttentionArgs& args) {
   }
   const State state = state_at(args.state, tile.heads, args.head_dim);
   const State part = state_at(tile.part, tile.heads, args.head_dim);
-  for (std::int64_t begin = args.begin; begin < args.end; begin += kAttentionSplit) {
+  const std::int64_t seen = attention_first_split(args.position, args.window);
+  const std::int64_t from = seen < args.begin ? args.begin : seen;
+  if (from >= args.end) clear(state, tile.heads, args.head_dim);
+  for (std::int64_t begin = from; begin < args.end; begin += kAttentionSplit) {
     const std::int64_t end = smaller(begin + kAttentionSplit, args.end);
-    attend_split<Format>(args, tile, begin == args.begin ? state : part, begin, end);
-    if (begin != args.begin) fold(state, part, tile.heads, args.head_dim);
+    attend_split<Format>(args, tile, begin == from ? state : part, begin, end);
+    if (begin != from) fold(state, part, tile.heads, args.head_dim);
   }
 }
 

@@ -23,23 +23,25 @@ inline State from_head(const State& state, std::int64_t head) {
           state.out_stride};
 }
 
-// Nothing found yet.
+// Nothing found yet.  The sums are -0: what is added to it keeps even the sign of a zero.
 inline void clear(const State& state, std::int64_t heads, std::int64_t head_dim) {
   for (std::int64_t head = 0; head < heads; ++head) {
     float* out = state.out + head * state.out_stride;
-    for (std::int64_t k = 0; k < head_dim; ++k) out[k] = 0.0f;
+    for (std::int64_t k = 0; k < head_dim; ++k) out[k] = -0.0f;
     state.max[head] = -__builtin_inff();
     state.sum[head] = 0.0f;
   }
 }
 
-// to = to and from together, each head's by the greater maximum.
+// to = to and from together, each head's by the greater maximum.  Where one of them found nothing,
+// a sum of 0, the other's bits remain.
 inline void fold(const State& to, const State& from, std::int64_t heads, std::int64_t head_dim) {
   for (std::int64_t head = 0; head < heads; head += kLanes) {
     const int count = lanes_left(head, heads);
     const Lanes before = load(to.max + head, count), more = load(from.max + head, count);
     const Lanes top = max(before, more);
-    const Lanes keep = exp(sub(before, top)), take = exp(sub(more, top));
+    const Lanes base = max(broadcast(-3e38f), top);  // a number where both found nothing
+    const Lanes keep = exp(sub(before, base)), take = exp(sub(more, base));
     const Lanes kept = mul(load(to.sum + head, count), keep);
     store(to.sum + head, add(kept, mul(load(from.sum + head, count), take)), count);
     store(to.max + head, top, count);
@@ -47,6 +49,7 @@ inline void fold(const State& to, const State& from, std::int64_t heads, std::in
     store(factors[0], keep);
     store(factors[1], take);
     for (int i = 0; i < count; ++i) {
+      if (from.sum[head + i] == 0.0f) continue;
       float* out = to.out + (head + i) * to.out_stride;
       const float* other = from.out + (head + i) * from.out_stride;
       for (std::int64_t k = 0; k < head_dim; k += kLanes) {

@@ -43,7 +43,11 @@ void check(const AttentionTiling& tiling, const Batch& batch, std::int64_t tile_
       EXPECT_EQ(row.position, first.position + i);
       EXPECT_EQ(row.position / kPageTokens, first.position / kPageTokens);
     }
-    EXPECT_EQ(tile.splits, (first.position + kSplit) / kSplit);
+    EXPECT_EQ(tile.begin % kSplit, 0);
+    const std::int64_t seen =
+        tiling.window() == 0 ? 0 : std::max<std::int64_t>(0, first.position + 1 - tiling.window());
+    EXPECT_TRUE(tile.begin <= seen && seen < tile.begin + kSplit);
+    EXPECT_EQ(tile.splits, (first.position - tile.begin + kSplit) / kSplit);
     if (tile.spread < 0) continue;
     EXPECT_EQ(tile.part, next_part);
     next_part += tile.rows * tile.splits;
@@ -101,6 +105,25 @@ TEST(attention_tiling, spreads_long_rows_as_far_as_there_is_room) {
   EXPECT_EQ(tiling.pieces()[0].tile, 0);
   EXPECT_EQ(tiling.tiles()[static_cast<std::size_t>(tiling.pieces()[1].tile)].spread, -1);
   tiling.cut(std::span(batch.rows()).first(1));
+  EXPECT_EQ(tiling.pieces().size(), 1u);
+}
+
+TEST(attention_tiling, begins_in_the_split_of_the_first_position_in_the_window) {
+  for (const std::int64_t window : {std::int64_t{1}, std::int64_t{40}, kSplit, 3 * kSplit + 1}) {
+    Batch batch;
+    batch.add(0, kSplit - 1, 1);
+    batch.add(1, 5 * kSplit, 32);  // the rows' windows begin in two splits
+    batch.add(2, 5 * kSplit + 38, 20);
+    AttentionTiling tiling(64, kPageTokens, 32, window);
+    tiling.cut(batch.rows());
+    check(tiling, batch, 32);
+  }
+  Batch batch;
+  batch.add(0, 20 * kSplit + 7, 1);
+  AttentionTiling tiling(64, kPageTokens, 32, 8);
+  tiling.cut(batch.rows());
+  check(tiling, batch, 32);
+  EXPECT_EQ(tiling.tiles()[0].begin, 20 * kSplit);
   EXPECT_EQ(tiling.pieces().size(), 1u);
 }
 
