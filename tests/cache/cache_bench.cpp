@@ -3,12 +3,19 @@
 //   match_and_pin      find a cached prompt of 32768 tokens, take references to its 1024 pages, and
 //                      give them back; the second time where another text is published
 //   commit             publish one page of 3.5 MiB, its checksum included
+//   find_checkpoint    look for a checkpoint along a cached prompt of 32768 tokens that has only
+//   one
+//                      at its begin
+//   take_checkpoint    a state of so many MiB with a page of 3.5 MiB is copied and committed, in
+//                      memory that the store has
+//   restore_checkpoint the same is found and copied back
 //   attach             take over 8 GiB of pages (where /dev/shm has room), as a daemon that starts
 #include <benchmark/benchmark.h>
 #include <sys/statvfs.h>
 
 #include <cstring>
 
+#include "cache/checkpoint_store.hpp"
 #include "cache/sequence_pages.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -25,6 +32,13 @@ class Store {
     auto store = SegmentStore::open(root_.path() + "/state", root_.path());
     if (!store) throw std::runtime_error(store.error().message);
     store_ = std::make_unique<SegmentStore>(*std::move(store));
+  }
+  std::unique_ptr<CheckpointStore> open_checkpoints(PageCache* pages, std::uint64_t state_bytes) {
+    const SegmentGeometry geometry = *CheckpointStore::geometry_of(pages->geometry(), state_bytes);
+    const std::uint64_t capacity = (2u << 20) + 3 * (geometry.payload_bytes + 8192);
+    auto segment = Segment::open(*store_, "state", geometry, capacity, BudgetShare(&budget_));
+    if (!segment) throw std::runtime_error(segment.error().message);
+    return std::make_unique<CheckpointStore>(*std::move(segment), pages);
   }
   std::unique_ptr<PageCache> open(std::uint64_t payload_bytes, std::uint64_t capacity) {
     auto segment = Segment::open(*store_, "bench", {{1}, 1, kPageTokens, payload_bytes}, capacity,
@@ -81,6 +95,90 @@ void commit(benchmark::State& state) {
   }
 }
 BENCHMARK(commit)->Unit(benchmark::kMicrosecond);
+
+// Copies a state and the page of a sequence into a new checkpoint.
+void take(CheckpointStore& store, const SequencePages& pages,
+          const std::vector<std::int32_t>& tokens, const std::vector<std::byte>& state) {
+  const auto slot = store.begin(kUser);
+  if (!slot || *slot == kNoSlot) throw std::runtime_error("no room");
+  std::memcpy(store.state(*slot).data(), state.data(), state.size());
+  std::memcpy(store.page(*slot).data(), pages.payloads()[(pages.end() - 1) / kPageTokens],
+              store.page(*slot).size());
+  store.release(store.commit(*slot, pages.checkpoint_identity(tokens), 8));
+}
+
+void find_checkpoint(benchmark::State& state) {
+  Store store;
+  const auto cache = store.open(4096, 64u << 20);
+  const auto checkpoints = store.open_checkpoints(cache.get(), 4096);
+  const auto tokens = prompt(32768);
+  {
+    SequencePages begin(cache.get(), kUser, 32768);
+    if (const auto room = begin.reserve(9); !room || !*room) throw std::runtime_error("no room");
+    begin.advance(tokens, 9);
+    take(*checkpoints, begin, tokens, std::vector<std::byte>(4096));
+  }
+  keep(*cache, tokens);
+  SequencePages pages(cache.get(), kUser, 32768);
+  pages.adopt_pages(tokens, 32768);
+  for (auto _ : state) {
+    const SlotId slot = checkpoints->find({kUser, pages.keys(), tokens, 32767});
+    if (slot == kNoSlot) return state.SkipWithError("not found");
+    checkpoints->release(slot);
+  }
+}
+BENCHMARK(find_checkpoint)->Unit(benchmark::kMicrosecond);
+
+void take_checkpoint(benchmark::State& state) {
+  Store store;
+  const auto cache = store.open(kModelPage, 64u << 20);
+  const std::vector<std::byte> from(static_cast<std::size_t>(state.range(0)) << 20, std::byte{7});
+  const auto checkpoints = store.open_checkpoints(cache.get(), from.size());
+  std::int32_t first = 0;
+  for (auto _ : state) {
+    std::vector<std::int32_t> tokens = prompt(kPageTokens);
+    tokens.front() = ++first;
+    SequencePages pages(cache.get(), kUser, kPageTokens);
+    if (const auto room = pages.reserve(9); !room || !*room) throw std::runtime_error("no room");
+    pages.advance(tokens, 9);
+    take(*checkpoints, pages, tokens, from);
+  }
+}
+BENCHMARK(take_checkpoint)->Unit(benchmark::kMicrosecond)->Arg(1)->Arg(16)->Arg(64);
+
+void restore_checkpoint(benchmark::State& state) {
+  Store store;
+  const auto cache = store.open(kModelPage, 64u << 20);
+  std::vector<std::byte> live(static_cast<std::size_t>(state.range(0)) << 20, std::byte{7});
+  auto checkpoints = store.open_checkpoints(cache.get(), live.size());
+  const auto tokens = prompt(kPageTokens);
+  SequencePages pages(cache.get(), kUser, kPageTokens);
+  if (const auto room = pages.reserve(9); !room || !*room) throw std::runtime_error("no room");
+  pages.advance(tokens, 9);
+  take(*checkpoints, pages, tokens, live);
+  const bool checked_each_time = state.range(1) != 0;
+  for (auto _ : state) {
+    if (checked_each_time) {
+      state.PauseTiming();
+      checkpoints.reset();
+      checkpoints = store.open_checkpoints(cache.get(), live.size());
+      state.ResumeTiming();
+    }
+    const SlotId slot = checkpoints->find({kUser, {}, tokens, 31});
+    if (slot == kNoSlot) return state.SkipWithError("not found");
+    SequencePages again(cache.get(), kUser, kPageTokens);
+    const auto filled = again.adopt_payload(tokens, 9, checkpoints->page(slot));
+    if (!filled || !*filled) return state.SkipWithError("no room");
+    std::memcpy(live.data(), checkpoints->state(slot).data(), live.size());
+    checkpoints->release(slot);
+  }
+}
+BENCHMARK(restore_checkpoint)
+    ->Unit(benchmark::kMicrosecond)
+    ->ArgNames({"MiB", "checked"})
+    ->Args({1, 0})
+    ->Args({64, 0})
+    ->Args({64, 1});
 
 void attach(benchmark::State& state) {
   constexpr std::uint64_t kBytes = std::uint64_t{8} << 30;

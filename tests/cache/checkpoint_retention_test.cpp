@@ -153,6 +153,44 @@ TEST(checkpoint_thinning, users_paths_do_not_count_what_is_published) {
   cache.check();
 }
 
+// Goal: the tree that a daemon makes from what it finds is the one that grew.
+// Method: random texts of common beginnings, checkpoints at random places, also between others; one
+// of two caches is attached to anew after each.  What is thinned depends on who continues whom.
+TEST(checkpoint_thinning, a_new_daemon_thins_as_the_old_one_would) {
+  for (const unsigned seed : {1u, 2u, 3u}) {
+    std::mt19937 random(seed);
+    const auto below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
+    HybridCache grown(600, 500), renewed(600, 500);
+    std::vector<Tokens> texts;
+    for (int step = 0; step < 120; ++step) {
+      SCOPED_TRACE(testing::Message() << "seed " << seed << ", step " << step);
+      Tokens tokens = texts.empty() ? Tokens() : texts[below(static_cast<std::uint32_t>(step))];
+      tokens.resize(std::min<std::size_t>(tokens.size(), below(60)));
+      while (tokens.size() < 60) tokens.push_back(static_cast<std::int32_t>(below(3)));
+      texts.push_back(tokens);
+      Positions positions;
+      for (std::uint32_t at = 1 + below(20); at < 60; at += 1 + below(25)) positions.push_back(at);
+      const std::uint32_t limit = below(60), max = 1 + below(5);
+      for (HybridCache* cache : {&grown, &renewed}) {
+        HybridRequest request(cache, kAlice, tokens);
+        request.restore(limit);
+        request.run(positions, max);
+        ASSERT_TRUE(request.is_right());
+        request.finish();
+      }
+      renewed.reopen(600, 500);
+      renewed.check();
+      for (const Tokens& text : texts) {
+        ASSERT_EQ(positions_of(grown, kAlice, text), positions_of(renewed, kAlice, text));
+      }
+    }
+    grown.check();
+    EXPECT_GT(grown.store().stats().thinned, 50u);
+    EXPECT_EQ(grown.store().stats().evictions, 0u);
+    EXPECT_EQ(grown.pages()->stats().evictions, 0u);
+  }
+}
+
 TEST(checkpoint_eviction, takes_the_one_that_saves_the_least_for_its_age) {
   HybridCache cache(64, 3);
   keep_one(cache, kAlice, 1, 90);
