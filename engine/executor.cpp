@@ -58,7 +58,7 @@ void Executor::reserve_experts() {
   }
 }
 
-// One tiling serves all layers, so that it is made for the largest groups.
+// One tiling serves all layers of a window, so that it is made for the largest groups.
 void Executor::reserve_attention() {
   std::int64_t group_max = 1, kv_heads_max = 0, head_dim_max = 0, part_floats = 0;
   for (const Op& op : plan_.ops) {
@@ -75,7 +75,11 @@ void Executor::reserve_attention() {
   const std::int64_t tile_rows = std::clamp<std::int64_t>(
       (matrix_units ? kMatrixAttentionHeads : kAttentionHeads) / group_max, 1,
       std::min<std::int64_t>(kernels::kAttentionRows, plan_.kv.page_tokens));
-  tiling_ = AttentionTiling(limits_.rows_max, plan_.kv.page_tokens, tile_rows);
+  for (const Op& op : plan_.ops) {
+    const auto* attend = std::get_if<AttendOp>(&op);
+    if (!attend || std::ranges::count(tilings_, attend->window, &AttentionTiling::window)) continue;
+    tilings_.emplace_back(limits_.rows_max, plan_.kv.page_tokens, tile_rows, attend->window);
+  }
   const std::int64_t heads = tile_rows * group_max;
   for (int worker = 0; worker < pool_->size(); ++worker) {
     take(scratch_.emplace_back(), 1,
@@ -113,7 +117,7 @@ bool Executor::forward(std::span<const BatchRow> rows, const std::atomic<bool>* 
     wants_logits_ |= output == RowOutput::logits;
   }
   assert(std::ssize(logit_rows_) <= limits_.logit_rows_max);
-  tiling_.cut(rows);
+  for (AttentionTiling& tiling : tilings_) tiling.cut(rows);
   if (plan_.state_floats != 0) find_runs();
   for (std::atomic<std::int32_t>& done : parts_done_) done.store(0, std::memory_order_relaxed);
   for (Cursor& cursor : cursors_) cursor.next.store(0, std::memory_order_relaxed);
@@ -197,7 +201,7 @@ std::int64_t Executor::items(const Op& op, int worker) const {
     return items_of(*linear, pool_->size());
   }
   if (const auto* attend = std::get_if<AttendOp>(&op)) {
-    return std::ssize(tiling_.pieces()) * attend->kv_heads;
+    return std::ssize(tiling_of(*attend).pieces()) * attend->kv_heads;
   }
   if (const auto* prepare = std::get_if<PrepareOp>(&op)) {
     const bool idle =
@@ -304,8 +308,9 @@ void Executor::activate(kernels::Activation activation, const Matrix& matrix, st
 
 // One piece of the tiling for one KV head.
 void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
-  const AttentionPiece& piece = tiling_.pieces()[static_cast<std::size_t>(item / op.kv_heads)];
-  const AttentionTile& tile = tiling_.tiles()[static_cast<std::size_t>(piece.tile)];
+  const AttentionTiling& tiling = tiling_of(op);
+  const AttentionPiece& piece = tiling.pieces()[static_cast<std::size_t>(item / op.kv_heads)];
+  const AttentionTile& tile = tiling.tiles()[static_cast<std::size_t>(piece.tile)];
   const bool spread = tile.spread >= 0;
   const std::int64_t kv_head = item % op.kv_heads;
   const std::int64_t group = op.heads / op.kv_heads;
@@ -330,6 +335,7 @@ void Executor::compute(const AttendOp& op, std::int64_t item, int worker) {
        .rows = tile.rows,
        .begin = begin,
        .end = spread ? std::min(end, begin + kernels::kAttentionSplit) : end,
+       .window = op.window,
        .group = group,
        .head_dim = op.head_dim,
        .scale = op.scale,

@@ -7,6 +7,7 @@
 // nothing else in the batch: kernels compute every output in one order of operations (kernels.hpp).
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -117,6 +118,9 @@ class Executor {
   void compute(const NormPartsOp& op, std::int64_t row, int worker);
   void compute(const StoreKvOp& op, std::int64_t row, int worker);
   void compute(const AttendOp& op, std::int64_t item, int worker);
+  const AttentionTiling& tiling_of(const AttendOp& op) const {
+    return *std::ranges::find(tilings_, op.window, &AttentionTiling::window);
+  }
   float* parts_of(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
   bool was_last_part(const AttendOp& op, const AttentionTile& tile, std::int64_t kv_head);
   void find_runs();
@@ -179,7 +183,7 @@ class Executor {
   std::atomic<std::int64_t> routed_rows_{0};   // of the current RouteOp
   InputRoom head_input_;                       // [logit_rows_max, hidden]
   AlignedBuffer<float> logits_;                // [logit_rows_max, vocab]
-  AttentionTiling tiling_;                     // of the current batch
+  std::vector<AttentionTiling> tilings_;       // of the current batch, one for each window
   std::vector<AlignedBuffer<float>> scratch_;  // per worker: a tile's state, then scratch
   AlignedBuffer<float> parts_;                 // [kAttentionParts, floats of a row's states]
   std::vector<std::atomic<std::int32_t>> parts_done_;  // per spread tile and KV head

@@ -46,6 +46,7 @@ class EngineHarness {
     const cache::Topology* topology = nullptr;  // outlives the harness
     std::vector<std::vector<TokenId>> published = {};
     std::uint64_t published_bytes = UINT64_MAX;
+    std::uint64_t checkpoint_bytes = 0;
   };
 
   EngineHarness(const std::string& path, const Settings& settings)
@@ -67,6 +68,8 @@ class EngineHarness {
     EngineOptions options;
     options.model_path = path;
     options.segment_name = "test";
+    options.checkpoint_segment = "test-state";
+    options.checkpoint_bytes = settings.checkpoint_bytes;
     options.context = settings.context;
     options.sequences_max = settings.sequences_max;
     options.cpu_features = kernels::cpu_features();
