@@ -189,9 +189,16 @@ inline Lanes scale_normal_by_power(Lanes a, Lanes n) {
   const __m256i exponents = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
   return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(a), exponents));
 }
-// a * 2^n for a whole number n <= 0 and an a near 1; next to nothing below 2^-125; NaN for NaN.
-inline Lanes scale_down_by_power(Lanes a, Lanes n) {
-  return scale_normal_by_power(a, max(broadcast(-125.0f), n));
+// 2^(k / 8) for the whole number k in the lowest bits of from_magic, a sum with 1.5 * 2^20, for
+// results that are normal numbers.  The table holds 2^(j / 8) less what j adds to the exponent.
+inline Lanes power_of_parts(Lanes from_magic) {
+  alignas(32) static constexpr std::uint32_t kPowers[kLanes] = {0x3f800000, 0x3f7b95c2, 0x3f7837f0,
+                                                                0x3f75fed7, 0x3f7504f3, 0x3f75672a,
+                                                                0x3f7744fd, 0x3f7ac0c7};
+  const __m256i k = _mm256_castps_si256(from_magic);
+  const __m256i power =
+      _mm256_permutevar8x32_epi32(_mm256_load_si256(reinterpret_cast<const __m256i*>(kPowers)), k);
+  return _mm256_castsi256_ps(_mm256_add_epi32(power, _mm256_slli_epi32(k, 20)));
 }
 
 // (b, a, d, c, ..) from (a, b, c, d, ..).

@@ -183,9 +183,17 @@ inline Lanes round(Lanes a) {
 inline Lanes scale_normal_by_power(Lanes a, Lanes n) {
   return _mm512_scalef_ps(a, n);
 }
-// a * 2^n for a whole number n <= 0 and an a near 1; NaN for NaN.
-inline Lanes scale_down_by_power(Lanes a, Lanes n) {
-  return _mm512_scalef_ps(a, n);
+// 2^(k / 16) for the whole number k in the lowest bits of from_magic, a sum with 1.5 * 2^19, for
+// results that are normal numbers.  The table holds 2^(j / 16) less what j adds to the exponent.
+inline Lanes power_of_parts(Lanes from_magic) {
+  alignas(64) static constexpr std::uint32_t kPowers[kLanes] = {
+      0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532,
+      0x3f75fed7, 0x3f75583f, 0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c,
+      0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+  const __m512i k = _mm512_castps_si512(from_magic);
+  const Lanes power = _mm512_permutexvar_ps(k, load(kPowers));
+  return _mm512_castsi512_ps(
+      _mm512_add_epi32(_mm512_castps_si512(power), _mm512_slli_epi32(k, 19)));
 }
 
 // (b, a, d, c, ..) from (a, b, c, d, ..).

@@ -38,109 +38,94 @@ inline float dot(const float* a, const float* b, std::int64_t count) {
 // Rows that the products k . q are made of at once, for all tiles.
 constexpr std::int64_t kDeltaRows = 128;
 
-// The products of a row's k and q with the columns of a state: each two chains, of the even keys
-// and of the odd ones.
-template <int kVectors>
+// The products of a row's k and q with the columns of a tile, each of two chains.
 struct Found {
-  Lanes by_key[2][kVectors];
-  Lanes by_query[2][kVectors];
+  Lanes by_key[2][kTileVectors];
+  Lanes by_query[2][kTileVectors];
 };
 
 // What a row adds to the columns, and what it leaves of them.
-template <int kVectors>
 struct Change {
-  const float* k;
   Lanes decay;
-  Lanes u[kVectors];
+  Lanes u[kTileVectors];
 };
 
-template <int kTiles>
-class DeltaTiles {
+class DeltaTile {
  public:
-  static constexpr int kVectors = TileRows<kTiles>::kVectors;
-
-  DeltaTiles(const DeltaNetArgs& args, std::int64_t tile)
+  DeltaTile(const DeltaNetArgs& args, std::int64_t tile)
       : args_(args),
-        state_{args.state + tile * args.key_dim * kStateTile, args.key_dim * kStateTile},
+        state_(args.state + tile * args.key_dim * kStateTile),
         column_(tile * kStateTile) {}
 
   // Rows [begin, end), of which overlaps holds k . q.
   void compute(std::int64_t begin, std::int64_t end, const float* overlaps) const {
-    Found<kVectors> found;
-    Change<kVectors> change = {};
-    pass<false, true>(change, begin, found);
+    Found found;
+    Change change = {};
+    pass<false, true>(begin, change, found);
     for (std::int64_t row = begin; row < end; ++row) {
       answer(row, overlaps[row - begin], found, change);
       if (row + 1 < end) {
-        pass<true, true>(change, row + 1, found);
+        pass<true, true>(row, change, found);
       } else {
-        pass<true, false>(change, row, found);
+        pass<true, false>(row, change, found);
       }
     }
   }
 
  private:
   // Of a row: its output and its change, from what it found.
-  void answer(std::int64_t row, float overlap, const Found<kVectors>& found,
-              Change<kVectors>& change) const {
-    change.k = args_.k + row * args_.k_stride;
-    change.decay = broadcast(args_.decay[row * args_.decay_stride]);
+  void answer(std::int64_t row, float overlap, const Found& found, Change& change) const {
+    const Lanes decay = broadcast(args_.decay[row * args_.decay_stride]);
     const Lanes beta = broadcast(args_.beta[row * args_.beta_stride]);
-    Lanes v[kVectors], out[kVectors];
+    Lanes v[kTileVectors], out[kTileVectors];
     load_columns(args_.v + row * args_.v_stride, column_, args_.value_dim, v);
 #pragma GCC unroll 2
-    for (int i = 0; i < kVectors; ++i) {
+    for (int i = 0; i < kTileVectors; ++i) {
       const Lanes by_key = add(found.by_key[0][i], found.by_key[1][i]);
       const Lanes by_query = add(found.by_query[0][i], found.by_query[1][i]);
-      change.u[i] = mul(beta, fma(negate(change.decay), by_key, v[i]));
-      out[i] = fma(broadcast(overlap), change.u[i], mul(change.decay, by_query));
+      change.u[i] = mul(beta, fma(negate(decay), by_key, v[i]));
+      out[i] = fma(broadcast(overlap), change.u[i], mul(decay, by_query));
     }
+    change.decay = decay;
     store_columns(args_.out + row * args_.out_stride, column_, args_.value_dim, out);
   }
 
-  // Once over the tiles: make the change, and find the products of a row with what is then there.
+  // Once over the tile: make a row's change, and find the products of the row after it; or one of
+  // these, where only the products are the row's own.
   template <bool kChanges, bool kFinds>
-  void pass(const Change<kVectors>& change, std::int64_t row, Found<kVectors>& found) const {
-    const float* k = args_.k + row * args_.k_stride;
-    const float* q = args_.q + row * args_.q_stride;
-    Lanes by_key[2][kVectors], by_query[2][kVectors];
+  void pass(std::int64_t row, const Change& change, Found& found) const {
+    const std::int64_t finder = kChanges && kFinds ? row + 1 : row;
+    const float* changing = args_.k + row * args_.k_stride;
+    const float* k = args_.k + finder * args_.k_stride;
+    const float* q = args_.q + finder * args_.q_stride;
+    const Change by = change;
+    Found sums;
 #pragma GCC unroll 4
-    for (int i = 0; i < 2 * kVectors; ++i) {
-      by_key[i / kVectors][i % kVectors] = by_query[i / kVectors][i % kVectors] = zero();
+    for (int i = 0; i < 2 * kTileVectors; ++i) {
+      sums.by_key[i / kTileVectors][i % kTileVectors] = zero();
+      sums.by_query[i / kTileVectors][i % kTileVectors] = zero();
     }
     const auto step = [&](std::int64_t key, int chain) __attribute__((always_inline)) {
+      float* at = state_ + key * kStateTile;
 #pragma GCC unroll 2
-      for (int v = 0; v < kVectors; ++v) {
-        float* at = state_.at(key, v);
+      for (int v = 0; v < kTileVectors; ++v, at += kLanes) {
         Lanes s = load(at);
         if constexpr (kChanges) {
-          s = fma(broadcast(change.k[key]), change.u[v], mul(change.decay, s));
+          s = fma(broadcast(changing[key]), by.u[v], mul(by.decay, s));
           store(at, s);
         }
         if constexpr (kFinds) {
-          by_key[chain][v] = fma(s, broadcast(k[key]), by_key[chain][v]);
-          by_query[chain][v] = fma(s, broadcast(q[key]), by_query[chain][v]);
+          sums.by_key[chain][v] = fma(s, broadcast(k[key]), sums.by_key[chain][v]);
+          sums.by_query[chain][v] = fma(s, broadcast(q[key]), sums.by_query[chain][v]);
         }
       }
     };
-    std::int64_t key = 0;
-    for (; key + 2 <= args_.key_dim; key += 2) {
-      step(key, 0);
-      step(key + 1, 1);
-    }
-    if (key < args_.key_dim) step(key, 0);
-    if constexpr (kFinds) {
-#pragma GCC unroll 4
-      for (int i = 0; i < 2 * kVectors; ++i) {
-        const int chain = i / kVectors, v = i % kVectors;
-        found.by_key[chain][v] = by_key[chain][v];
-        found.by_query[chain][v] = by_query[chain][v];
-      }
-    }
+    in_two_chains(args_.key_dim, step);
+    if constexpr (kFinds) found = sums;
   }
 
   const DeltaNetArgs& args_;
-  const TileRows<kTiles> state_;
+  float* const state_;
   const std::int64_t column_;
 };
 
@@ -152,9 +137,9 @@ void delta_net(const DeltaNetArgs& args) {
       overlaps[row - begin] =
           dot(args.k + row * args.k_stride, args.q + row * args.q_stride, args.key_dim);
     }
-    for_each_tiles(args.tile_begin, args.tile_end, end - begin > 1, [&](auto tiles, auto tile) {
-      DeltaTiles<decltype(tiles)::value>(args, tile).compute(begin, end, overlaps);
-    });
+    for (std::int64_t tile = args.tile_begin; tile < args.tile_end; ++tile) {
+      DeltaTile(args, tile).compute(begin, end, overlaps);
+    }
   }
 }
 

@@ -26,42 +26,34 @@ inline void make_steps(const StateSpaceArgs& args, std::int64_t begin, std::int6
   }
 }
 
-// One row of some tiles.  y is two chains, of the even n and of the odd ones.
-template <int kTiles>
+// One row of one tile.  y is two chains.
 inline void space_row(const StateSpaceArgs& args, std::int64_t row, std::int64_t tile, float dt,
                       float decay_by) {
-  constexpr int kVectors = TileRows<kTiles>::kVectors;
   const std::int64_t column = tile * kStateTile;
-  const std::int64_t tile_floats = args.state_dim * kStateTile;
-  const TileRows<kTiles> state = {args.state + tile * tile_floats, tile_floats};
+  float* state = args.state + column * args.state_dim;
   const float* b = args.b + row * args.b_stride;
   const float* c = args.c + row * args.c_stride;
   const Lanes decay = broadcast(decay_by);
-  Lanes x[kVectors], y[2][kVectors];
+  Lanes x[kTileVectors], y[2][kTileVectors];
   load_columns(args.x + row * args.x_stride, column, args.head_dim, x);
 #pragma GCC unroll 2
-  for (int v = 0; v < kVectors; ++v) {
+  for (int v = 0; v < kTileVectors; ++v) {
     y[0][v] = mul(broadcast(args.d), x[v]);
     y[1][v] = zero();
     x[v] = mul(broadcast(dt), x[v]);
   }
   const auto step = [&](std::int64_t n, int chain) __attribute__((always_inline)) {
+    float* at = state + n * kStateTile;
 #pragma GCC unroll 2
-    for (int v = 0; v < kVectors; ++v) {
-      float* at = state.at(n, v);
+    for (int v = 0; v < kTileVectors; ++v, at += kLanes) {
       const Lanes s = fma(broadcast(b[n]), x[v], mul(decay, load(at)));
       store(at, s);
       y[chain][v] = fma(broadcast(c[n]), s, y[chain][v]);
     }
   };
-  std::int64_t n = 0;
-  for (; n + 2 <= args.state_dim; n += 2) {
-    step(n, 0);
-    step(n + 1, 1);
-  }
-  if (n < args.state_dim) step(n, 0);
+  in_two_chains(args.state_dim, step);
 #pragma GCC unroll 2
-  for (int v = 0; v < kVectors; ++v) y[0][v] = add(y[0][v], y[1][v]);
+  for (int v = 0; v < kTileVectors; ++v) y[0][v] = add(y[0][v], y[1][v]);
   store_columns(args.y + row * args.y_stride, column, args.head_dim, y[0]);
 }
 
@@ -70,12 +62,11 @@ void state_space(const StateSpaceArgs& args) {
     const std::int64_t end = smaller(begin + kSpaceRows, args.rows);
     SpaceSteps steps;
     make_steps(args, begin, end, steps);
-    for_each_tiles(args.tile_begin, args.tile_end, end - begin > 1, [&](auto tiles, auto tile) {
+    for (std::int64_t tile = args.tile_begin; tile < args.tile_end; ++tile) {
       for (std::int64_t row = begin; row < end; ++row) {
-        space_row<decltype(tiles)::value>(args, row, tile, steps.dt[row - begin],
-                                          steps.decay[row - begin]);
+        space_row(args, row, tile, steps.dt[row - begin], steps.decay[row - begin]);
       }
-    });
+    }
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "kernels/cpu_features.hpp"
 #include "kernels/kernels.hpp"
+#include "tests/kernels/recurrent_bench.hpp"
 
 namespace hearth::kernels {
 namespace {
@@ -244,6 +245,7 @@ void add_all() {
     add(entry, bench_scan, "/count:151936/sum:0", false);
     add(entry, bench_scan, "/count:151936/sum:1", true);
   }
+  add_recurrent_benchmarks();
 }
 
 }  // namespace

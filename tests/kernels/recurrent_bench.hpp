@@ -1,0 +1,8 @@
+// Benchmarks of recurrent layers, a part of kernels_bench.
+#pragma once
+
+namespace hearth::kernels {
+
+void add_recurrent_benchmarks();
+
+}  // namespace hearth::kernels
