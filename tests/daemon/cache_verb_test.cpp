@@ -95,6 +95,8 @@ TEST_F(CacheVerb, ls_tells_texts_evict_drops_them_verify_checks_them) {
   }
   EXPECT_EQ(number_at(listed.get(), "pages"), 6);
   EXPECT_EQ(number_at(listed.get(), "bytes"), 6 * number_at(listed.get(), "page_bytes"));
+  EXPECT_EQ(number_at(listed.get(), "checkpoints"), 0) << "of a model without recurrent layers";
+  EXPECT_EQ(number_at(listed.get(), "checkpoint_bytes"), 0);
   EXPECT_EQ(number_at(listed.get(), "left_out"), 0);
   listed = document(R"("do":"ls","limit":1)");
   EXPECT_EQ(number_at(listed.get(), "left_out"), 1);
