@@ -165,6 +165,20 @@ std::string_view text_at(const InputDict& message, std::string_view key) {
   return {};
 }
 
+// Templates strip what they show: the white space that the client's text ends with is part of it.
+void restore_space(std::string_view begun, std::int32_t message, jinja::Rendered& rendered) {
+  const std::string_view shown = begun.substr(0, begun.find_last_not_of(" \t\r\n") + 1);
+  if (rendered.text.ends_with(begun) || !rendered.text.ends_with(shown)) return;
+  const auto size = static_cast<std::uint32_t>(rendered.text.size());
+  rendered.text += begun.substr(shown.size());
+  rendered.spans.push_back(
+      {size, static_cast<std::uint32_t>(rendered.text.size()), /*input=*/true, message});
+}
+
+bool is_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == text.npos;
+}
+
 bool is_user(const Input& message) {
   return text_at(std::get<InputDict>(message.held), "role") == "user";
 }
@@ -284,6 +298,41 @@ InputDict ChatFormat::context_of(const Conversation& conversation, const std::tm
   return context;
 }
 
+// A message whose reasoning has not ended: few templates can write that.  What they put before any
+// message of the model's does it, and the begin of reasoning where that has none.
+Result<ChatPrompt> ChatFormat::continue_reasoning(Conversation conversation,
+                                                  const std::tm& now) const {
+  const auto refused = [](std::string_view why) {
+    return Error{Code::INVALID,
+                 fmt::format("continue: the last message is reasoning alone, {}", why)};
+  };
+  const std::string begun(
+      text_at(std::get<InputDict>(conversation.messages.back().held), "reasoning_content"));
+  conversation.messages.pop_back();
+  if (conversation.messages.empty()) return refused("and no message stands before it");
+  if (!conversation.reasoning.value_or(true)) return refused("but reasoning is off");
+  conversation.reasoning = true;
+  conversation.continues = false;
+  conversation.generation_prompt = true;
+  HEARTH_TRY(ChatPrompt prompt, render(std::move(conversation), now));
+  const std::string_view open = dialect_->reasoning_open;
+  const std::string_view markers = begun_markers(*dialect_, prompt.generation_prompt);
+  if (open.empty() || !markers.starts_with(open)) {
+    const std::string_view close = dialect_->reasoning_close;
+    const std::string_view beginning = reasoning_beginning(*dialect_);
+    const bool ended = !close.empty() && prompt.generation_prompt.find(close) != std::string::npos;
+    if (beginning.empty() || ended) return refused("which the model's template does not begin");
+    prompt.text += beginning;
+  }
+  const std::size_t begin = prompt.text.size();
+  prompt.text += begun;
+  prompt.input.push_back({begin, prompt.text.size()});
+  prompt.generation_prompt.clear();
+  prompt.begun_reasoning = begun;
+  prompt.reasoning_begun = true;
+  return prompt;
+}
+
 Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& now) const {
   for (const auto& [name, value] : conversation.arguments) {
     constexpr std::string_view kOurs[] = {"messages", "tools", "bos_token", "eos_token",
@@ -291,7 +340,11 @@ Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& 
     if (std::ranges::find(kOurs, name) == std::end(kOurs)) continue;
     return Error{Code::INVALID, fmt::format("template_arguments.{}: it is not an argument", name)};
   }
-  std::string begun(text_at(std::get<InputDict>(conversation.messages.back().held), "content"));
+  const auto& last_message = std::get<InputDict>(conversation.messages.back().held);
+  std::string begun(text_at(last_message, "content"));
+  std::string begun_reasoning(text_at(last_message, "reasoning_content"));
+  if (conversation.continues && is_blank(begun) && !is_blank(begun_reasoning))
+    return continue_reasoning(std::move(conversation), now);
   HEARTH_CHECK(adapt(traits_, conversation.messages));
   const auto last = static_cast<std::int32_t>(conversation.messages.size()) - 1;
   jinja::RenderOptions options;
@@ -301,6 +354,8 @@ Result<ChatPrompt> ChatFormat::render(Conversation conversation, const std::tm& 
   ChatPrompt prompt;
   if (conversation.continues) {
     cut_behind_input(last, rendered);
+    restore_space(begun, last, rendered);
+    prompt.begun_reasoning = std::move(begun_reasoning);
     prompt.begun_content = std::move(begun);
   }
   prompt.behind_left_out = find_left_out(conversation.messages, rendered);
@@ -354,7 +409,9 @@ ParserOptions ChatFormat::parser_options(const Conversation& conversation,
   options.dialect = dialect_;
   options.tools = tool_shapes(conversation.tools);
   options.generation_prompt = prompt.generation_prompt;
+  options.begun_reasoning = prompt.begun_reasoning;
   options.begun_content = prompt.begun_content;
+  options.reasoning_begun = prompt.reasoning_begun;
   options.split_reasoning = conversation.split_reasoning;
   return options;
 }

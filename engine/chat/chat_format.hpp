@@ -46,7 +46,9 @@ struct ChatPrompt {
   std::string text;
   std::vector<RenderedText::Range> input;  // what the client wrote
   std::string generation_prompt;           // the end of text that begins the model's turn
-  std::string begun_content;               // of the message that is continued
+  // Of the message that is continued; with reasoning_begun it goes on in its reasoning.
+  std::string begun_reasoning, begun_content;
+  bool reasoning_begun = false;
   // Where what the template writes for a message of the user begins, rising.
   std::vector<std::size_t> turn_starts;
   // Where the template leaves out reasoning that the prompt before this one had: what follows it
@@ -86,6 +88,7 @@ class ChatFormat {
 
  private:
   explicit ChatFormat(jinja::Template compiled) : compiled_(std::move(compiled)) {}
+  Result<ChatPrompt> continue_reasoning(Conversation conversation, const std::tm& now) const;
   jinja::InputDict context_of(const Conversation& conversation, const std::tm& now) const;
 
   jinja::Template compiled_;

@@ -296,9 +296,16 @@ Result<Conversation> parse_conversation(std::string_view json) {
     if (*as<std::string>(find(*last, "role")) != "assistant") {
       return wrong("continue", "the last message is not the assistant's");
     }
-    const std::string& begun = *as<std::string>(find(*last, "content"));
-    if (begun.find_first_not_of(" \t\r\n") == begun.npos) {
-      return wrong("continue", "the last message has no content to go on from");
+    const InputList* calls = as<InputList>(find(*last, "tool_calls"));
+    if (calls != nullptr && !calls->empty()) {
+      return wrong("continue", "the last message has calls: results of tools go on from there");
+    }
+    const auto is_blank = [&](const char* key) {
+      const std::string* text = as<std::string>(find(*last, key));
+      return text == nullptr || text->find_first_not_of(" \t\r\n") == text->npos;
+    };
+    if (is_blank("content") && is_blank("reasoning_content")) {
+      return wrong("continue", "the last message has no content or reasoning to go on from");
     }
     conversation.generation_prompt = false;
   }

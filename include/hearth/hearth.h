@@ -483,7 +483,9 @@ typedef struct hearth_conversation {
   const char*
       effort; /* how much, for models that know: "low", "medium", "high"; NULL: no opinion */
   const char* template_arguments; /* JSON: an object of variables for the template; NULL: none */
-  int32_t continues;              /* 1: the last message is the assistant's, who goes on with it */
+  int32_t continues;              /* 1: the last message is the assistant's, who goes on with it: in
+                                     its reasoning where it has no content.  The message of the
+                                     result begins with it, deltas are what is new */
   int32_t split_reasoning;        /* 0: reasoning stays in the content, with its markers */
 } hearth_conversation;
 

@@ -85,4 +85,7 @@ const Dialect& choose_dialect(OutputFormat format, std::string_view template_tex
 // call; else nothing.  Only the template's own text may be given here, none of a user's.
 std::string_view begun_markers(const Dialect& dialect, std::string_view generation_prompt);
 
+// What a model of the dialect writes to begin its reasoning.
+std::string_view reasoning_beginning(const Dialect& dialect);
+
 }  // namespace hearth::chat

@@ -265,4 +265,10 @@ std::string_view begun_markers(const Dialect& dialect, std::string_view generati
   return {};
 }
 
+std::string_view reasoning_beginning(const Dialect& dialect) {
+  if (dialect.style == CallStyle::harmony) return "<|channel|>analysis<|message|>";
+  if (dialect.format == OutputFormat::gemma4) return "<|channel>thought\n";
+  return dialect.reasoning_open;
+}
+
 }  // namespace hearth::chat

@@ -16,7 +16,6 @@ namespace hearth::chat {
 namespace {
 
 constexpr std::string_view kFunctions = "functions.";
-constexpr std::string_view kAnalysis = "<|channel|>analysis<|message|>";
 
 }  // namespace
 
@@ -85,7 +84,7 @@ void OutputParser::begin_body() {
   } else if (split_reasoning_) {
     open_reasoning();
   } else {
-    builder_.content(kAnalysis);
+    builder_.content(reasoning_beginning(dialect_));
     header_.shown = true;
     state_ = State::text;
   }

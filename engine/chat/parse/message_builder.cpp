@@ -53,6 +53,13 @@ void MessageBuilder::put(Channel& channel, std::string_view text) {
   }
 }
 
+void MessageBuilder::go_on(std::string reasoning, std::string content) {
+  reasoning_.skip_space = reasoning.empty();
+  if (!content.empty()) content_.skip_space = false;
+  message_.reasoning = std::move(reasoning);
+  message_.content = std::move(content);
+}
+
 void MessageBuilder::reasoning(std::string_view text) {
   put(reasoning_, text);
 }

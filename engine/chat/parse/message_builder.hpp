@@ -22,6 +22,8 @@ class MessageBuilder {
   // Bytes of white space that wait for what follows; a longer run is text.
   static constexpr std::size_t kSpaceMax = 4096;
 
+  // The message begins with these, as they are.  First of all; there are no deltas of it.
+  void go_on(std::string reasoning, std::string content);
   void reasoning(std::string_view text);
   void content(std::string_view text);
   // Reasoning begins (or goes on after content), ends.

@@ -67,21 +67,23 @@ void OutputParser::add_markers() {
 
 void OutputParser::begin_with(const ParserOptions& options) {
   if (dialect_.style == CallStyle::harmony) state_ = State::header;
-  const bool reasoning =
-      split_reasoning_ && (options.reasoning_begun || !options.begun_reasoning.empty());
-  if (!reasoning && options.begun_content.empty()) {
+  if (!options.reasoning_begun && options.begun_reasoning.empty() &&
+      options.begun_content.empty()) {
     buffer_ = begun_markers(dialect_, options.generation_prompt);
     return;
   }
-  state_ = State::text;
-  if (reasoning) {
-    open_reasoning();
-    builder_.reasoning(options.begun_reasoning);
-    if (options.reasoning_begun) return;
-    builder_.end_reasoning();
-    state_ = State::text;
+  if (split_reasoning_) {
+    builder_.go_on(options.begun_reasoning, options.begun_content);
+    state_ = options.reasoning_begun ? State::reasoning : State::text;
+    return;
   }
-  builder_.content(options.begun_content);
+  std::string content = options.begun_content;
+  if (options.reasoning_begun) {
+    content.append(reasoning_beginning(dialect_)).append(options.begun_reasoning);
+    header_.shown = dialect_.style == CallStyle::harmony;
+  }
+  builder_.go_on({}, std::move(content));
+  state_ = State::text;
 }
 
 std::span<const Delta> OutputParser::feed(std::string_view piece) {

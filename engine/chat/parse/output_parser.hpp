@@ -48,9 +48,10 @@ struct ParserOptions {
   std::vector<ToolShape> tools;
   // What the template put behind the last message, see begun_markers().
   std::string generation_prompt;
-  // Where the model goes on with a message that the client began: what it begins with.  They are
-  // part of the message and of the first deltas, and are not looked through for markers; the
-  // generation prompt is then not looked at.  begun_reasoning is left out without split_reasoning.
+  // Where the model goes on with a message that the client began: what it begins with, as it is,
+  // without markers.  The message begins with them, deltas are what is new; the generation prompt
+  // is then not looked at.  Without split_reasoning, begun_reasoning is left out, or begins the
+  // content if it goes on.
   std::string begun_reasoning;
   std::string begun_content;
   bool reasoning_begun = false;  // it goes on in the reasoning

@@ -242,6 +242,42 @@ TEST(ChatFormat, a_continued_message_ends_the_prompt_with_any_template) {
   }
 }
 
+TEST(ChatFormat, reasoning_is_continued_where_it_ends) {
+  const auto tokenizer = small_tokenizer();
+  const auto continued = [&](const char* source, const char* reasoning_argument) {
+    const ChatFormat format =
+        format_of({.id = "m", .own_template = source, .tokenizer = &*tokenizer});
+    const auto conversation = parse_conversation(
+        std::string(R"({"messages":[{"role":"user","content":"u"},{"role":"assistant",)"
+                    R"("reasoning_content":"so </think> "}],"continue":true)") +
+        reasoning_argument + "}");
+    EXPECT_TRUE(conversation) << conversation.error().message;
+    const auto prompt = format.render(*conversation, kNow);
+    if (!prompt) return prompt.error().message;
+    EXPECT_TRUE(prompt->reasoning_begun);
+    EXPECT_EQ(prompt->text.substr(prompt->input.back().begin), "so </think> ");
+    OutputParser parser(format.parser_options(*conversation, *prompt));
+    parser.feed("it is</think>C");
+    parser.finish();
+    EXPECT_EQ(parser.message().reasoning, "so </think> it is");
+    EXPECT_EQ(parser.message().content, "C");
+    return prompt->text;
+  };
+  const std::string messages = "{% for m in messages %}<{{ m.content }}>{% endfor %}";
+  const std::string begins =
+      "{% if add_generation_prompt %}A:{% if enable_thinking %}<think>\n"
+      "{% else %}<think></think>{% endif %}{% endif %}";
+  EXPECT_EQ(continued((messages + begins).c_str(), ""), "<u>A:<think>\nso </think> ");
+  EXPECT_EQ(continued((messages + "{% if add_generation_prompt %}A:{% endif %}").c_str(), ""),
+            "<u>A:<think>so </think> ");
+  EXPECT_NE(
+      continued((messages + begins).c_str(), R"(,"reasoning":false)").find("reasoning is off"),
+      std::string::npos);
+  EXPECT_NE(continued((messages + "{% if add_generation_prompt %}</think>{% endif %}").c_str(), "")
+                .find("template does not begin"),
+            std::string::npos);
+}
+
 TEST(ChatFormat, a_systems_text_is_never_lost) {
   const auto tokenizer = small_tokenizer();
   const ChatFormat format = format_of(

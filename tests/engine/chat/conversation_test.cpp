@@ -86,6 +86,9 @@ TEST(Conversation, what_is_wrong_is_named) {
       {R"({"messages": [{"role": "user"}], "colour": 1})", "colour: unknown; there are messages"},
       {R"({"messages": [{"role": "assistant", "content": " "}], "continue": true})",
        "continue: the last message has no content"},
+      {R"({"messages": [{"role": "assistant", "content": "a", "tool_calls": [{"function":)"
+       R"( {"name": "f"}}]}], "continue": true})",
+       "continue: the last message has calls"},
       {R"({"messages": [{"role": "user", "role": "boss"}]})", "role: it stands twice"},
       {R"({"messages": [{"role": "user", "content": "a\u0000b"}]})", "has a NUL"},
       {R"({"messages": [{"role": "user", "a\u0000b": 1}]})", "has a NUL"},

@@ -2,6 +2,7 @@
 // become the prompts that other servers make of them (../shared/conformance).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <map>
@@ -124,6 +125,62 @@ TEST(Prompts, are_those_of_the_peer) {
   // Two templates want what only their own servers give them; one is wrong.
   EXPECT_LE(failed, 5);
   EXPECT_GE(equal, total * 8 / 10);
+}
+
+// Goal: with every family the prompt ends with what was begun, and its output is read from there.
+TEST(Prompts, a_continued_message_is_what_was_begun_and_what_is_new) {
+  std::ifstream cases(kCases);
+  if (!cases) GTEST_SKIP() << "no " << kCases;
+  const auto tokenizer = hearth::testing::make_tokenizer(hearth::testing::bpe_vocabulary({}));
+  std::map<std::string, int> dialects;
+  std::string refused;
+  for (std::string line; std::getline(cases, line);) {
+    const auto one = jinja::parse_json(line);
+    ASSERT_TRUE(one);
+    const Input& params = *one->find("params");
+    if (to_json(*params.find("continue_final_message")) == "0") continue;
+    const std::string source = template_text(text_at(*one, "template"));
+    const auto format =
+        ChatFormat::create({.id = "m", .own_template = source, .tokenizer = &*tokenizer});
+    ASSERT_TRUE(format) << format.error().message;
+    const std::string name(format->dialect().name);
+    SCOPED_TRACE(text_at(*one, "template") + " " + name);
+    auto conversation = parse_conversation(conversation_json(params));
+    ASSERT_TRUE(conversation) << conversation.error().message;
+    conversation->continues = true;
+    conversation->generation_prompt = false;
+    conversation->split_reasoning = text_at(params, "reasoning_format") != "none";
+    const Input last = conversation->messages.back();
+    const auto prompt = format->render(*conversation, day_of(11, 21, 6));
+    if (!prompt) {
+      refused += prompt.error().message + "\n";
+      continue;
+    }
+    const std::string content = text_at(last, "content");
+    const std::string reasoning = text_at(last, "reasoning_content");
+    EXPECT_TRUE(prompt->text.ends_with(content.empty() ? reasoning : content)) << prompt->text;
+
+    OutputParser parser(format->parser_options(*conversation, *prompt));
+    Message client = parser.message();
+    const auto take = [&](std::span<const Delta> deltas) {
+      for (const Delta& delta : deltas) {
+        (delta.kind == Delta::Kind::reasoning ? client.reasoning : client.content) += delta.text;
+      }
+    };
+    EXPECT_EQ(client.content, content);
+    take(parser.feed(text_at(*one, "input")));
+    take(parser.finish());
+    const Input& expected = *one->find("expect");
+    EXPECT_EQ(parser.message().content, text_at(expected, "content"));
+    EXPECT_EQ(parser.message().reasoning, text_at(expected, "reasoning_content"));
+    EXPECT_EQ(client.content, parser.message().content);
+    EXPECT_EQ(client.reasoning, parser.message().reasoning);
+    ++dialects[name];
+  }
+  EXPECT_EQ(std::ranges::count(refused, '\n'), 1) << "one wants what its server gives: " << refused;
+  EXPECT_GE(dialects.size(), 15u);
+  for (const char* name : {"gpt_oss", "gemma4", "deepseek_v32"})
+    EXPECT_GE(dialects[name], 2) << name;
 }
 
 }  // namespace

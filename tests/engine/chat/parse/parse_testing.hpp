@@ -56,10 +56,11 @@ inline std::string shown(const Message& message, bool warnings = false) {
   return out;
 }
 
-// The message, and that its deltas add up to it.
+// The message, and that what was begun and its deltas add up to it.
 inline Message parse_pieces(const ParserOptions& options, const std::vector<std::string>& pieces) {
   OutputParser parser(options);
   Client client;
+  client.message = parser.message();  // what the client began itself
   for (const std::string& piece : pieces) client.take(parser.feed(piece));
   client.take(parser.finish());
   EXPECT_EQ(shown(client.message), shown(parser.message()));
