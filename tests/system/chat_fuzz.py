@@ -154,13 +154,16 @@ def good(client, request):
 
 
 def attack(client, rng, seconds):
-    """Requests for some seconds; how many were served, and how many refused."""
+    """Requests for some seconds, and until there were some of both kinds: how many were served, and
+    how many refused."""
     counts = {"served": 0, "refused": 0}
     sent = {}
     request = good(client, 1)
     end = time.monotonic() + seconds
-    while sent or time.monotonic() < end:
-        while len(sent) < OPEN_AT_ONCE and time.monotonic() < end:
+    go_on = True
+    while sent or go_on:
+        go_on = time.monotonic() < end or min(counts.values()) < 20
+        while go_on and len(sent) < OPEN_AT_ONCE:
             payload = broken(rng, conversation(rng))
             head = {"model": rng.choice(list(CARDS))}
             verb = RENDER if rng.random() < 0.6 else GENERATE
@@ -214,7 +217,6 @@ def main():
             daemon.wait()
             subprocess.run([daemon_path, "--purge", *state], stdout=subprocess.DEVNULL, check=False)
     print(f"seed {seed}, {seconds} s: {counts}")
-    assert min(counts.values()) > 20, "the test must have been about both"
 
 
 main()
