@@ -4,6 +4,8 @@
 #   scripts/fuzz.sh                    every target, 600 CPU-seconds each
 #   scripts/fuzz.sh -t 60 json gguf    these targets, 60 CPU-seconds each
 #
+# chat_daemon sends broken conversations to a whole daemon of the debug preset.
+#
 # What is found lies in build/fuzz/found/.  New inputs of the corpora stay in build/fuzz/corpus/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,7 +16,7 @@ if [[ ${1:-} == -t ]]; then
   shift 2
 fi
 targets=("$@")
-[[ ${#targets[@]} -gt 0 ]] || targets=(gguf tokenizer chat_parse jinja json config)
+[[ ${#targets[@]} -gt 0 ]] || targets=(gguf tokenizer chat_parse jinja json config chat_daemon)
 
 scripts/setup.sh clang libclang-rt-14-dev
 cmake --preset fuzz >/dev/null
@@ -22,6 +24,13 @@ cmake --build --preset fuzz
 
 failed=()
 for target in "${targets[@]}"; do
+  if [[ $target == chat_daemon ]]; then
+    cmake --preset debug >/dev/null
+    cmake --build --preset debug --target hearthd
+    python3 tests/system/chat_fuzz.py build/debug/hearthd models/ember-q8_0.gguf "$seconds" "$RANDOM" ||
+      failed+=("$target")
+    continue
+  fi
   mkdir -p "build/fuzz/corpus/$target" build/fuzz/found
   echo "fuzz: $target: $seconds s"
   # Two workers share the time where there are two cores.

@@ -108,11 +108,13 @@ class MarkFinder {
   void pass(std::size_t begin, std::size_t end, std::span<const TokenId> ids, std::size_t first,
             bool has_prefix) {
     if (ret_marks_ == nullptr) return;
+    const bool nfc = tokenizer_.vocabulary().nfc;
     std::size_t index = first, passed = 0;  // bytes of ids [first, index)
+    std::size_t at = begin, bytes = 0;      // of [begin, at), as they were encoded
     for (; next_ < rendered_.marks.size() && rendered_.marks[next_] < end; ++next_) {
-      const std::string_view before = rendered_.text.substr(begin, rendered_.marks[next_] - begin);
-      const bool nfc = tokenizer_.vocabulary().nfc;
-      const std::size_t bytes = nfc ? to_nfc(before).size() : before.size();
+      const std::size_t mark = rendered_.marks[next_];
+      bytes += nfc ? to_nfc(rendered_.text.substr(at, mark - at)).size() : mark - at;
+      at = mark;
       const std::size_t wanted = bytes + (has_prefix && bytes > 0 ? 1 : 0);
       while (index < ids.size()) {
         const std::size_t size = tokenizer_.piece(ids[index], /*spell_special=*/true).size();

@@ -397,7 +397,8 @@ enum hearth_event_kind {
   HEARTH_EVENT_DELTA = 6     /* of hearth_chat(): more of the message, see enum hearth_delta_kind */
 };
 
-/* What a HEARTH_EVENT_DELTA adds to the message.  All deltas add up to it. */
+/* What a HEARTH_EVENT_DELTA adds to the message.  All deltas add up to it, or
+ * to what is new of it where it is continued. */
 enum hearth_delta_kind {
   HEARTH_DELTA_REASONING = 1, /* text: more of the reasoning */
   HEARTH_DELTA_CONTENT = 2,   /* text: more of the content */
