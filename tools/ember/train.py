@@ -45,7 +45,7 @@ def cosine(done):
 
 def late_descent(done):
     """Constant, then down to nothing: a run may end earlier than planned and lose little."""
-    return min(1.0, (1 - done) / 0.4)
+    return min(1.0, 3 * (1 - done))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Recipe:
 RECIPES = {
     "ember": Recipe(Ember, ((1350, 8, 256), (1134, 4, 512), (216, 1, 2048)), cosine),
     "tinder": Recipe(
-        Tinder, ((200, 8, 256), (2300, 4, 256), (1350, 2, 512), (150, 1, 2048)), late_descent),
+        Tinder, ((200, 8, 256), (1500, 4, 256), (460, 2, 512), (40, 1, 2048)), late_descent),
 }
 
 
