@@ -5,7 +5,7 @@
 // the first row of a call needs a pass for its products alone, which gives the same bits.  For one
 // row these are two passes: the first reads the tile from memory as fast as that can, the second
 // finds it in the cache.  Tried: prefetching the next tile in either of them, no difference; the
-// second together with the first of the next tile, a third slower.
+// second together with the first of the next tile, slower.
 #pragma once
 
 #include "kernels/simd/activations.hpp"
