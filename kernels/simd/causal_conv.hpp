@@ -1,4 +1,5 @@
-// causal_conv for the vector tiers: 16 channels at a time, whose last inputs stay in registers.
+// causal_conv for the vector tiers: 128 channels at a time, which lie beside each other in a row;
+// their last inputs stay in the first-level cache, so that y may be x.
 #pragma once
 
 #include "kernels/simd/activations.hpp"
@@ -7,53 +8,64 @@
 namespace hearth::kernels {
 namespace {
 
-template <int kWidth>
-inline void conv_tile(const CausalConvArgs& args, std::int64_t channel) {
-  constexpr int kBefore = kWidth - 1;
-  Lanes weight[kWidth][kTileVectors], seen[kWidth][kTileVectors], bias[kTileVectors];
-#pragma GCC unroll 8
-  for (int j = 0; j < kWidth; ++j) {
-    load_columns(args.weight + j * args.channels, channel, args.end, weight[j]);
-  }
-#pragma GCC unroll 8
-  for (int j = 0; j < kBefore; ++j) {
-    load_columns(args.tail + j * args.channels, channel, args.end, seen[j]);
-  }
-  for (Lanes& lanes : bias) lanes = zero();
-  if (args.bias != nullptr) load_columns(args.bias, channel, args.end, bias);
-  for (std::int64_t row = 0; row < args.rows; ++row) {
-    load_columns(args.x + row * args.x_stride, channel, args.end, seen[kBefore]);
-    Lanes sum[kTileVectors];
-#pragma GCC unroll 2
-    for (int v = 0; v < kTileVectors; ++v) {
-      sum[v] = bias[v];
-#pragma GCC unroll 8
-      for (int j = 0; j < kWidth; ++j) sum[v] = fma(weight[j][v], seen[j][v], sum[v]);
-      if (args.silu) sum[v] = silu(sum[v]);
-#pragma GCC unroll 8
-      for (int j = 0; j < kBefore; ++j) seen[j][v] = seen[j + 1][v];
+constexpr std::int64_t kConvColumns = 128;
+
+// Channels [begin, begin + count), and their last width inputs: row t's is at t % width.
+struct ConvInputs {
+  std::int64_t begin, count;
+  float rows[kConvWidthMax][kConvColumns];
+};
+
+// The inputs before the first row, from the tail.
+inline void load_tail(const CausalConvArgs& args, ConvInputs& inputs) {
+  for (std::int64_t j = 1; j < args.width; ++j) {
+    const float* from = args.tail + (j - 1) * args.channels + inputs.begin;
+    for (std::int64_t i = 0; i < inputs.count; i += kLanes) {
+      store(inputs.rows[j] + i, load(from + i, lanes_left(i, inputs.count)));
     }
-    store_columns(args.y + row * args.y_stride, channel, args.end, sum);
   }
-#pragma GCC unroll 8
-  for (int j = 0; j < kBefore; ++j) {
-    store_columns(args.tail + j * args.channels, channel, args.end, seen[j]);
+}
+// The inputs before the row after the last one, to the tail.
+inline void store_tail(const CausalConvArgs& args, const ConvInputs& inputs) {
+  for (std::int64_t j = 1; j < args.width; ++j) {
+    const float* from = inputs.rows[(args.rows + j) % args.width];
+    float* to = args.tail + (j - 1) * args.channels + inputs.begin;
+    for (std::int64_t i = 0; i < inputs.count; i += kLanes) {
+      store(to + i, load(from + i), lanes_left(i, inputs.count));
+    }
   }
 }
 
-// conv_tile<width>, for every width from kWidth down.
-template <int kWidth>
-inline void conv_channels(const CausalConvArgs& args) {
-  if constexpr (kWidth > 1) {
-    if (args.width < kWidth) return conv_channels<kWidth - 1>(args);
-  }
-  for (std::int64_t channel = args.begin; channel < args.end; channel += kStateTile) {
-    conv_tile<kWidth>(args, channel);
+inline void conv_row(const CausalConvArgs& args, std::int64_t row, ConvInputs& inputs) {
+  const float* x = args.x + row * args.x_stride + inputs.begin;
+  float* y = args.y + row * args.y_stride + inputs.begin;
+  const float* weight = args.weight + inputs.begin;
+  const float* bias = args.bias == nullptr ? nullptr : args.bias + inputs.begin;
+  const std::int64_t before = args.width - 1;
+  const float* earlier[kConvWidthMax];  // the oldest first
+  for (std::int64_t j = 0; j < before; ++j) earlier[j] = inputs.rows[(row + 1 + j) % args.width];
+  float* own = inputs.rows[row % args.width];
+  for (std::int64_t i = 0; i < inputs.count; i += kLanes) {
+    const int n = lanes_left(i, inputs.count);
+    const Lanes input = load(x + i, n);
+    Lanes sum = bias == nullptr ? zero() : load(bias + i, n);
+    for (std::int64_t j = 0; j < before; ++j) {
+      sum = fma(load(weight + j * args.channels + i, n), load(earlier[j] + i), sum);
+    }
+    sum = fma(load(weight + before * args.channels + i, n), input, sum);
+    store(own + i, input);
+    store(y + i, args.silu ? silu(sum) : sum, n);
   }
 }
 
-inline void causal_conv(const CausalConvArgs& args) {
-  conv_channels<static_cast<int>(kConvWidthMax)>(args);
+void causal_conv(const CausalConvArgs& args) {
+  ConvInputs inputs;
+  for (inputs.begin = args.begin; inputs.begin < args.end; inputs.begin += kConvColumns) {
+    inputs.count = smaller(kConvColumns, args.end - inputs.begin);
+    load_tail(args, inputs);
+    for (std::int64_t row = 0; row < args.rows; ++row) conv_row(args, row, inputs);
+    store_tail(args, inputs);
+  }
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 //
 // A tile stays in the first-level cache for all rows of a call.  A row's change of the state and
 // the next row's products with it are one pass, four operations for each vector of the state; only
-// the first row of a call needs a pass for its products alone, which gives the same bits.
+// the first row of a call needs a pass for its products alone, which gives the same bits.  For one
+// row these are two passes: the first reads the tile from memory as fast as that can, the second
+// finds it in the cache.  Tried: prefetching the next tile in either of them, no difference; the
+// second together with the first of the next tile, slower.
 #pragma once
 
 #include "kernels/simd/activations.hpp"

@@ -111,7 +111,7 @@ class causal_conv : public testing::TestWithParam<Entry<CausalConvFn>> {
 TEST_P(causal_conv, equals_the_float64_oracle_and_keeps_the_last_inputs) {
   WorstCase worst;
   for (const std::int64_t rows : {1, 2, 3, 7, 50}) {
-    for (const std::int64_t channels : {1, 8, 15, 16, 17, 31, 64, 100}) {
+    for (const std::int64_t channels : {1, 8, 15, 16, 17, 31, 100, 300}) {
       for (std::int64_t width = 1; width <= kConvWidthMax; ++width) {
         const bool silu = random_() % 2 == 0, bias = random_() % 2 == 0;
         Case test({rows, channels, width, silu, bias}, random_);

@@ -220,26 +220,20 @@ void bench_conv(benchmark::State& state, const Entry<CausalConvFn>& entry, std::
   constexpr std::int64_t kChannels = 8192, kWidth = 4;
   Buffers buffers(kChannels);
   std::vector<float> weight(kWidth * kChannels, 0.1f), tail((kWidth - 1) * kChannels);
-  for (auto _ : state) {
-    entry.fn({.x = buffers.input(0),
-              .x_stride = buffers.stride,
-              .y = buffers.out.data(),
-              .y_stride = buffers.stride,
-              .weight = weight.data(),
-              .bias = nullptr,
-              .tail = tail.data(),
-              .rows = rows,
-              .channels = kChannels,
-              .width = kWidth,
-              .begin = 0,
-              .end = kChannels,
-              .silu = true});
-    benchmark::DoNotOptimize(buffers.out.data());
-  }
-  state.counters["bytes_per_second"] =
-      benchmark::Counter(static_cast<double>(2 * rows * kChannels) * sizeof(float) *
-                             static_cast<double>(state.iterations()),
-                         benchmark::Counter::kIsRate);
+  const CausalConvArgs args{.x = buffers.input(0),
+                            .x_stride = buffers.stride,
+                            .y = buffers.out.data(),
+                            .y_stride = buffers.stride,
+                            .weight = weight.data(),
+                            .bias = nullptr,
+                            .tail = tail.data(),
+                            .rows = rows,
+                            .channels = kChannels,
+                            .width = kWidth,
+                            .begin = 0,
+                            .end = kChannels,
+                            .silu = true};
+  for (auto _ : state) state.SetIterationTime(seconds_of([&] { entry.fn(args); }));
 }
 
 // Of an operation: run(fn, rows, floats), operations for each float of the state and row.
@@ -278,6 +272,7 @@ void add_recurrent_benchmarks() {
       benchmark::RegisterBenchmark(
           (std::string(entry.name) + "/rows:" + std::to_string(rows)).c_str(),
           [=](benchmark::State& state) { bench_conv(state, entry, rows); })
+          ->UseManualTime()
           ->Unit(benchmark::kMicrosecond);
     }
   }
