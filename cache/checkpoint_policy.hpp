@@ -1,7 +1,7 @@
 // Where checkpoints of a sequence's recurrent state are taken: docs/checkpoints.md has the reasons.
 //
-// A checkpoint at position p is the state after the first p tokens.  A prompt's batches are cut at
-// every position that is planned here.
+// A checkpoint at position p is the state after the first p tokens: the step that computes row
+// p - 1 copies it (engine/scheduler_checkpoints.cpp).
 //
 // Pure functions: any thread.
 #pragma once

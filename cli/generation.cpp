@@ -70,6 +70,9 @@ hearth_generate_options Generation::request() const {
 #define HEARTH_PASS_(type, name, low, high, fallback, help) request.name = options.name;
   HEARTH_SAMPLING_FIELDS(HEARTH_PASS_)
 #undef HEARTH_PASS_
+#define HEARTH_PASS_(name, field, low, high, help) request.name = options.name;
+  HEARTH_CHECKPOINT_FIELDS(HEARTH_PASS_)
+#undef HEARTH_PASS_
   request.logit_bias = biases_.data();
   request.logit_bias_count = biases_.size();
   if (options.samplers) request.samplers = samplers_.data();

@@ -180,6 +180,11 @@ void add_sampling(CLI::App* sub, Options& options) {
              std::string(help) + fmt::format(" [{}]", fallback));
   HEARTH_SAMPLING_FIELDS(HEARTH_FLAG_)
 #undef HEARTH_FLAG_
+#define HEARTH_FLAG_(name, field, low, high, help)                       \
+  add_number(sub, flag_of(#name), options.name, std::int32_t{low}, high, \
+             std::string(help) + " [as the model is configured]");
+  HEARTH_CHECKPOINT_FIELDS(HEARTH_FLAG_)
+#undef HEARTH_FLAG_
   sub->add_option("--logit-bias", options.logit_bias,
                   "ID=NUMBER: add to the logit of a token; ID=off: rule it out; may be repeated")
       ->type_name("")

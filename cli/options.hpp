@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "common/checkpoint_fields.h"
 #include "common/sampling_fields.h"
 #include "hearth/hearth.h"
 
@@ -66,6 +67,9 @@ struct Options {
 #define HEARTH_OPTION_(type, name, low, high, fallback, help) \
   hearth_field_##type name = HEARTH_FIELD_UNSET_##type;
   HEARTH_SAMPLING_FIELDS(HEARTH_OPTION_)
+#undef HEARTH_OPTION_
+#define HEARTH_OPTION_(name, field, low, high, help) std::int32_t name = HEARTH_UNSET_I32;
+  HEARTH_CHECKPOINT_FIELDS(HEARTH_OPTION_)
 #undef HEARTH_OPTION_
   std::vector<std::string> logit_bias;  // "ID=NUMBER" or "ID=off"
   std::optional<std::string> samplers;  // "top_k,temperature"

@@ -13,6 +13,7 @@
 #include "cache/page_key.hpp"
 #include "common/duration.hpp"
 #include "common/limits.h"
+#include "daemon/checkpoint_settings.hpp"
 #include "engine/chat/builtin_templates.hpp"
 #include "engine/chat/card.hpp"
 #include "engine/engine.hpp"
@@ -261,6 +262,14 @@ const std::vector<Setting>& settings() {
          config.chat_templates.insert_or_assign(text.first, text.second);
          return {};
        }},
+      {"checkpoints", "ID=KEY=VALUE,...: where a recurrent model's state is kept", nullptr,
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(const auto text, text_by_model("checkpoints", raw, "KEY=VALUE,..."));
+         const auto settings = parse_checkpoint_settings(text.second);
+         if (!settings) return wrong("checkpoints", raw, "is wrong: " + settings.error().message);
+         config.checkpoints.insert_or_assign(text.first, *settings);
+         return {};
+       }},
       {"threads", "threads that compute; 0: one per core", [] { return std::string("0"); },
        [](const RawSetting& raw, Config& config) {
          return number_into<&Config::threads, 0, 1024>("threads", raw, config);
@@ -281,6 +290,13 @@ const std::vector<Setting>& settings() {
        [] { return std::string("100%"); },
        [](const RawSetting& raw, Config& config) -> Status {
          HEARTH_TRY(config.user_kv_bytes, parse_part("user-kv-bytes", raw, config.kv_bytes));
+         return {};
+       }},
+      {"checkpoint-bytes",
+       "what the checkpoints of a recurrent model may take of it, as in 2G or 25% of kv-bytes",
+       [] { return std::string("25%"); },
+       [](const RawSetting& raw, Config& config) -> Status {
+         HEARTH_TRY(config.checkpoint_bytes, parse_part("checkpoint-bytes", raw, config.kv_bytes));
          return {};
        }},
       {"group", "NAME=USER,USER,...: users who share one cache; may be given several times",
@@ -370,7 +386,8 @@ const std::vector<SettingInfo>& setting_infos() {
     for (const Setting& setting : settings()) {
       const std::string_view name = setting.name;
       const bool repeats = name == "model" || name == "rope" || name == "group" ||
-                           name == "publish" || name == "card" || name == "chat-template";
+                           name == "publish" || name == "card" || name == "chat-template" ||
+                           name == "checkpoints";
       list.push_back({setting.name, setting.help, repeats});
     }
     return list;
@@ -431,6 +448,7 @@ Result<Config> make_config(const std::vector<RawSettings>& sources) {
   }
   HEARTH_CHECK(give_models("rope", config.ropes, config, &ModelConfig::rope));
   HEARTH_CHECK(give_models("card", config.cards, config, &ModelConfig::card));
+  HEARTH_CHECK(give_models("checkpoints", config.checkpoints, config, &ModelConfig::checkpoints));
   HEARTH_CHECK(
       give_models("chat-template", config.chat_templates, config, &ModelConfig::chat_template));
   for (const PublishedText& text : config.published) {

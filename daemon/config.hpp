@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "cache/checkpoint_policy.hpp"
 #include "cache/segment_store.hpp"
 #include "common/result.hpp"
 #include "daemon/published_text.hpp"
@@ -30,6 +31,7 @@ struct ModelConfig {
   std::string card = {};  // path of its model card; empty: there is none
   std::string chat_template =
       {};  // the name of a builtin one, instead of the file's own; empty: none
+  cache::CheckpointSettings checkpoints = {};  // of its states, where it is recurrent
 };
 
 struct Config {
@@ -37,14 +39,16 @@ struct Config {
   std::uint32_t socket_mode = 0;  // permission bits of the socket
   std::string state_dir;          // lock, and the name of the segments
   std::vector<ModelConfig> models;
-  std::map<std::string, RopeOverride> ropes;          // by id of model
-  std::map<std::string, std::string> cards;           // paths, by id of model
-  std::map<std::string, std::string> chat_templates;  // names, by id of model
-  std::uint32_t threads = 0;                          // that compute; 0: one per core we may use
+  std::map<std::string, RopeOverride> ropes;                     // by id of model
+  std::map<std::string, std::string> cards;                      // paths, by id of model
+  std::map<std::string, std::string> chat_templates;             // names, by id of model
+  std::map<std::string, cache::CheckpointSettings> checkpoints;  // by id of model
+  std::uint32_t threads = 0;        // that compute; 0: one per core we may use
   std::uint32_t ctx = 0;            // longest sequence, tokens; 0: what each model was trained for
   std::uint64_t kv_bytes = 0;       // budget of all KV caches together
   std::uint64_t user_kv_bytes = 0;  // of these, what a user or group may keep of one model
-  UserGroups groups;                // who share a cache
+  std::uint64_t checkpoint_bytes = 0;    // of these, what a model's checkpoints may take
+  UserGroups groups;                     // who share a cache
   std::vector<PublishedText> published;  // what everybody's prompts may begin with
   cache::StoreBackend cache_backend = cache::StoreBackend::automatic;  // auto, shm, fdstore
   std::uint64_t model_bytes = 0;    // budget of all weights in memory together

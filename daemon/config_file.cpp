@@ -106,7 +106,7 @@ Status add_table(const std::string& group, const toml::table& table, const std::
   return {};
 }
 
-// A table by id of model: [models], [rope], [card], [chat-template].
+// A table by id of model: [models], [rope], [card], [chat-template], [checkpoints].
 Status add_by_model(const std::string& name, const toml::node& node, const std::string& origin,
                     RawSettings& raw) {
   const toml::table* entries = node.as_table();
@@ -164,7 +164,8 @@ Result<RawSettings> settings_from_file(const std::string& path) {
       HEARTH_CHECK(add_table(name, *node.as_table(), path, raw));
       continue;
     }
-    if (name == "models" || name == "rope" || name == "card" || name == "chat-template") {
+    if (name == "models" || name == "rope" || name == "card" || name == "chat-template" ||
+        name == "checkpoints") {
       HEARTH_CHECK(add_by_model(name, node, origin, raw));
       continue;
     }

@@ -93,6 +93,7 @@ class ServedModel {
   // Of the checkpoints of its state, where it is recurrent; there may be none.
   std::string checkpoint_segment_name() const { return "state-" + segment_name_of(id()); }
   const std::string& path() const { return config_.path; }
+  const cache::CheckpointSettings& checkpoint_settings() const { return config_.checkpoints; }
   ModelState state() const { return state_; }
   const Error& error() const { return error_; }               // failed only
   const ModelFacts& facts() const { return catalog_.facts; }  // once the file is read

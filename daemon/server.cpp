@@ -157,6 +157,7 @@ void Server::start_models() {
   options.cpu_features = config_.cpu_features;
   options.master_secret = store_->secret();
   options.namespace_bytes = config_.user_kv_bytes;
+  options.checkpoint_bytes = config_.checkpoint_bytes;
   for (const ModelConfig& model_config : config_.models) {
     models_.push_back(std::make_unique<ServedModel>(model_config, &services_));
     residency_.add(models_.back().get());

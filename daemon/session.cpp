@@ -9,6 +9,7 @@
 #include <cstring>
 #include <random>
 
+#include "common/checkpoint_fields.h"
 #include "daemon/cache_verb.hpp"
 #include "daemon/log.hpp"
 #include "daemon/report.hpp"
@@ -380,6 +381,23 @@ Result<PromptKind> prompt_kind_of(const std::string& name) {
   return Error{Code::INVALID, "prompt_kind: not one of \"text\", \"tokens\" and \"chat\""};
 }
 
+// The keys of common/checkpoint_fields.h; the others are as the model has them.
+Status read_checkpoint_settings(JsonReader& json, Request& request) {
+  cache::CheckpointSettings& settings = request.submit.checkpoints;
+  settings = request.model->checkpoint_settings();
+  const auto read = [&](const char* key, std::int64_t low, std::int64_t high,
+                        auto& field) -> Status {
+    HEARTH_TRY(const auto value, json.integer(key, low, high));
+    if (value) field = static_cast<std::remove_reference_t<decltype(field)>>(*value);
+    return {};
+  };
+#define HEARTH_READ_(name, field, low, high, help) \
+  HEARTH_CHECK(read(#name, low, high, settings.field));
+  HEARTH_CHECKPOINT_FIELDS(HEARTH_READ_)
+#undef HEARTH_READ_
+  return {};
+}
+
 // Where the prompt's tokens are to be marked.
 Status take_checkpoints(std::vector<std::uint32_t> checkpoints, Request& request) {
   if (checkpoints.empty()) return {};
@@ -418,6 +436,7 @@ Status Session::generate(const Frame& frame) {
   HEARTH_TRY(const auto logits, json.boolean("logits"));
   HEARTH_TRY(const auto credit, json.integer("credit", 1, HEARTH_CREDIT_MAX));
   HEARTH_TRY(const auto kept, json.string("session"));
+  HEARTH_CHECK(read_checkpoint_settings(json, *request));
   HEARTH_TRY(auto checkpoints, json.rising("checkpoints", HEARTH_CHECKPOINTS_MAX));
   HEARTH_CHECK(json.done());
   HEARTH_TRY(request->prompt, prompt_kind_of(kind.value_or("text")));

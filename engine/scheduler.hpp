@@ -108,6 +108,8 @@ class Scheduler {
   float* begin_snapshot(Sequence& sequence, std::uint32_t position);
   void keep_snapshots();
   void keep_checkpoint(Sequence& sequence, cache::SlotId slot, std::uint32_t position);
+  void hold_published(Sequence& sequence, cache::SlotId slot);
+  bool has_damage(const Sequence& published) const;
   void leave_checkpoint(Sequence& sequence);
   void let_go(Sequence& sequence);
 

@@ -48,8 +48,15 @@ Status Scheduler::restore_state(Sequence& sequence, std::uint32_t limit) {
     const cache::SlotId slot = checkpoints_->find(path_of(sequence, limit));
     if (slot != cache::kNoSlot) {
       const Result<std::uint32_t> adopted = adopt_checkpoint(sequence, slot);
-      checkpoints_->release(slot);
-      if (!adopted) return adopted.error();
+      if (adopted && sequence.publishes() && *adopted == sequence.prompt_count) {
+        hold_published(sequence, slot);
+      } else {
+        checkpoints_->release(slot);
+      }
+      if (!adopted) {
+        sequence.recurrent.reset();  // it is none
+        return adopted.error();
+      }
       position = *adopted;
     }
   }
@@ -86,6 +93,8 @@ Result<std::uint32_t> Scheduler::adopt_checkpoint(Sequence& sequence, cache::Slo
 void Scheduler::plan_checkpoints(Sequence& sequence, std::uint32_t divergence) const {
   sequence.checkpoints.clear();
   if (checkpoints_ == nullptr || sequence.evaluates()) return;
+  // Of what is published everybody begins behind the last token.
+  if (sequence.publishes()) return ask_checkpoint(sequence, sequence.prompt_count);
   const bool turns = sequence.command.marks_are_turns != 0;
   const std::span<const std::uint32_t> marks = sequence.marks, none = {};
   sequence.checkpoints = cache::plan_checkpoints(
@@ -96,8 +105,6 @@ void Scheduler::plan_checkpoints(Sequence& sequence, std::uint32_t divergence) c
        .turn_starts = turns ? marks : none,
        .marks = turns ? none : marks,
        .divergence = divergence});
-  // What is published ends with its last token: everybody begins behind it.
-  if (sequence.publishes()) ask_checkpoint(sequence, sequence.prompt_count);
 }
 
 // Where the next row's state is to be copied to, if this position is planned.  Without room for it
@@ -131,8 +138,19 @@ void Scheduler::keep_checkpoint(Sequence& sequence, cache::SlotId slot, std::uin
                            std::max(1u, sequence.command.checkpoints.max_checkpoints));
   sequence.last_checkpoint = std::max(sequence.last_checkpoint, position);
   if (!sequence.publishes()) return checkpoints_->release(kept);
-  checkpoints_->publish(kept);
-  sequence.held_checkpoints.push_back(kept);
+  hold_published(sequence, kept);
+}
+
+// For everybody to find, for as long as the text is published: the reference is the sequence's.
+void Scheduler::hold_published(Sequence& sequence, cache::SlotId slot) {
+  checkpoints_->publish(slot);
+  sequence.held_checkpoints.push_back(slot);
+}
+
+bool Scheduler::has_damage(const Sequence& published) const {
+  return published.pages.has_damage() ||
+         std::ranges::any_of(published.held_checkpoints,
+                             [&](cache::SlotId slot) { return checkpoints_->is_damaged(slot); });
 }
 
 // What a sequence has computed when its turn ends, or it has to wait for its next one.

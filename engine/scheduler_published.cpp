@@ -108,6 +108,7 @@ bool Scheduler::is_awaited(const Sequence& published) const {
 
 // All of it is there.
 void Scheduler::keep_published(Sequence& sequence) {
+  sequence.recurrent.reset();
   const auto found = std::ranges::find(running_, &sequence, &std::unique_ptr<Sequence>::get);
   published_.push_back(std::move(*found));
   running_.erase(found);
@@ -125,11 +126,11 @@ void Scheduler::keep_published(Sequence& sequence) {
 void Scheduler::renew_published() {
   std::vector<std::unique_ptr<Sequence>> damaged;
   for (auto& sequence : published_) {
-    if (sequence->pages.has_damage()) damaged.push_back(std::move(sequence));
+    if (has_damage(*sequence)) damaged.push_back(std::move(sequence));
   }
   std::erase(published_, nullptr);
   // They may share pages: all let go before the first is prepared.
-  for (const auto& sequence : damaged) sequence->pages.release({}, /*keep=*/false);
+  for (const auto& sequence : damaged) let_go(*sequence);
   for (const auto& sequence : damaged) {
     prepare_published(text_of(*sequence), std::move(sequence->tokens));
   }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "common/checkpoint_fields.h"
 #include "common/sampling_fields.h"
 
 /* ---- writing ------------------------------------------------------------------------------ */
@@ -138,6 +139,9 @@ char* json_generate(const hearth_generate_options* options, const char* prompt_k
   add_flag(&w, "ignore_eos", options->ignore_eos);
   add_flag(&w, "logits", options->want_logits);
   add_number(&w, "credit", credit);
+#define ADD_(name, field, low, high, help) add_i32(&w, #name, options->name);
+  HEARTH_CHECKPOINT_FIELDS(ADD_)
+#undef ADD_
   add_i32s(&w, "checkpoints", options->checkpoints, options->checkpoint_count);
   if (options->session != NULL) add_string(&w, "session", options->session);
   return finish(&w);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "common/checkpoint_fields.h"
 #include "common/sampling_fields.h"
 
 /* Beyond this a struct_size is what happened to be in memory. */
@@ -33,6 +34,9 @@ static const hearth_generate_options generate_defaults = {
     .n_probs = HEARTH_UNSET_I32,
 #define DEFAULT_(type, name, low, high, fallback, help) .name = HEARTH_FIELD_UNSET_##type,
     HEARTH_SAMPLING_FIELDS(DEFAULT_)
+#undef DEFAULT_
+#define DEFAULT_(name, field, low, high, help) .name = HEARTH_UNSET_I32,
+        HEARTH_CHECKPOINT_FIELDS(DEFAULT_)
 #undef DEFAULT_
 };
 
@@ -254,14 +258,16 @@ int check_generate_options(char text[ERROR_TEXT_BYTES], const hearth_generate_op
   const struct {
     const char* name;
     int32_t value, min, max;
-  } ranges[] = {
-      {"raw", options->raw, 0, 1},
-      {"max_tokens", options->max_tokens, 1, INT32_MAX},
-      {"top_k", options->top_k, 0, INT32_MAX},
-      {"ignore_eos", options->ignore_eos, 0, 1},
-      {"want_logits", options->want_logits, 0, 1},
-      {"credit", options->credit, 1, HEARTH_CREDIT_MAX},
-      {"n_probs", options->n_probs, 0, HEARTH_PROBS_MAX},
+  } ranges[] = {{"raw", options->raw, 0, 1},
+                {"max_tokens", options->max_tokens, 1, INT32_MAX},
+                {"top_k", options->top_k, 0, INT32_MAX},
+                {"ignore_eos", options->ignore_eos, 0, 1},
+                {"want_logits", options->want_logits, 0, 1},
+                {"credit", options->credit, 1, HEARTH_CREDIT_MAX},
+                {"n_probs", options->n_probs, 0, HEARTH_PROBS_MAX},
+#define RANGE_(name, field, low, high, help) {#name, options->name, low, high},
+                HEARTH_CHECKPOINT_FIELDS(RANGE_)
+#undef RANGE_
   };
   int code = check_model(text, options->model);
   if (code == HEARTH_OK) code = check_session(text, "session", options->session);

@@ -281,11 +281,16 @@ typedef struct hearth_generate_options {
   size_t sampler_count;
   const char* session; /* NULL, or a session of this model: the prompt goes on where it ends, and
                           it then has the prompt and what was generated too */
-  const int32_t* checkpoints; /* [checkpoint_count] of prompt_ids: positions where later prompts
-                                 may part from this one, rising, 1 .. prompt_id_count - 1: a model
-                                 with recurrent layers can go on from there.  hearth_chat() takes
-                                 none: it has one where each of the user's messages starts */
-  size_t checkpoint_count;    /* at most 64 */
+  const int32_t* checkpoints;    /* [checkpoint_count] of prompt_ids: positions where later prompts
+                                    may part from this one, rising, 1 .. prompt_id_count - 1: a model
+                                    with recurrent layers can go on from there.  hearth_chat() takes
+                                    none: it has one where each of the user's messages starts */
+  size_t checkpoint_count;       /* at most 64 */
+  int32_t max_checkpoints;       /* of a text's state, 0 .. 1024; 0: none.  This and what follows:
+                                    HEARTH_UNSET_I32: as the model is configured */
+  int32_t checkpoint_every;      /* tokens between those of a long prompt; 0: only near its end */
+  int32_t checkpoint_min_tokens; /* none before so many tokens */
+  int32_t checkpoint_min_gap;    /* tokens between those that nothing else asks for */
 } hearth_generate_options;
 
 HEARTH_API void hearth_generate_options_init_sized(hearth_generate_options* options,
