@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cassert>
 #include <chrono>
+#include <limits>
 #include <ranges>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace hearth::cache {
 namespace {
 
 constexpr std::uint64_t kPartAlignmentBytes = 64;  // of state and page in a payload
+constexpr double kForkWeight = 4;                  // a third text may part there, too
 
 }  // namespace
 
@@ -247,6 +249,8 @@ void CheckpointStore::thin_paths(SlotId slot, std::uint32_t max_checkpoints) {
     }
     if (open.size() == before) ends.push_back(at);
   }
+  // Paths share what is above: the order decides what goes, and is that of the next daemon, too.
+  std::ranges::sort(ends, {}, [&](SlotId end) { return segment_->record(end).key; });
   for (const SlotId last : ends) {
     for (SlotId one; (one = choose_to_thin(last, max_checkpoints)) != kNoSlot; ++thinned_)
       drop(one);
@@ -257,21 +261,24 @@ void CheckpointStore::thin_paths(SlotId slot, std::uint32_t max_checkpoints) {
 SlotId CheckpointStore::choose_to_thin(SlotId last, std::uint32_t max_checkpoints) const {
   const Namespace* owner = checkpoints_[last].owner;
   SlotId best = kNoSlot, second = kNoSlot;  // second: the one above the last, if it may go
-  std::uint32_t best_gap = UINT32_MAX, count = 1;
+  double best_cost = std::numeric_limits<double>::infinity();
+  std::uint32_t count = 1;
   SlotId below = last;
   for (SlotId at = tree_.parent(last); at != kNoSlot; below = at, at = tree_.parent(at)) {
     if (checkpoints_[at].owner != owner) break;
     ++count;
-    if (tree_.is_fork(at) || checkpoints_[at].references > 0) continue;
+    if (checkpoints_[at].references > 0) continue;
     if (below == last) {
       second = at;
       continue;
     }
     const SlotId above = tree_.parent(at);
-    const std::uint32_t gap = position(below) - (above == kNoSlot ? 0 : position(above));
-    if (gap > best_gap) continue;
+    const double gap = position(below) - (above == kNoSlot ? 0 : position(above));
+    const double cost =
+        (tree_.is_fork(at) ? kForkWeight : 1) * gap / (position(last) - position(at));
+    if (cost > best_cost) continue;
     best = at;
-    best_gap = gap;
+    best_cost = cost;
   }
   if (count <= max_checkpoints) return kNoSlot;
   return best != kNoSlot ? best : second;

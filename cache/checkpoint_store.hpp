@@ -28,11 +28,14 @@
 //
 // Tree: each knows the nearest one above it on its text, its parent; a fork is one with two
 // children or more.  When a path from the root has more than max_checkpoints of the namespace, one
-// is dropped: of those between two others, the one between whose neighbours there are the fewest
-// tokens (of equals, the first), for that many are the most that a text which parts there computes
-// again.  Never the last one of the path nor, while there is another choice, the one above it: the
-// end of a turn and the end of its prompt.  Never a fork, never one in use, never another
-// namespace's.  A path of nothing else stays longer.
+// is dropped, the one of the least
+//
+//   cost = (tokens between its neighbours) / (tokens to the end of the path),  times 4 for a fork
+//
+// (of equals, the first): so many tokens are the most that a text which parts there computes again,
+// and texts part near the end more often than far from it: what stays lies the denser the nearer to
+// the end.  Never the last one of the path nor, while there is another choice, the one above it:
+// the end of a turn and the end of its prompt.  Never one in use, never another namespace's.
 //
 // Eviction, when a slot is needed: namespaces.hpp says who gives way, by the rules of pages; of
 // theirs, among the kEvictScan used longest ago, the one of the least worth goes:
