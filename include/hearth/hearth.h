@@ -282,9 +282,9 @@ typedef struct hearth_generate_options {
   const char* session; /* NULL, or a session of this model: the prompt goes on where it ends, and
                           it then has the prompt and what was generated too */
   const int32_t* checkpoints;    /* [checkpoint_count] of prompt_ids: positions where later prompts
-                                    may part from this one, rising, 1 .. prompt_id_count - 1: a model
-                                    with recurrent layers can go on from there.  hearth_chat() takes
-                                    none: it has one where each of the user's messages starts */
+                                    may part from this one, rising, 1 .. prompt_id_count - 1: a
+                                    model with recurrent layers can go on from there.  None for
+                                    hearth_chat(): it has one at each of the user's messages */
   size_t checkpoint_count;       /* at most 64 */
   int32_t max_checkpoints;       /* of a text's state, 0 .. 1024; 0: none.  This and what follows:
                                     HEARTH_UNSET_I32: as the model is configured */
