@@ -48,7 +48,7 @@ void take(Message& message, std::span<const Delta> deltas) {
 Message parse(const ParserOptions& options, std::string_view text, std::size_t piece_max,
               std::mt19937& random) {
   OutputParser parser(options);
-  Message added;
+  Message added = parser.message();  // what was begun
   while (!text.empty()) {
     const std::size_t size = piece_max == 0 ? text.size() : 1 + random() % piece_max;
     take(added, parser.feed(text.substr(0, size)));
