@@ -37,16 +37,8 @@ Result<Layer> load_layer(WeightLoader& loader, std::int64_t index, const Shape& 
                                                      {.head_norms = family.head_norms}));
   attention_branch.mixers.emplace_back(std::move(attention));
 
-  Branch mlp_branch;
-  HEARTH_TRY(mlp_branch.norm, load_norm(loader, block + "ffn_norm", model.hidden, model.eps));
-  if (shape.experts) {
-    HEARTH_TRY(MoeMlp moe, load_experts(loader, block, *shape.experts));
-    mlp_branch.mixers.emplace_back(std::move(moe));
-  } else {
-    HEARTH_TRY(GatedMlp mlp, load_mlp(loader, block, model.hidden, shape.ffn));
-    mlp_branch.mixers.emplace_back(std::move(mlp));
-  }
-
+  HEARTH_TRY(Branch mlp_branch,
+             load_feed_forward(loader, block, "ffn_norm", model, shape.ffn, shape.experts));
   Layer layer;
   layer.branches.push_back(std::move(attention_branch));
   layer.branches.push_back(std::move(mlp_branch));

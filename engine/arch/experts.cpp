@@ -96,4 +96,20 @@ Result<MoeMlp> load_experts(WeightLoader& loader, const std::string& block,
   return moe;
 }
 
+Result<Branch> load_feed_forward(WeightLoader& loader, const std::string& block, const char* norm,
+                                 const ModelShape& model, std::int64_t width,
+                                 const std::optional<ExpertShape>& experts) {
+  Branch branch;
+  HEARTH_TRY(branch.norm, load_norm(loader, block + norm, model.hidden, model.eps));
+  const bool has_router = loader.file().find_tensor(block + "ffn_gate_inp.weight") != nullptr;
+  if (experts && (has_router || width == 0)) {
+    HEARTH_TRY(MoeMlp moe, load_experts(loader, block, *experts));
+    branch.mixers.emplace_back(std::move(moe));
+  } else {
+    HEARTH_TRY(GatedMlp mlp, load_mlp(loader, block, model.hidden, width));
+    branch.mixers.emplace_back(std::move(mlp));
+  }
+  return branch;
+}
+
 }  // namespace hearth::arch

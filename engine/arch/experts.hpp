@@ -3,6 +3,7 @@
 #pragma once
 
 #include "engine/arch/metadata_reader.hpp"
+#include "engine/arch/parts.hpp"
 #include "engine/layer_table.hpp"
 
 namespace hearth::arch {
@@ -26,5 +27,11 @@ Result<std::optional<ExpertShape>> read_experts(const MetadataReader& reader, st
 // block: "blk.0."
 Result<MoeMlp> load_experts(WeightLoader& loader, const std::string& block,
                             const ExpertShape& shape);
+
+// The second branch of a layer, behind block + norm: a gated MLP of this width, or experts.  A file
+// that has widths of both has experts where a layer has a router.
+Result<Branch> load_feed_forward(WeightLoader& loader, const std::string& block, const char* norm,
+                                 const ModelShape& model, std::int64_t width,
+                                 const std::optional<ExpertShape>& experts = {});
 
 }  // namespace hearth::arch

@@ -25,22 +25,6 @@ Result<Branch> load_mixer(WeightLoader& loader, const std::string& block, const 
   return branch;
 }
 
-// A layer that has a router has experts.
-Result<Branch> load_feed_forward(WeightLoader& loader, const std::string& block,
-                                 const ModelShape& model, std::int64_t ffn,
-                                 const std::optional<ExpertShape>& experts) {
-  Branch branch;
-  HEARTH_TRY(branch.norm, load_norm(loader, block + "ffn_norm", model.hidden, model.eps));
-  if (experts && loader.file().find_tensor(block + "ffn_gate_inp.weight") != nullptr) {
-    HEARTH_TRY(MoeMlp moe, load_experts(loader, block, *experts));
-    branch.mixers.emplace_back(std::move(moe));
-    return branch;
-  }
-  HEARTH_TRY(GatedMlp mlp, load_mlp(loader, block, model.hidden, ffn));
-  branch.mixers.emplace_back(std::move(mlp));
-  return branch;
-}
-
 }  // namespace
 
 Result<LayerTable> build_jamba(WeightLoader& loader, const BuildOptions& /*options*/) {
@@ -54,7 +38,8 @@ Result<LayerTable> build_jamba(WeightLoader& loader, const BuildOptions& /*optio
   for (std::size_t i = 0; i < attention.size(); ++i) {
     const std::string block = fmt::format("blk.{}.", i);
     HEARTH_TRY(Branch mixer, load_mixer(loader, block, model, attention[i], state));
-    HEARTH_TRY(Branch feed_forward, load_feed_forward(loader, block, model, ffn, experts));
+    HEARTH_TRY(Branch feed_forward,
+               load_feed_forward(loader, block, "ffn_norm", model, ffn, experts));
     Layer& layer = table.layers.emplace_back();
     layer.branches.push_back(std::move(mixer));
     layer.branches.push_back(std::move(feed_forward));

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "engine/arch/architectures.hpp"
+#include "engine/arch/experts.hpp"
 #include "engine/arch/parts.hpp"
 #include "engine/arch/recurrent_parts.hpp"
 
@@ -38,10 +39,7 @@ Result<Layer> load_layer(WeightLoader& loader, const std::string& block, const M
                load_attention(loader, block, model, attention, {.head_norms = true}));
     mixer.mixers.emplace_back(std::move(full));
   }
-  Branch feed_forward;
-  HEARTH_TRY(feed_forward.norm, load_norm(loader, block + "ffn_norm", model.hidden, model.eps));
-  HEARTH_TRY(GatedMlp mlp, load_mlp(loader, block, model.hidden, ffn));
-  feed_forward.mixers.emplace_back(std::move(mlp));
+  HEARTH_TRY(Branch feed_forward, load_feed_forward(loader, block, "ffn_norm", model, ffn));
   Layer layer;
   layer.branches.push_back(std::move(mixer));
   layer.branches.push_back(std::move(feed_forward));

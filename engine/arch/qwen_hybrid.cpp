@@ -119,16 +119,8 @@ Result<Layer> load_layer(WeightLoader& loader, std::int64_t index, const Shape& 
     HEARTH_TRY(GatedDeltaNet net, load_delta_net(loader, block, shape, family));
     mixer.mixers.emplace_back(std::move(net));
   }
-  Branch feed_forward;
-  HEARTH_TRY(feed_forward.norm,
-             load_norm(loader, block + "post_attention_norm", model.hidden, model.eps));
-  if (shape.experts) {
-    HEARTH_TRY(MoeMlp moe, load_experts(loader, block, *shape.experts));
-    feed_forward.mixers.emplace_back(std::move(moe));
-  } else {
-    HEARTH_TRY(GatedMlp mlp, load_mlp(loader, block, model.hidden, shape.ffn));
-    feed_forward.mixers.emplace_back(std::move(mlp));
-  }
+  HEARTH_TRY(Branch feed_forward, load_feed_forward(loader, block, "post_attention_norm", model,
+                                                    shape.ffn, shape.experts));
   Layer layer;
   layer.branches.push_back(std::move(mixer));
   layer.branches.push_back(std::move(feed_forward));
