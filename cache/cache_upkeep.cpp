@@ -132,7 +132,7 @@ std::uint32_t CacheUpkeep::evict(const PageSelection& which, std::uint32_t count
       const SlotId next = cache_->pages_[slot].next;
       if (selected[slot] && cache_->index_.any_child(slot) == kNoSlot) {
         ret_tokens += cache_->segment_->tokens(slot).size();
-        cache_->lru_unlink(slot);
+        cache_->list_unlink(slot);
         cache_->drop(slot);
         ++evicted;
       }

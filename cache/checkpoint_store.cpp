@@ -285,23 +285,14 @@ SlotId CheckpointStore::choose_to_thin(SlotId last, std::uint32_t max_checkpoint
 }
 
 void CheckpointStore::list_push(SlotId slot) {
-  Checkpoint& one = checkpoints_[slot];
-  Namespace& owner = *one.owner;
-  one.previous = owner.lru_last;
-  one.next = kNoSlot;
-  (owner.lru_last == kNoSlot ? owner.lru_first : checkpoints_[owner.lru_last].next) = slot;
-  owner.lru_last = slot;
-  namespaces_.count(owner, /*held=*/0, /*cached=*/1);
+  lru_push(checkpoints_, slot);
+  namespaces_.count(*checkpoints_[slot].owner, /*held=*/0, /*cached=*/1);
   ++kept_count_;
 }
 
 void CheckpointStore::list_unlink(SlotId slot) {
-  Checkpoint& one = checkpoints_[slot];
-  Namespace& owner = *one.owner;
-  (one.previous == kNoSlot ? owner.lru_first : checkpoints_[one.previous].next) = one.next;
-  (one.next == kNoSlot ? owner.lru_last : checkpoints_[one.next].previous) = one.previous;
-  one.previous = one.next = kNoSlot;
-  namespaces_.count(owner, /*held=*/0, /*cached=*/-1);
+  lru_unlink(checkpoints_, slot);
+  namespaces_.count(*checkpoints_[slot].owner, /*held=*/0, /*cached=*/-1);
   --kept_count_;
 }
 

@@ -81,4 +81,24 @@ class Namespaces {
   std::set<Namespace*, UsedEarlier> by_use_;
 };
 
+// The list of a namespace's slots that nobody refers to, the longest unused first: members previous
+// and next of what a cache knows of each slot, which names its owner.
+template <class Entries>
+void lru_push(Entries& entries, SlotId slot) {  // behind all others
+  auto& one = entries[slot];
+  Namespace& owner = *one.owner;
+  one.previous = owner.lru_last;
+  one.next = kNoSlot;
+  (owner.lru_last == kNoSlot ? owner.lru_first : entries[owner.lru_last].next) = slot;
+  owner.lru_last = slot;
+}
+template <class Entries>
+void lru_unlink(Entries& entries, SlotId slot) {
+  auto& one = entries[slot];
+  Namespace& owner = *one.owner;
+  (one.previous == kNoSlot ? owner.lru_first : entries[one.previous].next) = one.next;
+  (one.next == kNoSlot ? owner.lru_last : entries[one.next].previous) = one.previous;
+  one.previous = one.next = kNoSlot;
+}
+
 }  // namespace hearth::cache

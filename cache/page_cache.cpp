@@ -78,7 +78,7 @@ std::uint64_t PageCache::drop_tree(SlotId slot) {
   for (SlotId at = slot;;) {
     for (SlotId child; (child = index_.any_child(at)) != kNoSlot;) at = child;
     const SlotId next = at == slot ? kNoSlot : index_.parent(at);
-    lru_unlink(at);
+    list_unlink(at);
     drop(at);
     ++dropped;
     if (next == kNoSlot) return dropped;
@@ -141,7 +141,7 @@ void PageCache::drop_shorter_siblings(SlotId slot, SlotId parent, const PageIden
     const std::span<const std::int32_t> held = segment_->tokens(child);
     if (child != slot && pages_[child].references == 0 && held.size() < identity.tokens.size() &&
         std::ranges::equal(held, identity.tokens.first(held.size()))) {
-      lru_unlink(child);
+      list_unlink(child);
       drop(child);
     }
     child = next;
@@ -166,7 +166,7 @@ SlotId PageCache::commit(SlotId slot, SlotId parent, const PageIdentity& identit
 }
 
 void PageCache::hold(SlotId slot) {
-  if (pages_[slot].references++ == 0) lru_unlink(slot);
+  if (pages_[slot].references++ == 0) list_unlink(slot);
 }
 
 void PageCache::release(SlotId slot) {
@@ -174,7 +174,7 @@ void PageCache::release(SlotId slot) {
   assert(page.references > 0);
   if (--page.references > 0) return;
   if (page.committed) {
-    lru_push(slot);
+    list_push(slot);
     if (page.damaged) return drop_damaged(slot);
     keep_quota(*page.owner);
   } else {
@@ -200,24 +200,15 @@ void PageCache::drop(SlotId slot) {
   ++free_count_;
 }
 
-void PageCache::lru_push(SlotId slot) {
-  Page& page = pages_[slot];
-  Namespace& owner = *page.owner;
-  page.previous = owner.lru_last;
-  page.next = kNoSlot;
-  (owner.lru_last == kNoSlot ? owner.lru_first : pages_[owner.lru_last].next) = slot;
-  owner.lru_last = slot;
-  namespaces_.count(owner, /*held=*/0, /*cached=*/1);
+void PageCache::list_push(SlotId slot) {
+  lru_push(pages_, slot);
+  namespaces_.count(*pages_[slot].owner, /*held=*/0, /*cached=*/1);
   ++cached_count_;
 }
 
-void PageCache::lru_unlink(SlotId slot) {
-  Page& page = pages_[slot];
-  Namespace& owner = *page.owner;
-  (page.previous == kNoSlot ? owner.lru_first : pages_[page.previous].next) = page.next;
-  (page.next == kNoSlot ? owner.lru_last : pages_[page.next].previous) = page.previous;
-  page.previous = page.next = kNoSlot;
-  namespaces_.count(owner, /*held=*/0, /*cached=*/-1);
+void PageCache::list_unlink(SlotId slot) {
+  lru_unlink(pages_, slot);
+  namespaces_.count(*pages_[slot].owner, /*held=*/0, /*cached=*/-1);
   --cached_count_;
 }
 

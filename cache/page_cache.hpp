@@ -167,9 +167,9 @@ class PageCache {
   Status make_free();
   void keep_quota(Namespace& owner);
   void evict_page(Namespace& owner);
-  void drop(SlotId slot);      // out of index and segment, onto the free list
-  void lru_push(SlotId slot);  // most recently used
-  void lru_unlink(SlotId slot);
+  void drop(SlotId slot);       // out of index and segment, onto the free list
+  void list_push(SlotId slot);  // most recently used
+  void list_unlink(SlotId slot);
   void check_pages(const std::vector<int>& seen, const std::vector<std::uint64_t>& order) const;
   void drop_shorter_siblings(SlotId slot, SlotId parent, const PageIdentity& identity);
 

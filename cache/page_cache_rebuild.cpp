@@ -81,7 +81,7 @@ void PageCache::rebuild() {
   }
   // The last pages of sequences are evicted before those that they continue.
   for (auto slot = kept.rbegin(); slot != kept.rend(); ++slot) {
-    if (pages_[*slot].committed) lru_push(*slot);
+    if (pages_[*slot].committed) list_push(*slot);
   }
   add_slots(0);
   for (const SlotId slot : kept) {
