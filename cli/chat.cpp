@@ -4,16 +4,14 @@
 // while an answer comes cancels it, and the chat goes on with what is there.  Without a terminal
 // every line of standard input is a message.
 #include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
-#include <iostream>
 #include <optional>
 #include <utility>
 
 #include "cli/cache_use.hpp"
 #include "cli/chat_history.hpp"
+#include "cli/chat_input.hpp"
 #include "cli/commands.hpp"
 #include "cli/connection.hpp"
 #include "cli/conversation.hpp"
@@ -37,7 +35,9 @@ constexpr const char* kHelp =
     "/load FILE         go on with such messages\n"
     "/stats on|off      figures behind each answer\n"
     "/bye               leave; Ctrl-D does too\n"
-    "Several lines: begin with \"\"\" and end with \"\"\".  Ctrl-C stops an answer.\n";
+    "Several lines: begin with \"\"\" and end with \"\"\".  Ctrl-C stops an answer, or drops what "
+    "is\n"
+    "typed.  Arrow keys and Ctrl-R find what was typed before.\n";
 
 // An answer on its way to the terminal: reasoning and calls apart from what is said.
 class Answer {
@@ -88,50 +88,29 @@ class Chat {
       : options_(options),
         connection_(std::move(connection)),
         generation_(std::move(generation)),
-        is_terminal_(isatty(STDIN_FILENO) == 1),
-        stats_(is_terminal_),
+        input_(options.keeps_history),
+        stats_(input_.is_terminal()),
         reasoning_(options.reasoning) {
     history_.set_system(options.system);
   }
 
   Result<int> run() {
-    if (is_terminal_) std::fputs("/help tells what can be said; Ctrl-D leaves.\n", stderr);
-    while (const auto message = read_message()) {
+    if (input_.is_terminal()) tell("/help tells what can be said; Ctrl-D leaves.");
+    for (;;) {
+      HEARTH_TRY(const std::optional<std::string> message, input_.next());
+      if (!message) return 0;
       if (message->empty()) continue;
       if (message->front() == '/') {
         HEARTH_TRY(const bool goes_on, obey(*message));
-        if (!goes_on) break;
+        if (!goes_on) return 0;
         continue;
       }
       history_.add_user(*message);
       HEARTH_CHECK(answer());
     }
-    return 0;
   }
 
  private:
-  // A line, or what stands between """ and """; nullopt: there is no more.
-  std::optional<std::string> read_message() {
-    const auto read_line = [&](const char* prompt) -> std::optional<std::string> {
-      if (is_terminal_) std::fputs(prompt, stderr);
-      std::string line;
-      if (!std::getline(std::cin, line)) return std::nullopt;
-      return line;
-    };
-    constexpr std::string_view kQuotes = "\"\"\"";
-    auto line = read_line("> ");
-    if (!line && is_terminal_) std::fputc('\n', stderr);
-    if (!line || !line->starts_with(kQuotes)) return line;
-    std::string text = line->substr(kQuotes.size());
-    while (!text.ends_with(kQuotes)) {
-      const auto more = read_line("... ");
-      if (!more) return text;
-      text += '\n' + *more;
-    }
-    text.resize(text.size() - kQuotes.size());
-    return text;
-  }
-
   // A command; false: leave.
   Result<bool> obey(const std::string& line) {
     const std::size_t space = std::min(line.find(' '), line.size());
@@ -187,7 +166,7 @@ class Chat {
     if (!status) {
       if (!can_go_on(status.error())) return status;
       tell("hearth: " + status.error().message);
-      return is_terminal_ ? Status() : status;
+      return input_.is_terminal() ? Status() : status;
     }
     HEARTH_CHECK(ended);
     HEARTH_TRY(const hearth_result result, connection_.result_of(stream));
@@ -242,7 +221,7 @@ class Chat {
   const Options& options_;
   const Connection connection_;
   const Generation generation_;
-  const bool is_terminal_;
+  ChatInput input_;
   bool stats_;
   std::string reasoning_;  // "on", "off", an effort; empty: no opinion
   ChatHistory history_;

@@ -230,6 +230,9 @@ void add_chat(CLI::App& app, Options& options) {
   sub->footer(kChatExamples);
   add_model(sub, options);
   sub->add_option("--system", options.system, "what the model is told first")->type_name("");
+  sub->add_flag_callback(
+      "--no-history", [&options] { options.keeps_history = false; },
+      "keep nothing that is typed: $XDG_STATE_HOME/hearth/chat_history is left alone");
   add_reasoning(sub, options);
   add_sampling(sub, options);
   sub = add_command(app, options, Command::render, "render",

@@ -86,6 +86,7 @@ struct Options {
   std::string session_file;         // sessions export, import; "-": standard output or input
 
   std::string system;              // chat: the first message; empty: none
+  bool keeps_history = true;       // chat: lines typed are kept for the next one
   std::string reasoning;           // chat, render: "on", "off", an effort; empty: no opinion
   std::string messages_file;       // render
   std::string tools_file;          // render; empty: none

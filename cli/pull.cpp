@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "cli/commands.hpp"
 #include "cli/download.hpp"
+#include "cli/environment.hpp"
 #include "cli/interrupt.hpp"
 #include "cli/json.hpp"
 #include "cli/progress_bar.hpp"
@@ -22,17 +22,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
 // $XDG_DATA_HOME/hearth/models, or the place that stands for it.
 Result<fs::path> models_directory() {
-  const std::string data = environment("XDG_DATA_HOME");
-  if (!data.empty()) return fs::path(data) / "hearth/models";
-  const std::string home = environment("HOME");
-  if (!home.empty()) return fs::path(home) / ".local/share/hearth/models";
+  const std::string data = user_directory("XDG_DATA_HOME", ".local/share");
+  if (!data.empty()) return fs::path(data) / "models";
   return Error{Code::CONFIG, "--out: neither XDG_DATA_HOME nor HOME say where models go"};
 }
 

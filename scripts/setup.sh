@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build pkg-config
   libuv1-dev libcjson-dev libboost-dev libhwloc-dev libsodium-dev libxxhash-dev libpcre2-dev
-  libutf8proc-dev libcurl4-openssl-dev libtomlplusplus-dev libsystemd-dev libcli11-dev libspdlog-dev libfmt-dev
+  libutf8proc-dev libcurl4-openssl-dev libedit-dev libtomlplusplus-dev libsystemd-dev libcli11-dev libspdlog-dev libfmt-dev
   libgtest-dev libbenchmark-dev libsimde-dev # tests: the last emulates AVX-512 on any CPU
   clang-format python3                       # tests of the tree itself
 )

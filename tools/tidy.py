@@ -50,6 +50,7 @@ DOORS = {
     "pcre2.h": ["engine/tokenizer/pre_tokenizer."],
     "xxhash.h": ["cache/segment."],
     "curl/": ["cli/download."],
+    "histedit.h": ["cli/line_editor."],
     "sodium.h": ["cache/page_key.", "cli/download.", "engine/weights."],
     "simde/": ["kernels/avx512/intrinsics."],
 }
