@@ -1,4 +1,5 @@
 // Goal: hearth-bench measures what it says, on a model and without one, and refuses what it cannot.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 
@@ -50,15 +51,17 @@ TEST(bench, every_row_has_its_speed_and_its_fraction_of_the_limit) {
   EXPECT_EQ(names, "pp40 tg4 tg4x3 pp40@d70 tg4@d70 tg4@d70x3 ");
 }
 
-TEST(bench, models_with_experts_are_measured) {
-  const Ended ended =
-      run_bench("-m " HEARTH_TEST_DATA "/models/qwen3moe.gguf -p 20 -n 4 -b 1,3 -t 2 --json");
-  ASSERT_EQ(ended.code, 0) << ended.output;
-  const Json json = parse_json(ended.output);
-  for (const cJSON* row = cJSON_GetObjectItem(json.get(), "rows")->child; row != nullptr;
-       row = row->next) {
-    EXPECT_GT(number_at(row, "tokens_per_s"), 0);
-    EXPECT_GT(number_at(row, "fraction_of_limit"), 0);
+TEST(bench, models_with_experts_or_states_are_measured) {
+  for (const char* model : {"qwen3moe", "qwen35", "mamba"}) {
+    const Ended ended = run_bench(
+        fmt::format("-m " HEARTH_TEST_DATA "/models/{}.gguf -p 20 -n 4 -b 1,3 -t 2 --json", model));
+    ASSERT_EQ(ended.code, 0) << ended.output;
+    const Json json = parse_json(ended.output);
+    for (const cJSON* row = cJSON_GetObjectItem(json.get(), "rows")->child; row != nullptr;
+         row = row->next) {
+      EXPECT_GT(number_at(row, "tokens_per_s"), 0) << model;
+      EXPECT_GT(number_at(row, "fraction_of_limit"), 0) << model;
+    }
   }
 }
 
