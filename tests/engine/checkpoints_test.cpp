@@ -128,7 +128,8 @@ TEST_P(Checkpoints, who_asks_at_the_same_time_waits_and_computes_the_rest) {
   engine_.wait(first);
   const Outcome warm = engine_.wait(second);
   EXPECT_EQ(warm.done->cache.computed_tokens, 30u);
-  EXPECT_EQ(warm.done->cache.waited_tokens, 400u);
+  // For all of them, but for those that the first had computed when the second came.
+  EXPECT_LE(warm.done->cache.waited_tokens, 400u);
   expect_as_cold(warm, other);
   EXPECT_EQ(engine_.wait(third).done->cache.computed_tokens, 1u);
 }
