@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Build Hearth, start the daemon, and let two processes ask the model that comes with it.
-# The second finds what the first has computed.  Every promise is checked: no output, no warm
-# prompt or an unclean end fails the demo.
+# Build Hearth, start the daemon, and let processes ask the models that come with it: ember, and
+# tinder, whose layers mostly keep a state instead of a cache.  The second client finds what the
+# first has computed; so does the one that comes after kill -9.  Every promise is checked: no
+# output, no warm prompt or an unclean end fails the demo.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,25 +27,30 @@ clean_up() {
 trap clean_up EXIT
 
 export HEARTH_SOCKET=$work/hearthd.sock
+start_daemon() {
+  build/release/hearthd --socket "$HEARTH_SOCKET" --state-dir "$work/state" --device cpu \
+    --model ember=models/ember-q8_0.gguf --model tinder=models/tinder-q8_0.gguf \
+    2>>"$work/hearthd.log" &
+  daemon=$!
+  for _ in $(seq 200); do
+    build/release/hearth ps >/dev/null 2>&1 && return
+    kill -0 "$daemon" 2>/dev/null || fail "hearthd ended at once"
+    sleep 0.05
+  done
+  fail "hearthd does not answer"
+}
 echo "demo: starting hearthd"
-build/release/hearthd --socket "$HEARTH_SOCKET" --state-dir "$work/state" --device cpu \
-  2>"$work/hearthd.log" &
-daemon=$!
-for _ in $(seq 200); do
-  build/release/hearth ps >/dev/null 2>&1 && break
-  kill -0 "$daemon" 2>/dev/null || fail "hearthd ended at once"
-  sleep 0.05
-done
+start_daemon
 build/release/hearth models || fail "hearthd does not answer"
 
 prompt="Once upon a time there was a little girl named Anna who lived in a small house near the \
 forest. One morning she took her red basket and walked to the old bridge, because she wanted to"
 
-# ask NAME: one client process; its text on the terminal, its numbers kept and shown.
+# ask NAME MODEL: one client process; its text on the terminal, its numbers kept and shown.
 ask() {
   echo
-  echo "demo: client $1 asks ember to go on from: $prompt ..."
-  build/release/hearth run ember "$prompt" --raw -n 96 --temp 0 \
+  echo "demo: client $1 asks $2 to go on from: $prompt ..."
+  build/release/hearth run "$2" "$prompt" --raw -n 96 --temp 0 \
     >"$work/text.$1" 2>"$work/numbers.$1" || fail "client $1: $(cat "$work/numbers.$1")"
   cat "$work/text.$1"
   echo
@@ -52,18 +58,34 @@ ask() {
   [[ -s $work/text.$1 ]] || fail "client $1 got no text"
   grep -q 'tokens/s' "$work/numbers.$1" || fail "client $1 tells no speed"
 }
-ask 1
-ask 2
+# computes NAME: its prompt was new.  finds NAME AS: it was warm, and the text is that of AS.
+computes() {
+  grep -Eq 'cached 0 of [1-9][0-9]* prompt tokens' "$work/numbers.$1" ||
+    fail "client $1's prompt should have been new"
+}
+finds() {
+  grep -Eq 'cached [1-9][0-9]* of [1-9][0-9]* prompt tokens' "$work/numbers.$1" ||
+    fail "client $1's prompt was computed again"
+  cmp -s "$work/text.$1" "$work/text.$2" || fail "clients $1 and $2 got different texts"
+}
+ask 1 ember
+computes 1
+ask 2 ember
+finds 2 1
+ask 3 tinder
+computes 3
 
 echo
-grep -Eq 'cached 0 of [1-9][0-9]* prompt tokens' "$work/numbers.1" ||
-  fail "the first client's prompt should have been new"
-grep -Eq 'cached [1-9][0-9]* of [1-9][0-9]* prompt tokens' "$work/numbers.2" ||
-  fail "the second client's prompt was computed again"
-cmp -s "$work/text.1" "$work/text.2" || fail "the two texts differ"
+echo "demo: kill -9 of hearthd, and a new one"
+kill -9 "$daemon"
+wait "$daemon" 2>/dev/null || true
+start_daemon
+ask 4 tinder
+finds 4 3
 
+echo
 kill -TERM "$daemon"
 wait "$daemon" || fail "hearthd ended with status $?"
 daemon=
 [[ ! -e $HEARTH_SOCKET ]] || fail "hearthd left its socket behind"
-echo "demo: done: two processes, one model, one prompt computed once"
+echo "demo: done: four processes, two models, each prompt computed once, also over kill -9"
