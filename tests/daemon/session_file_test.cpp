@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstddef>
 #include <cstring>
 #include <functional>
 #include <random>
@@ -176,6 +177,45 @@ TEST(session_file, signed_nonsense_is_refused) {
       [](SessionHead& h, FileCheckpoints&) { h.payload_bytes = UINT64_MAX; },
   };
   for (std::size_t i = 0; i < changes.size(); ++i) EXPECT_FALSE(decodes(changes[i])) << i;
+}
+
+// The same at random: what is read can be used as it is.
+TEST(session_file, signed_noise_is_refused_or_makes_sense) {
+  const cache::Digest key = session_key(secret(1), kAlice);
+  const std::vector<std::byte> rest = noise(kContentsBytes);
+  constexpr std::uint8_t kBytes[] = {0, 1, 2, 3, 7, 8, 100, 0x7f, 0x80, 0xff};
+  std::mt19937 random(5);
+  int read = 0;
+  for (int round = 0; round < 3000; ++round) {
+    SessionHead head = example_head();
+    FileCheckpoints checkpoints = example_contents().checkpoints;
+    for (unsigned i = 0, count = random() % 3; i < count; ++i) {
+      // From kv_format to page_count, and all of the other.
+      const bool in_head = random() % 2 == 0;
+      auto* bytes = in_head
+                        ? reinterpret_cast<std::uint8_t*>(&head) + offsetof(SessionHead, kv_format)
+                        : reinterpret_cast<std::uint8_t*>(&checkpoints);
+      bytes[random() % (in_head ? 24 : sizeof(checkpoints))] = kBytes[random() % 10];
+    }
+    const std::vector<std::byte> bytes = signed_bytes(head, &checkpoints, example(), rest, key);
+    const auto decoded = decode_session(bytes, key);
+    if (!decoded) continue;
+    ++read;
+    const SessionContents& contents = decoded->contents;
+    ASSERT_EQ(contents.size(), contents.bytes.size());
+    ASSERT_EQ(contents.bytes.data() + contents.bytes.size(), bytes.data() + bytes.size());
+    ASSERT_LE(contents.page_count * contents.geometry.page_tokens, example().ids.size());
+    ASSERT_LE(contents.checkpoints.count, FileCheckpoints::kCountMax);
+    std::uint32_t before = 8;
+    for (std::uint32_t i = 0; i < contents.checkpoints.count; ++i) {
+      const std::uint32_t position = contents.checkpoints.positions[i];
+      ASSERT_TRUE(position > 0 && position < before);
+      ASSERT_LE((position - 1) / contents.geometry.page_tokens, contents.page_count);
+      before = position;
+    }
+  }
+  EXPECT_GT(read, 1000);
+  EXPECT_LT(read, 3000);
 }
 
 TEST(session_file, any_bit_that_changed_is_noticed) {
