@@ -4,14 +4,18 @@
 // random weights, whose logits are compared with those of one that has never seen anything.
 #include "engine/checkpoint_transfer.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <optional>
 
+#include "common/message_ring.hpp"
 #include "common/unique_fd.hpp"
 #include "common/whole_io.hpp"
+#include "engine/page_transfer.hpp"
 #include "tests/cache/checkpoint_testing.hpp"
 #include "tests/engine/engine_harness.hpp"
 
@@ -284,6 +288,68 @@ TEST(checkpoint_transfer, a_damaged_one_is_left_out) {
   EXPECT_EQ(told(export_to(file.get(), cache, kAlice, text)), (Positions{40, 20}));
   EXPECT_EQ(cache.store().stats().damaged, 1u);
   cache.check();
+}
+
+// What it tells when it is over: request 0 is one that failed.
+TransferredNotice last_notice(MessageRing& ring) {
+  TransferredNotice notice = {};
+  std::uint32_t type = 0;
+  std::vector<std::byte> message;
+  while (ring.pop(type, message)) {
+    if (static_cast<Notice>(type) != Notice::transferred) return {};
+    std::memcpy(&notice, message.data(), sizeof(notice));
+  }
+  return notice;
+}
+
+// A transfer may be ended at any time: what was moved is told, what was not is nobody's.
+TEST(checkpoint_transfer, gives_way_and_is_canceled_between_pages_and_checkpoints) {
+  const Tokens text = ids(1, 60);
+  HybridCache from(kPages, kCheckpoints), to(kPages, kCheckpoints);
+  keep(from, kAlice, text, {20, 40, 60});
+  MessageRing ring(1u << 16);
+  NoticeWriter writer(&ring);
+  PageTransfers out(from.pages().get(), &from.store(), &kKv, &writer);
+  PageTransfers in(to.pages().get(), &to.store(), &kKv, &writer);
+  const UniqueFd file = new_file();
+  const auto add = [&](PageTransfers& transfers, TransferCommand command) {
+    command.request = 1;
+    command.namespace_id = kAlice;
+    command.fd = fcntl(file.get(), F_DUPFD_CLOEXEC, 0);
+    transfers.add(command, text);
+    EXPECT_TRUE(transfers.step());  // all pages
+  };
+  add(out, {});
+  EXPECT_TRUE(out.give_way());
+  EXPECT_FALSE(out.give_way());
+  TransferredNotice told = last_notice(ring);
+  EXPECT_EQ(told.page_count, 7u);
+  EXPECT_EQ(told.checkpoints.count, 0u);
+  add(out, {});
+  while (out.step()) continue;
+  told = last_notice(ring);
+  EXPECT_EQ(told.page_count, 7u);
+  EXPECT_EQ(told.checkpoints.count, 3u);
+  TransferCommand import = {};
+  import.import = true;
+  import.geometry = told.geometry;
+  import.page_count = told.page_count;
+  import.checkpoints_offset = told.page_count * cache::SmallCache::kPayloadBytes;
+  import.checkpoints = told.checkpoints;
+  import.max_checkpoints = kAll;
+  add(in, import);
+  in.cancel(1);
+  EXPECT_EQ(last_notice(ring).request, 0u);
+  EXPECT_EQ(warm_until(to, kAlice, text), 0u);
+  add(in, import);
+  while (in.step()) continue;
+  EXPECT_EQ(last_notice(ring).checkpoints.count, 3u);
+  EXPECT_EQ(warm_until(to, kAlice, text), 60u);
+  for (HybridCache* cache : {&from, &to}) {
+    EXPECT_EQ(cache->pages()->stats().pages_in_use, 0u);
+    EXPECT_EQ(cache->store().stats().checkpoints_in_use, 0u);
+    cache->check();
+  }
 }
 
 // ---- Real models --------------------------------------------------------------------------------
