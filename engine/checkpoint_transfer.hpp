@@ -51,7 +51,7 @@ class CheckpointTransfer {
   FileCheckpoints result() const;
 
  private:
-  static constexpr std::uint32_t kAlwaysCount = 2;
+  static constexpr std::uint32_t kAlwaysCount = 2;  // however large they are
 
   cache::CheckpointPath path(std::uint32_t limit) const;
   std::uint64_t object_bytes() const { return parts_bytes_[0] + parts_bytes_[1]; }
