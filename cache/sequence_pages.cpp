@@ -256,8 +256,9 @@ Result<bool> SequencePages::adopt_payload(std::span<const std::int32_t> tokens, 
 
 PageIdentity SequencePages::checkpoint_identity(std::span<const std::int32_t> tokens,
                                                 std::uint32_t position) const {
-  assert(position > 0 && position <= end_ && end_ <= tokens.size());
+  assert(position > 0 && position <= tokens.size() && end_ <= tokens.size());
   const std::uint32_t page = (position - 1) / page_tokens_;
+  assert(page <= keys_.size());
   const std::uint32_t first = page * page_tokens_;
   const Digest& parent = page == 0 ? root_key_ : keys_[page - 1];
   const auto held = tokens.subspan(first, position - first);

@@ -76,7 +76,7 @@ class SequencePages {
   PageIdentity checkpoint_identity(std::span<const std::int32_t> tokens) const {
     return checkpoint_identity(tokens, end_);
   }
-  // The same at an earlier position, which is not 0 either.
+  // The same at another position, which is not 0 either; its page begins at end() or before.
   PageIdentity checkpoint_identity(std::span<const std::int32_t> tokens,
                                    std::uint32_t position) const;
 

@@ -36,9 +36,9 @@ Status tell(const hearth_session_info& info, const Options& options) {
       .add("tokens", info.tokens);
   const bool moved = options.session_action == SessionAction::to_file ||
                      options.session_action == SessionAction::from_file;
-  if (moved) json.add("pages", info.pages);
+  if (moved) json.add("pages", info.pages).add("checkpoints", info.checkpoints);
   if (options.session_action == SessionAction::from_file) {
-    json.add("pages_cached", info.pages_cached);
+    json.add("pages_cached", info.pages_cached).add("checkpoints_cached", info.checkpoints_cached);
   }
   return write_output(json.text() + '\n');
 }

@@ -67,7 +67,7 @@ void Dispatcher::receive(Request& request) {
       });
 }
 
-// Have the engine move the pages.
+// Have the engine move pages and checkpoints.
 void Dispatcher::transfer(Request& request) {
   Engine* engine = request.model->engine();
   if (engine == nullptr) return fail(request, {Code::UNAVAILABLE, "the daemon is shutting down"});
@@ -81,9 +81,12 @@ void Dispatcher::transfer(Request& request) {
   TransferCommand command = {};
   command.request = request.id;
   command.namespace_id = request.session->namespace_id();
-  command.geometry = transfer.geometry;
-  command.pages_offset = transfer.pages_offset;
-  command.page_count = transfer.page_count;
+  command.geometry = transfer.contents.geometry;
+  command.pages_offset = transfer.offset;
+  command.page_count = transfer.contents.page_count;
+  command.checkpoints_offset = transfer.offset + *transfer.contents.pages_size();
+  command.checkpoints = transfer.contents.checkpoints;
+  command.max_checkpoints = request.model->checkpoint_settings().max_checkpoints;
   command.token_count = static_cast<std::uint32_t>(transfer.session.ids.size());
   command.fd = fd.get();
   command.import = import;
@@ -102,15 +105,19 @@ void Dispatcher::on_transferred(const TransferredNotice& notice) {
   if (request->cancel_wanted) return fail(*request, {Code::CANCELED, "canceled"});
   SessionTransfer& transfer = *request->transfer;
   if (request->verb == HEARTH_VERB_SESSION_EXPORT) {
-    transfer.geometry = notice.geometry;
-    transfer.page_count = notice.page_count;
+    transfer.contents.geometry = notice.geometry;
+    transfer.contents.page_count = notice.page_count;
+    transfer.contents.checkpoints = notice.checkpoints;
     return hand_out(*request);
   }
   const auto session = sessions_->create(request->uid, transfer.name, transfer.session.model,
                                          std::move(transfer.session.ids));
   if (!session) return fail(*request, session.error());
   JsonWriter json = session_document(**session);
-  json.add("pages", transfer.page_count).add("pages_cached", notice.page_count);
+  json.add("pages", transfer.contents.page_count)
+      .add("pages_cached", notice.page_count)
+      .add("checkpoints", std::uint64_t{transfer.contents.checkpoints.count})
+      .add("checkpoints_cached", std::uint64_t{notice.checkpoints.count});
   request->session->reply(request->wire_request, request->verb, &json);
   close(*request);
 }
@@ -130,7 +137,9 @@ void Dispatcher::hand_out(Request& request) {
               Request* found = on_job_done(id, work->status);
               if (found == nullptr) return;
               JsonWriter json = session_document(work->transfer->session);
-              json.add("pages", work->transfer->page_count);
+              const SessionContents& contents = work->transfer->contents;
+              json.add("pages", contents.page_count)
+                  .add("checkpoints", std::uint64_t{contents.checkpoints.count});
               found->stage = RequestStage::is_answered;
               found->session->reply(found->wire_request, found->verb, &json, {},
                                     std::move(work->transfer->fd), id);  // on_sent() ends it

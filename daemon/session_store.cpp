@@ -255,7 +255,7 @@ Status SessionStore::write(uid_t uid, const KeptSession& session) const {
     return Error{Code::STORAGE,
                  fmt::format("session {}: it could not be kept: {}", session.name, error.message)};
   };
-  const std::vector<std::byte> bytes = encode_session(session, {}, key_of(uid));
+  const std::vector<std::byte> bytes = encode_session(session, key_of(uid));
   if (const Status status = make_directory(directory); !status) return failed(status.error());
   if (const Status status = write_file(fresh, bytes); !status) return failed(status.error());
   if (rename(fresh.c_str(), path.c_str()) != 0) return failed(from_errno("rename " + fresh));

@@ -49,26 +49,21 @@ class Mapping {
 Status begin_export(SessionTransfer& transfer) {
   transfer.fd = UniqueFd(memfd_create("hearth-session", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!transfer.fd) return from_errno("make a memfd");
-  const KeptSession& session = transfer.session;
-  transfer.pages_offset =
-      align_up(sizeof(SessionHead) + session.model.size() + session.name.size() +
-                   session.ids.size() * sizeof(TokenId) + sizeof(cache::Digest),
-               kSessionPagesAlignment);
+  transfer.offset = contents_offset(transfer.session);
   return {};
 }
 
 Status finish_export(SessionTransfer& transfer, const cache::Digest& key) {
-  SessionPages pages = {.geometry = transfer.geometry, .payloads = {}};
+  SessionContents contents = transfer.contents;
+  // The engine may have ended in the middle of a checkpoint.
+  const std::uint64_t end = contents.empty() ? 0 : transfer.offset + *contents.size();
+  if (ftruncate(transfer.fd.get(), static_cast<off_t>(end)) != 0) return from_errno("cut a memfd");
   std::optional<Mapping> mapping;
-  if (transfer.page_count > 0) {
+  if (!contents.empty()) {
     HEARTH_TRY(mapping, Mapping::of(transfer.fd.get()));
-    const std::uint64_t stride = transfer.geometry.payload_bytes;
-    assert(mapping->bytes().size() == transfer.pages_offset + transfer.page_count * stride);
-    for (std::uint64_t i = 0; i < transfer.page_count; ++i) {
-      pages.payloads.push_back(mapping->bytes().data() + transfer.pages_offset + i * stride);
-    }
+    contents.bytes = mapping->bytes().subspan(transfer.offset);
   }
-  HEARTH_CHECK(write_whole_at(transfer.fd.get(), encode_session(transfer.session, pages, key), 0,
+  HEARTH_CHECK(write_whole_at(transfer.fd.get(), encode_export(transfer.session, contents, key), 0,
                               "write a memfd"));
   if (fcntl(transfer.fd.get(), F_ADD_SEALS, kSeals) != 0) return from_errno("seal a memfd");
   return {};
@@ -88,11 +83,11 @@ Status read_import(SessionTransfer& transfer, const cache::Digest& key) {
                  fmt::format("the exported session: {}", decoded.error().message)};
   }
   transfer.session = std::move(decoded->session);
-  transfer.geometry = decoded->pages.geometry;
-  transfer.page_count = decoded->pages.payloads.size();
-  if (transfer.page_count > 0) {
-    transfer.pages_offset =
-        static_cast<std::uint64_t>(decoded->pages.payloads.front() - mapping.bytes().data());
+  transfer.contents = decoded->contents;
+  transfer.contents.bytes = {};  // they go with the mapping
+  if (!transfer.contents.empty()) {
+    transfer.offset =
+        static_cast<std::uint64_t>(decoded->contents.bytes.data() - mapping.bytes().data());
   }
   return {};
 }

@@ -1,9 +1,9 @@
 // A session on its way out of the daemon or into it, as a sealed memfd: what the text thread does
 // with it.  session_file.hpp has its bytes.
 //
-//   export   the engine writes pages behind where the head will be; then a text thread hashes them,
-//            writes the head and seals
-//   import   a text thread checks seals, MAC and hash; then the engine copies the pages
+//   export   the engine writes pages, and checkpoints of the state behind them, behind where the
+//            head will be; then a text thread hashes them, writes the head and seals
+//   import   a text thread checks seals, MAC and hash; then the engine copies pages and checkpoints
 //
 // A memfd that is sealed cannot change after it was checked, whatever its client does.
 #pragma once
@@ -19,18 +19,18 @@
 namespace hearth {
 
 struct SessionTransfer {
-  KeptSession session;                   // exported; or what an import has brought
-  std::string name;                      // import: of the new session; empty: anonymous
-  UniqueFd fd;                           // the memfd
-  cache::SegmentGeometry geometry = {};  // of its pages
-  std::uint64_t pages_offset = 0;        // bytes, in the memfd
-  std::uint64_t page_count = 0;          // in the memfd
+  KeptSession session;            // exported; or what an import has brought
+  std::string name;               // import: of the new session; empty: anonymous
+  UniqueFd fd;                    // the memfd
+  std::uint64_t offset = 0;       // of its contents, bytes in the memfd
+  SessionContents contents = {};  // of the memfd; without bytes
 };
 
-// A memfd for this session, whose pages begin at ret.pages_offset.  THREAD: any.
+// A memfd for this session, whose contents begin at transfer.offset.  THREAD: any.
 Status begin_export(SessionTransfer& transfer);
 
-// Write the head before the transfer's pages, and seal.  THREAD: a text thread.
+// Write the head before the transfer's contents, drop what is behind them, and seal.  THREAD: a
+// text thread.
 Status finish_export(SessionTransfer& transfer, const cache::Digest& key);
 
 // Check the descriptor that a client sent and read what it holds.  Errors: INVALID (it is no sealed

@@ -362,7 +362,8 @@ Status Engine::load(std::unique_ptr<Loaded>& ret_loaded) {
       loaded->executor.get(), kv_.pages.get(), kv_.checkpoints.get(), tokenizer_, &writer_, &board_,
       Scheduler::Limits{options_.sequences_max, loaded->context},
       static_cast<std::uint32_t>(table.vocab));
-  loaded->transfers = std::make_unique<PageTransfers>(kv_.pages.get(), &writer_);
+  loaded->transfers = std::make_unique<PageTransfers>(kv_.pages.get(), kv_.checkpoints.get(),
+                                                      &loaded->executor->kv(), &writer_);
   loaded->scheduler->set_last_resort([own = loaded->transfers.get()] { return own->give_way(); });
   loaded->scheduler->publish();
   ret_loaded = std::move(loaded);

@@ -122,13 +122,30 @@ struct CancelCommand {
   RequestId request;
 };
 
-// Whole pages of a sequence into a file, or from it: engine/page_transfer.hpp.
+// The checkpoints of a sequence in a file, one behind the other: of each its state, then the KV
+// page that it lies in (cache/checkpoint_store.hpp), whose rows behind its position are zeros.
+// It stands in exported files as it is: docs/cache-format.md.
+struct FileCheckpoints {
+  static constexpr std::uint32_t kCountMax = 8;  // what a text has, unless somebody sets more
+
+  std::uint64_t state_bytes = 0;            // of each, where there are any
+  std::uint32_t count = 0;                  // at most kCountMax
+  std::uint32_t reserved = 0;               // 0
+  std::uint32_t positions[kCountMax] = {};  // tokens before each, the last one first; then 0
+};
+static_assert(sizeof(FileCheckpoints) == 48 && std::is_trivially_copyable_v<FileCheckpoints>);
+
+// Whole pages of a sequence, and the checkpoints of its state, into a file or from it:
+// engine/page_transfer.hpp.
 struct TransferCommand {
   RequestId request;
   std::uint64_t namespace_id;
-  cache::SegmentGeometry geometry;  // import: of the pages; others than ours are left out
-  std::uint64_t pages_offset;       // of the first page in the file
-  std::uint64_t page_count;         // import: pages there
+  cache::SegmentGeometry geometry;   // import: of the pages; others than ours are left out
+  std::uint64_t pages_offset;        // of the first page in the file
+  std::uint64_t page_count;          // import: pages there
+  std::uint64_t checkpoints_offset;  // import: of the first one in the file
+  FileCheckpoints checkpoints;       // import: those there; of other states than ours: left out
+  std::uint32_t max_checkpoints;     // import: on the path of a text; 0: none are taken in
   std::uint32_t token_count;
   std::int32_t fd;  // the engine's from now on
   bool import;      // else export
@@ -236,6 +253,7 @@ struct TransferredNotice {
   RequestId request;
   std::uint64_t page_count;         // export: in the file; import: of these, in the cache now
   cache::SegmentGeometry geometry;  // of this model's pages
+  FileCheckpoints checkpoints;      // export: behind the pages; import: count of these, there now
 };
 
 // What the cache did for a request, before its first row was computed.

@@ -16,6 +16,9 @@ void PageTransfers::add(const TransferCommand& command, std::vector<TokenId> ids
   transfer.command.page_count = !fits            ? 0
                                 : command.import ? std::min(command.page_count, whole)
                                                  : whole;
+  const bool fits_state = fits && checkpoints_ != nullptr &&
+                          command.checkpoints.state_bytes == checkpoints_->geometry().state_bytes;
+  if (!fits_state) transfer.command.checkpoints = {};
   transfers_.push_back(std::move(transfer));
 }
 
@@ -28,16 +31,23 @@ void PageTransfers::cancel(RequestId request) {
 bool PageTransfers::step() {
   if (transfers_.empty()) return false;
   Transfer& transfer = transfers_.front();
+  const Result<bool> moved = move(transfer);
+  if (moved && *moved) return true;
+  if (moved) {
+    finish(transfer);
+  } else {
+    writer_->fail(Notice::failed, transfer.command.request, moved.error());
+  }
+  transfers_.pop_front();
+  return true;
+}
+
+// Some bytes of it; false when there is nothing left of it.
+Result<bool> PageTransfers::move(Transfer& transfer) {
+  if (transfer.checkpoints != nullptr) return transfer.checkpoints->move(kStepBytes);
   for (std::uint64_t bytes = 0; bytes < kStepBytes; bytes += cache_->payload_bytes()) {
-    const Result<bool> moved = move_page(transfer);
-    if (moved && *moved) continue;
-    if (moved) {
-      finish(transfer);
-    } else {
-      writer_->fail(Notice::failed, transfer.command.request, moved.error());
-    }
-    transfers_.pop_front();
-    break;
+    HEARTH_TRY(const bool moved, move_page(transfer));
+    if (!moved) return begin_checkpoints(transfer);
   }
   return true;
 }
@@ -53,10 +63,7 @@ bool PageTransfers::give_way() {
 // is there already needs no import.
 Result<bool> PageTransfers::move_page(Transfer& transfer) {
   if (transfer.next >= transfer.command.page_count) return false;
-  if (transfer.pages == nullptr) {
-    transfer.pages = std::make_unique<cache::SequencePages>(
-        cache_, transfer.command.namespace_id, static_cast<std::uint32_t>(transfer.ids.size()));
-  }
+  take_pages(transfer);
   const auto end = static_cast<std::uint32_t>((transfer.next + 1) * cache_->page_tokens());
   const bool there = transfer.pages->adopt_pages(transfer.ids, end) == end;
   if (!transfer.command.import && !there) return false;
@@ -79,11 +86,35 @@ Status PageTransfers::copy_page(Transfer& transfer) {
                                  : write_whole_at(transfer.fd.get(), payload, at, kWhat);
 }
 
+void PageTransfers::take_pages(Transfer& transfer) {
+  if (transfer.pages != nullptr) return;
+  transfer.pages = std::make_unique<cache::SequencePages>(
+      cache_, transfer.command.namespace_id, static_cast<std::uint32_t>(transfer.ids.size()));
+}
+
+// All pages are moved.  False where there are no checkpoints to move.
+bool PageTransfers::begin_checkpoints(Transfer& transfer) {
+  const TransferCommand& command = transfer.command;
+  if (checkpoints_ == nullptr || (command.import && command.checkpoints.count == 0)) return false;
+  take_pages(transfer);
+  const std::uint64_t behind = command.pages_offset + transfer.next * cache_->payload_bytes();
+  transfer.checkpoints = std::make_unique<CheckpointTransfer>(
+      checkpoints_, kv_, transfer.pages.get(),
+      CheckpointTransfer::Job{.import = command.import,
+                              .fd = transfer.fd.get(),
+                              .offset = command.import ? command.checkpoints_offset : behind,
+                              .ids = transfer.ids,
+                              .there = command.checkpoints,
+                              .max_checkpoints = command.max_checkpoints});
+  return true;
+}
+
 void PageTransfers::finish(const Transfer& transfer) {
   TransferredNotice notice = {};
   notice.request = transfer.command.request;
   notice.page_count = transfer.next;
   notice.geometry = cache_->geometry();
+  if (transfer.checkpoints != nullptr) notice.checkpoints = transfer.checkpoints->result();
   writer_->send(Notice::transferred, notice);
 }
 

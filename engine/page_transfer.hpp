@@ -1,5 +1,6 @@
 // Whole pages of a sequence out of the cache into a file, and from a file into the cache: what
-// exporting and importing a session take.
+// exporting and importing a session take.  The checkpoints of its state, where the model has one,
+// go behind the pages: checkpoint_transfer.hpp.
 //
 // THREAD: the engine.  A little in each turn of it, between steps, so that nobody who generates has
 // to wait for gigabytes.  The file is a memfd; what is imported was checked by who asks, and cannot
@@ -13,6 +14,7 @@
 
 #include "cache/sequence_pages.hpp"
 #include "common/unique_fd.hpp"
+#include "engine/checkpoint_transfer.hpp"
 #include "engine/notice_writer.hpp"
 #include "engine/tokenizer/tokenizer.hpp"
 
@@ -20,15 +22,17 @@ namespace hearth {
 
 class PageTransfers {
  public:
-  // Both outlive us.
-  PageTransfers(cache::PageCache* cache, NoticeWriter* notices) : cache_(cache), writer_(notices) {}
+  // All outlive us.  checkpoints: null where none are kept; kv: where rows lie in a page.
+  PageTransfers(cache::PageCache* cache, cache::CheckpointStore* checkpoints, const KvGeometry* kv,
+                NoticeWriter* notices)
+      : cache_(cache), checkpoints_(checkpoints), kv_(kv), writer_(notices) {}
 
   // Take over a transfer; it ends with Notice::transferred or Notice::failed.
   void add(const TransferCommand& command, std::vector<TokenId> ids);
   void cancel(RequestId request);
 
-  // End the transfer that holds pages, with those that it has moved: somebody who generates needs
-  // pages.  False when there is none.
+  // End the transfer that holds pages, with what it has moved: somebody who generates needs pages.
+  // False when there is none.
   bool give_way();
 
   // Move some bytes of the transfer that came first.  False when there is none.
@@ -41,14 +45,20 @@ class PageTransfers {
     TransferCommand command;
     std::vector<TokenId> ids;
     UniqueFd fd;
-    std::unique_ptr<cache::SequencePages> pages;  // moved; from the first one on
-    std::uint64_t next = 0;                       // page
+    std::unique_ptr<cache::SequencePages> pages;                // moved; from the first one on
+    std::uint64_t next = 0;                                     // page
+    std::unique_ptr<CheckpointTransfer> checkpoints = nullptr;  // from the last page on
   };
+  Result<bool> move(Transfer& transfer);
   Result<bool> move_page(Transfer& transfer);
   Status copy_page(Transfer& transfer);
+  bool begin_checkpoints(Transfer& transfer);
+  void take_pages(Transfer& transfer);
   void finish(const Transfer& transfer);
 
   cache::PageCache* cache_;
+  cache::CheckpointStore* checkpoints_;
+  const KvGeometry* kv_;
   NoticeWriter* writer_;
   std::deque<Transfer> transfers_;
 };

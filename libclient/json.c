@@ -416,5 +416,7 @@ int json_read_session(struct frame* frame, hearth_session_info* info) {
   info->created = get_flag(&r, "created");
   get_count(&r, r.root, "pages", &info->pages);
   get_count(&r, r.root, "pages_cached", &info->pages_cached);
+  get_count(&r, r.root, "checkpoints", &info->checkpoints);
+  get_count(&r, r.root, "checkpoints_cached", &info->checkpoints_cached);
   return close_body(&r);
 }

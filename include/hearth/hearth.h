@@ -642,6 +642,8 @@ typedef struct hearth_session_info {
   int64_t tokens;       /* that it has */
   int64_t pages;        /* export, import: whole pages of the cache in the exported file */
   int64_t pages_cached; /* import: of these, in the cache now; the rest will be computed */
+  int64_t checkpoints;  /* export, import: of a model with recurrent layers, in the exported file */
+  int64_t checkpoints_cached; /* import: of these, in the cache now */
 } hearth_session_info;
 
 HEARTH_API void hearth_session_info_init_sized(hearth_session_info* info, size_t struct_size);
@@ -704,12 +706,13 @@ HEARTH_API int hearth_session_rollback(hearth_client* client, const char* name, 
 HEARTH_API int hearth_session_destroy(hearth_client* client, const char* name);
 
 /**
- * A copy of a session with the whole pages of it that are in the cache, for hearth_session_import()
- * on this host and by this user, at any later time.
+ * A copy of a session with the whole pages of it that are in the cache, and checkpoints of its
+ * state where the model has recurrent layers, for hearth_session_import() on this host and by this
+ * user, at any later time.
  *
  * @param ret_fd    receives a sealed memfd, which is the caller's to close; it can be copied to a
  *                  file and imported from there
- * @param ret_info  NULL, or receives what it has: see pages
+ * @param ret_info  NULL, or receives what it has: see pages and checkpoints
  * @return HEARTH_OK, HEARTH_ENOT_FOUND, HEARTH_EIO, the errors of loading its model, or a
  *         connection error
  */

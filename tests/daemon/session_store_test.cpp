@@ -2,18 +2,14 @@
 // was not written by us for that user.
 #include "daemon/session_store.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
-#include <random>
 
-#include "daemon/session_transfer.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {
@@ -25,86 +21,6 @@ cache::Digest secret(std::uint8_t first) {
   cache::Digest digest = {};
   digest[0] = first;
   return digest;
-}
-
-KeptSession example() {
-  return {.name = "fox", .model = "m", .created_s = 5, .used_s = 6, .ids = {1, 2, 3, 4, 5, 6, 7}};
-}
-
-// Three pages of two tokens, and what vouches for them.
-std::vector<std::byte> with_pages(const KeptSession& session, const cache::Digest& key) {
-  SessionPages pages;
-  pages.geometry = {secret(9), /*kv_format=*/1, /*page_tokens=*/2, /*payload_bytes=*/4096};
-  std::vector<std::byte> payloads(3 * 4096);
-  std::mt19937 random(1);
-  for (std::byte& byte : payloads) byte = static_cast<std::byte>(random());
-  for (int i = 0; i < 3; ++i) pages.payloads.push_back(payloads.data() + i * 4096);
-  std::vector<std::byte> bytes = encode_session(session, pages, key);
-  const std::size_t head = bytes.size();
-  bytes.resize(head + payloads.size());
-  std::copy(payloads.begin(), payloads.end(), bytes.begin() + static_cast<std::ptrdiff_t>(head));
-  return bytes;
-}
-
-TEST(session_file, what_was_written_is_read) {
-  const cache::Digest key = session_key(secret(1), kAlice);
-  const std::vector<std::byte> bytes = with_pages(example(), key);
-  const auto decoded = decode_session(bytes, key);
-  ASSERT_TRUE(decoded) << decoded.error().message;
-  EXPECT_EQ(decoded->session.name, "fox");
-  EXPECT_EQ(decoded->session.model, "m");
-  EXPECT_EQ(decoded->session.ids, example().ids);
-  EXPECT_EQ(decoded->session.created_s, 5);
-  EXPECT_EQ(decoded->session.used_s, 6);
-  ASSERT_EQ(decoded->pages.payloads.size(), 3u);
-  EXPECT_EQ(decoded->pages.geometry.page_tokens, 2u);
-  EXPECT_EQ(decoded->pages.payloads[2], bytes.data() + bytes.size() - 4096);
-}
-
-TEST(session_file, any_bit_that_changed_is_noticed) {
-  const cache::Digest key = session_key(secret(1), kAlice);
-  const std::vector<std::byte> good = with_pages(example(), key);
-  const std::size_t head = sizeof(SessionHead) + 4 + 7 * 4 + 32;
-  for (std::size_t at = 0; at < good.size(); at += at < head ? 1 : 97) {
-    if (at >= head && at < 4096) continue;  // padding says nothing
-    std::vector<std::byte> bad = good;
-    bad[at] ^= static_cast<std::byte>(1u << at % 8);
-    EXPECT_FALSE(decode_session(bad, key)) << "byte " << at;
-  }
-}
-
-TEST(session_file, any_length_but_its_own_is_noticed) {
-  const cache::Digest key = session_key(secret(1), kAlice);
-  const std::vector<std::byte> good = with_pages(example(), key);
-  for (std::size_t size = 0; size < good.size(); size += size < 5000 ? 1 : 501) {
-    EXPECT_FALSE(decode_session(std::span(good).first(size), key)) << size;
-  }
-  std::vector<std::byte> longer = good;
-  longer.push_back({});
-  EXPECT_FALSE(decode_session(longer, key));
-}
-
-TEST(session_file, another_users_and_another_daemons_are_refused) {
-  const std::vector<std::byte> bytes =
-      encode_session(example(), {}, session_key(secret(1), kAlice));
-  EXPECT_TRUE(decode_session(bytes, session_key(secret(1), kAlice)));
-  EXPECT_FALSE(decode_session(bytes, session_key(secret(1), kBob)));
-  EXPECT_FALSE(decode_session(bytes, session_key(secret(2), kAlice)));
-}
-
-TEST(session_file, hostile_heads_end_in_an_error) {
-  const cache::Digest key = session_key(secret(1), kAlice);
-  std::mt19937 random(3);
-  const std::vector<std::byte> good = with_pages(example(), key);
-  for (int round = 0; round < 5000; ++round) {
-    std::vector<std::byte> bytes = good;
-    SessionHead head;
-    std::memcpy(&head, bytes.data(), sizeof(head));
-    auto* raw = reinterpret_cast<unsigned char*>(&head);
-    for (int i = 0; i < 4; ++i) raw[8 + random() % 120] = static_cast<unsigned char>(random());
-    std::memcpy(bytes.data(), &head, sizeof(head));
-    EXPECT_FALSE(decode_session(bytes, key));
-  }
 }
 
 class SessionStoreTest : public testing::Test {
@@ -243,65 +159,6 @@ TEST_F(SessionStoreTest, a_user_keeps_so_many_tokens) {
   EXPECT_EQ(extend(kAlice, "empty", {1}).error().code, Code::LIMIT);
   EXPECT_TRUE(store_->roll_back(kAlice, "s0", 1));
   EXPECT_TRUE(extend(kAlice, "empty", {1}));
-}
-
-// ---- Exports ----------------------------------------------------------------------------------
-
-UniqueFd memfd_with(std::span<const std::byte> bytes, int seals) {
-  UniqueFd fd(memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  EXPECT_EQ(write(fd.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  EXPECT_EQ(fcntl(fd.get(), F_ADD_SEALS, seals), 0);
-  return fd;
-}
-constexpr int kSealed = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
-
-Status import(UniqueFd fd, SessionTransfer& transfer) {
-  transfer.fd = std::move(fd);
-  return read_import(transfer, session_key(secret(1), kAlice));
-}
-
-TEST(session_transfer, an_export_is_sealed_and_is_read_again) {
-  SessionTransfer out;
-  out.session = example();
-  out.geometry = {secret(9), 1, 2, 4096};
-  ASSERT_TRUE(begin_export(out));
-  EXPECT_EQ(out.pages_offset, 4096u);
-  const std::vector<std::byte> page(4096, std::byte{7});
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_EQ(pwrite(out.fd.get(), page.data(), page.size(),
-                     static_cast<off_t>(out.pages_offset) + i * 4096),
-              4096);
-  }
-  out.page_count = 3;
-  ASSERT_TRUE(finish_export(out, session_key(secret(1), kAlice)));
-  EXPECT_EQ(pwrite(out.fd.get(), page.data(), 1, 0), -1);
-  EXPECT_EQ(ftruncate(out.fd.get(), 0), -1);
-  SessionTransfer in;
-  const Status read = import(std::move(out.fd), in);
-  ASSERT_TRUE(read) << read.error().message;
-  EXPECT_EQ(in.session.ids, example().ids);
-  EXPECT_EQ(in.page_count, 3u);
-  EXPECT_EQ(in.pages_offset, 4096u);
-  EXPECT_EQ(in.geometry, out.geometry);
-}
-
-TEST(session_transfer, what_could_still_change_is_refused) {
-  const std::vector<std::byte> bytes = with_pages(example(), session_key(secret(1), kAlice));
-  SessionTransfer transfer;
-  EXPECT_TRUE(import(memfd_with(bytes, kSealed), transfer));
-  for (const int missing : {F_SEAL_WRITE, F_SEAL_GROW, F_SEAL_SHRINK}) {
-    const Status read = import(memfd_with(bytes, kSealed & ~missing), transfer);
-    ASSERT_FALSE(read);
-    EXPECT_EQ(read.error().code, Code::INVALID);
-  }
-  TemporaryDirectory directory;
-  const std::string path = directory.path() + "/file";
-  EXPECT_EQ(import(UniqueFd(open(path.c_str(), O_RDWR | O_CREAT, 0600)), transfer).error().code,
-            Code::INVALID);
-  EXPECT_EQ(import(UniqueFd(open("/dev/null", O_RDONLY)), transfer).error().code, Code::INVALID);
-  EXPECT_EQ(import(memfd_with({}, kSealed), transfer).error().code, Code::STORAGE);
-  EXPECT_EQ(import(memfd_with(std::vector<std::byte>(9999), kSealed), transfer).error().code,
-            Code::STORAGE);
 }
 
 }  // namespace

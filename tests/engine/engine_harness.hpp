@@ -1,6 +1,7 @@
 // A whole engine in its thread, with a cache of its own, driven as the daemon drives it.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
 
@@ -155,6 +156,22 @@ class EngineHarness {
     return cache_done_;
   }
 
+  // Have the engine move a text and what it has of it, to or from command.fd, which stays the
+  // caller's.  The request of one that fails is an outcome that has failed.
+  TransferredNotice transfer(TransferCommand command, const std::vector<TokenId>& ids) {
+    command.request = next_id_++;
+    if (command.namespace_id == 0) command.namespace_id = greedy(1).namespace_id;
+    command.token_count = static_cast<std::uint32_t>(ids.size());
+    command.fd = fcntl(command.fd, F_DUPFD_CLOEXEC, 0);
+    EXPECT_TRUE(engine_->transfer(command, ids));
+    const Outcome& outcome = outcomes_[command.request];
+    while (transferred_.request != command.request && !outcome.failed &&
+           !testing::Test::HasFatalFailure()) {
+      take_notices();
+    }
+    return outcome.failed ? TransferredNotice{} : transferred_;
+  }
+
  private:
   template <class T>
   T head() {
@@ -167,8 +184,11 @@ class EngineHarness {
     switch (notice) {
       case Notice::loading:
       case Notice::prefill:
-      case Notice::transferred:
       case Notice::cache_progress: break;
+      case Notice::transferred: {
+        transferred_ = head<TransferredNotice>();
+        break;
+      }
       case Notice::cache_done: cache_done_ = head<CacheDoneNotice>(); break;
       case Notice::loaded: {
         loaded_ = head<LoadedNotice>();
@@ -233,7 +253,8 @@ class EngineHarness {
   std::string placement_refusal_;
   std::optional<Error> load_error_;
   std::map<RequestId, Outcome> outcomes_;
-  CacheDoneNotice cache_done_ = {};  // the last one
+  CacheDoneNotice cache_done_ = {};     // the last one
+  TransferredNotice transferred_ = {};  // likewise
   std::vector<Result<PublishedNotice>> published_;
   std::vector<std::byte> message_;
   RequestId next_id_ = 1;
