@@ -18,9 +18,13 @@ fi
 targets=("$@")
 [[ ${#targets[@]} -gt 0 ]] || targets=(gguf tokenizer chat_parse jinja json config chat_daemon)
 
-scripts/setup.sh clang libclang-rt-14-dev
+scripts/setup.sh clang-16 libclang-rt-16-dev # 14 does not compile ranges of libstdc++ 12
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz
+builds=()
+for target in "${targets[@]}"; do
+  [[ $target == chat_daemon ]] || builds+=("fuzz_$target")
+done
+[[ ${#builds[@]} -eq 0 ]] || cmake --build build/fuzz --target "${builds[@]}"
 
 failed=()
 for target in "${targets[@]}"; do
