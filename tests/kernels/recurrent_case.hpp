@@ -1,5 +1,5 @@
-// What the tests of recurrent layers share: matrices that fault beyond their end, and ways to cut
-// rows and tiles into calls.
+// What the tests of recurrent layers share: matrices that fault beyond their end, ways to cut rows
+// and tiles into calls, and what every operation on a state [tiles][keys][16] has to hold.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -139,6 +139,109 @@ inline void expect_same_bits(const std::vector<float>& got, const std::vector<fl
   ASSERT_EQ(got.size(), want.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
     ASSERT_TRUE(same_bits(got[i], want[i])) << what << ", element " << i;
+  }
+}
+
+struct RecurrentShape {
+  std::int64_t rows, keys, columns;
+};
+
+struct RecurrentOutcome {
+  std::vector<float> out, state;  // out [rows][columns]; state as it lies in memory
+};
+
+// One operation with random inputs.  Its values [rows][columns] are what out may take the place of.
+class RecurrentCase {
+ public:
+  RecurrentCase(const RecurrentShape& shape, Random& random)
+      : shape_(shape),
+        values_(shape.rows, shape.columns, random, -1, 1),
+        before_(shape.keys, shape.columns, random, -1, 1) {}
+  virtual ~RecurrentCase() = default;
+  RecurrentCase(const RecurrentCase&) = delete;
+  RecurrentCase& operator=(const RecurrentCase&) = delete;
+
+  const RecurrentShape& shape() const { return shape_; }
+  RecurrentOutcome run(const Cuts& cuts, bool in_place = false) {
+    Rows out(shape_.rows, shape_.columns);
+    TiledState state(shape_.keys, shape_.columns);
+    state.set(before_.values());
+    for (std::int64_t row = 0; in_place && row < shape_.rows; ++row) {
+      std::copy_n(values_.row(row), shape_.columns, out.row(row));
+    }
+    for_each_call(cuts, [&](auto begin, auto end, auto tile_begin, auto tile_end) {
+      call({in_place ? out : values_, out, state.data(), begin, end, tile_begin, tile_end});
+    });
+    return {out.values(), state.values()};
+  }
+  RecurrentOutcome run() { return run({{0, shape_.rows}, {0, state_tiles(shape_.columns)}}); }
+
+  // Outputs and the last state, beside the oracle's.  Sum up some shapes: an output alone may be
+  // next to nothing, and its error is relative to it.
+  void compare(const RecurrentOutcome& got, ErrorEnergy& error) {
+    TiledState last(shape_.keys, shape_.columns);
+    last.set(got.state);
+    for (std::int64_t column = 0; column < shape_.columns; ++column) {
+      std::vector<double> s(static_cast<std::size_t>(shape_.keys));
+      for (std::int64_t key = 0; key < shape_.keys; ++key) {
+        s[static_cast<std::size_t>(key)] = before_.at(key, column);
+      }
+      for (std::int64_t row = 0; row < shape_.rows; ++row) {
+        const double want = step(s, row, column);
+        error.add(got.out[static_cast<std::size_t>(row * shape_.columns + column)], want);
+      }
+      for (std::int64_t key = 0; key < shape_.keys; ++key) {
+        error.add(last.at(key, column), s[static_cast<std::size_t>(key)]);
+      }
+    }
+  }
+
+ protected:
+  // Rows [begin, end) of all inputs, tiles [tile_begin, tile_end) of the state.
+  struct Call {
+    Rows& values;
+    Rows& out;
+    float* state;
+    std::int64_t begin, end, tile_begin, tile_end;
+  };
+  virtual void call(const Call& of) = 0;
+  // The oracle: what a row makes of a column of the state, and its output.
+  virtual double step(std::vector<double>& s, std::int64_t row, std::int64_t column) = 0;
+
+  Rows& values() { return values_; }
+
+ private:
+  const RecurrentShape shape_;
+  Rows values_;
+  TiledState before_;
+};
+
+inline void expect_cuts_change_nothing(RecurrentCase& test) {
+  const RecurrentOutcome whole = test.run();
+  for (const Cuts& cuts : ways_to_cut(test.shape().rows, state_tiles(test.shape().columns))) {
+    for (const bool in_place : {false, true}) {
+      const RecurrentOutcome got = test.run(cuts, in_place);
+      expect_same_bits(got.out, whole.out, "outputs");
+      expect_same_bits(got.state, whole.state, "state");
+    }
+  }
+}
+
+// Of at least 50 columns: tiles 1 and 2 alone are computed.
+inline void expect_other_tiles_left_alone(RecurrentCase& test) {
+  const RecurrentShape& shape = test.shape();
+  const RecurrentOutcome nothing = test.run({{0, shape.rows}, {0, 0}});
+  const RecurrentOutcome whole = test.run();
+  const RecurrentOutcome some = test.run({{0, shape.rows}, {1, 3}});
+  const auto tile_floats = static_cast<std::size_t>(shape.keys * kStateTile);
+  for (std::size_t i = 0; i < some.state.size(); ++i) {
+    const bool ours = i / tile_floats == 1 || i / tile_floats == 2;
+    ASSERT_TRUE(same_bits(some.state[i], ours ? whole.state[i] : nothing.state[i])) << i;
+  }
+  const auto columns = static_cast<std::size_t>(shape.columns);
+  for (std::size_t i = 0; i < some.out.size(); ++i) {
+    const bool ours = i % columns >= 16 && i % columns < 48;
+    ASSERT_EQ(std::isnan(some.out[i]), !ours) << i;
   }
 }
 

@@ -8,86 +8,43 @@
 namespace hearth::kernels {
 namespace {
 
-struct Shape {
-  std::int64_t rows, channels, state_dim;
-};
-
-struct Outcome {
-  std::vector<float> y, state;
-};
-
-class Case {
+// Steps of log(1 + exp(dt)): from next to nothing to some.
+class SelectiveScanCase : public RecurrentCase {
  public:
-  // Steps of log(1 + exp(dt)): from next to nothing to some.
-  Case(const Shape& shape, Random& random)
-      : shape_(shape),
-        x_(shape.rows, shape.channels, random, -1, 1),
-        dt_(shape.rows, shape.channels, random, -8, 2),
-        b_(shape.rows, shape.state_dim, random, -1, 1),
-        c_(shape.rows, shape.state_dim, random, -1, 1),
-        a_(shape.state_dim, shape.channels, random, -16, -0.01f),
-        d_(1, shape.channels, random, -1, 1),
-        before_(shape.state_dim, shape.channels, random, -1, 1) {}
-
-  Outcome run(SelectiveScanFn fn, const Cuts& cuts, bool in_place = false) {
-    Rows y(shape_.rows, shape_.channels);
-    TiledState state(shape_.state_dim, shape_.channels);
-    state.set(before_.values());
-    for (std::int64_t row = 0; in_place && row < shape_.rows; ++row) {
-      std::copy_n(x_.row(row), shape_.channels, y.row(row));
-    }
-    for_each_call(cuts, [&](auto begin, auto end, auto tile_begin, auto tile_end) {
-      Rows& x = in_place ? y : x_;
-      fn({.x = x.row(begin),
-          .x_stride = x.stride(),
-          .dt = dt_.row(begin),
-          .dt_stride = dt_.stride(),
-          .b = b_.row(begin),
-          .b_stride = b_.stride(),
-          .c = c_.row(begin),
-          .c_stride = c_.stride(),
-          .a = a_.data(),
-          .d = d_.data(),
-          .y = y.row(begin),
-          .y_stride = y.stride(),
-          .state = state.data(),
-          .rows = end - begin,
-          .channels = shape_.channels,
-          .state_dim = shape_.state_dim,
-          .tile_begin = tile_begin,
-          .tile_end = tile_end});
-    });
-    return {y.values(), state.values()};
-  }
-  Outcome run(SelectiveScanFn fn) {
-    return run(fn, {{0, shape_.rows}, {0, state_tiles(shape_.channels)}});
-  }
-
-  ErrorEnergy compare(const Outcome& got) {
-    ErrorEnergy error;
-    for (std::int64_t channel = 0; channel < shape_.channels; ++channel) {
-      std::vector<double> h(static_cast<std::size_t>(shape_.state_dim));
-      for (std::int64_t n = 0; n < shape_.state_dim; ++n) {
-        h[static_cast<std::size_t>(n)] = before_.at(n, channel);
-      }
-      for (std::int64_t row = 0; row < shape_.rows; ++row) {
-        const double want = step(h, row, channel);
-        error.add(got.y[static_cast<std::size_t>(row * shape_.channels + channel)], want);
-      }
-      TiledState last(shape_.state_dim, shape_.channels);
-      last.set(got.state);
-      for (std::int64_t n = 0; n < shape_.state_dim; ++n) {
-        error.add(last.at(n, channel), h[static_cast<std::size_t>(n)]);
-      }
-    }
-    return error;
-  }
+  SelectiveScanCase(SelectiveScanFn fn, const RecurrentShape& shape, Random& random)
+      : RecurrentCase(shape, random),
+        fn_(fn),
+        dt_(shape.rows, shape.columns, random, -8, 2),
+        b_(shape.rows, shape.keys, random, -1, 1),
+        c_(shape.rows, shape.keys, random, -1, 1),
+        a_(shape.keys, shape.columns, random, -16, -0.01f),
+        d_(1, shape.columns, random, -1, 1) {}
 
  private:
-  double step(std::vector<double>& h, std::int64_t row, std::int64_t channel) {
-    const double dt = softplus_of(dt_.at(row, channel)), x = x_.at(row, channel);
+  void call(const Call& of) override {
+    fn_({.x = of.values.row(of.begin),
+         .x_stride = of.values.stride(),
+         .dt = dt_.row(of.begin),
+         .dt_stride = dt_.stride(),
+         .b = b_.row(of.begin),
+         .b_stride = b_.stride(),
+         .c = c_.row(of.begin),
+         .c_stride = c_.stride(),
+         .a = a_.data(),
+         .d = d_.data(),
+         .y = of.out.row(of.begin),
+         .y_stride = of.out.stride(),
+         .state = of.state,
+         .rows = of.end - of.begin,
+         .channels = shape().columns,
+         .state_dim = shape().keys,
+         .tile_begin = of.tile_begin,
+         .tile_end = of.tile_end});
+  }
+  double step(std::vector<double>& h, std::int64_t row, std::int64_t channel) override {
+    const double dt = softplus_of(dt_.at(row, channel)), x = values().at(row, channel);
     double y = d_.at(0, channel) * x;
-    for (std::int64_t n = 0; n < shape_.state_dim; ++n) {
+    for (std::int64_t n = 0; n < shape().keys; ++n) {
       double& value = h[static_cast<std::size_t>(n)];
       value = std::exp(dt * a_.at(n, channel)) * value + dt * b_.at(row, n) * x;
       y += c_.at(row, n) * value;
@@ -95,11 +52,10 @@ class Case {
     return y;
   }
 
-  Shape shape_;
-  Rows x_, dt_, b_, c_;
+  const SelectiveScanFn fn_;
+  Rows dt_, b_, c_;
   TiledState a_;
   Rows d_;
-  TiledState before_;
 };
 
 class selective_scan : public testing::TestWithParam<Entry<SelectiveScanFn>> {
@@ -112,43 +68,27 @@ TEST_P(selective_scan, equals_the_float64_oracle) {
   for (const std::int64_t rows : {1, 2, 5, 64, 300}) {
     for (const std::int64_t state_dim : {1, 3, 16, 64}) {
       if (rows * state_dim > 300 * 16) continue;
+      ErrorEnergy error;
       for (const std::int64_t channels : {1, 8, 15, 16, 17, 40, 128}) {
-        Case test({rows, channels, state_dim}, random_);
-        worst.add(test.compare(test.run(GetParam().fn)), 1e-12);
+        SelectiveScanCase test(GetParam().fn, {rows, state_dim, channels}, random_);
+        test.compare(test.run(), error);
       }
+      worst.add(error, 1e-12);
     }
   }
 }
 
 TEST_P(selective_scan, gives_the_same_bits_however_rows_and_tiles_are_cut_into_calls) {
-  for (const Shape& shape :
-       {Shape{1, 128, 16}, Shape{3, 100, 5}, Shape{9, 16, 64}, Shape{140, 33, 16}}) {
-    Case test(shape, random_);
-    const Outcome whole = test.run(GetParam().fn);
-    for (const Cuts& cuts : ways_to_cut(shape.rows, state_tiles(shape.channels))) {
-      for (const bool in_place : {false, true}) {
-        const Outcome got = test.run(GetParam().fn, cuts, in_place);
-        expect_same_bits(got.y, whole.y, "outputs");
-        expect_same_bits(got.state, whole.state, "state");
-      }
-    }
+  for (const RecurrentShape& shape : {RecurrentShape{1, 16, 128}, RecurrentShape{3, 5, 100},
+                                      RecurrentShape{9, 64, 16}, RecurrentShape{140, 16, 33}}) {
+    SelectiveScanCase test(GetParam().fn, shape, random_);
+    expect_cuts_change_nothing(test);
   }
 }
 
 TEST_P(selective_scan, leaves_other_tiles_alone) {
-  Case test({4, 70, 16}, random_);
-  const Outcome nothing = test.run(GetParam().fn, {{0, 4}, {0, 0}});
-  const Outcome whole = test.run(GetParam().fn);
-  const Outcome some = test.run(GetParam().fn, {{0, 4}, {1, 3}});
-  constexpr std::size_t kTileFloats = 16 * kStateTile;
-  for (std::size_t i = 0; i < some.state.size(); ++i) {
-    const bool ours = i / kTileFloats == 1 || i / kTileFloats == 2;
-    ASSERT_TRUE(same_bits(some.state[i], ours ? whole.state[i] : nothing.state[i])) << i;
-  }
-  for (std::size_t i = 0; i < some.y.size(); ++i) {
-    const bool ours = i % 70 >= 16 && i % 70 < 48;
-    ASSERT_EQ(std::isnan(some.y[i]), !ours) << i;
-  }
+  SelectiveScanCase test(GetParam().fn, {4, 16, 70}, random_);
+  expect_other_tiles_left_alone(test);
 }
 
 // One channel with a state of one number h = 1: what is left of it.
