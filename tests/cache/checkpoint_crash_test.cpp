@@ -3,36 +3,17 @@
 // Method: as crash_test.cpp: a script of everything that is done with checkpoints runs in a child
 // process, which dies at the N-th crash point, for all N: after every store of metadata, and at the
 // begin, in the middle and at the end of payloads.
-#include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <functional>
 #include <map>
-#include <set>
 
 #include "cache/checkpoint_upkeep.hpp"
 #include "tests/cache/checkpoint_testing.hpp"
+#include "tests/cache/crash_testing.hpp"
 
 namespace hearth::cache {
 namespace {
 
 constexpr std::uint32_t kPages = 24, kCheckpoints = 5;
 constexpr NamespaceId kAlice = 1000, kBob = 1001;
-
-// What the parent and its children share.
-struct Shared {
-  long passed;    // crash points so far
-  long die_at;    // 0: never
-  int operation;  // that is under way
-};
-Shared* shared = nullptr;
-
-void count_or_die() {
-  if (++shared->passed == shared->die_at) kill(getpid(), SIGKILL);
-}
 
 struct World {
   HybridCache* cache;
@@ -86,16 +67,6 @@ const std::vector<Operation>& script() {
   return operations;
 }
 
-std::set<Digest> committed(HybridCache& cache) {
-  std::set<Digest> keys;
-  const Segment& segment = cache.segment();
-  for (SlotId slot = 0; slot < segment.backed_slots(); ++slot) {
-    const Record& record = segment.record(slot);
-    if (record.state == static_cast<std::uint32_t>(SlotState::committed)) keys.insert(record.key);
-  }
-  return keys;
-}
-
 // Every checkpoint whose text is there holds what its tokens say.  Returns how many those are.
 int check_payloads(HybridCache& cache) {
   const Segment& segment = cache.segment();
@@ -124,44 +95,8 @@ int check_payloads(HybridCache& cache) {
   return checked;
 }
 
-class CheckpointCrash : public testing::Test {
+class CheckpointCrash : public CrashTest {
  protected:
-  void SetUp() override {
-    shared = static_cast<Shared*>(
-        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    ASSERT_NE(shared, MAP_FAILED);
-  }
-  void TearDown() override {
-    crash_hook = nullptr;
-    munmap(shared, sizeof(Shared));
-  }
-
-  // Run body in a process that dies at a crash point; true if it came to its end before.
-  static bool survives(long die_at, const std::function<void()>& body) {
-    *shared = {.passed = 0, .die_at = die_at, .operation = 0};
-    const pid_t child = fork();
-    if (child == 0) {
-      crash_hook = count_or_die;
-      body();
-      _exit(testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    if (WIFSIGNALED(status)) {
-      EXPECT_EQ(WTERMSIG(status), SIGKILL);
-      return false;
-    }
-    EXPECT_EQ(WEXITSTATUS(status), 0);
-    return true;
-  }
-  static void run_script(HybridCache& cache) {
-    World world = {&cache, {}};
-    for (std::size_t i = 0; i < script().size(); ++i) {
-      shared->operation = static_cast<int>(i);
-      script()[i](world);
-    }
-  }
-
   // What is committed before each operation, and at the end.
   static std::vector<std::set<Digest>> expected() {
     HybridCache cache(kPages, kCheckpoints);
@@ -169,7 +104,7 @@ class CheckpointCrash : public testing::Test {
     std::vector<std::set<Digest>> sets = {{}};
     for (const Operation& operation : script()) {
       operation(world);
-      sets.push_back(committed(cache));
+      sets.push_back(committed(cache.segment()));
       cache.check();
       check_payloads(cache);
     }
@@ -179,15 +114,7 @@ class CheckpointCrash : public testing::Test {
     cache.reopen(kPages, kCheckpoints);
     cache.check();
     checked_ += check_payloads(cache);
-    const auto operation = static_cast<std::size_t>(shared->operation);
-    const std::set<Digest>&before = sets[operation], &after = sets[operation + 1];
-    const std::set<Digest> found = committed(cache);
-    for (const Digest& key : before) {
-      EXPECT_TRUE(!after.contains(key) || found.contains(key)) << "lost in " << operation;
-    }
-    for (const Digest& key : found) {
-      EXPECT_TRUE(before.contains(key) || after.contains(key)) << "too much in " << operation;
-    }
+    expect_between(committed(cache.segment()), sets);
     for (const Recovery& one : {cache.store().recovery(), cache.pages()->recovery()}) {
       EXPECT_EQ(one.damaged, 0u);
       EXPECT_EQ(one.orphaned, 0u);
@@ -203,7 +130,7 @@ TEST_F(CheckpointCrash, after_any_store_every_checkpoint_is_kept_and_whole) {
   for (bool end = false; !end; ++die_at) {
     SCOPED_TRACE(testing::Message() << "died at " << die_at);
     HybridCache cache(kPages, kCheckpoints);
-    end = survives(die_at, [&] { run_script(cache); });
+    end = survives(die_at, [&] { run_script<World>({&cache, {}}, script()); });
     expect_kept(cache, sets);
     if (HasFailure()) return;
   }
@@ -216,13 +143,13 @@ TEST_F(CheckpointCrash, after_any_store_every_checkpoint_is_kept_and_whole) {
 TEST_F(CheckpointCrash, while_attaching_loses_nothing_either) {
   const auto sets = expected();
   HybridCache whole(kPages, kCheckpoints);
-  ASSERT_TRUE(survives(0, [&] { run_script(whole); }));
+  ASSERT_TRUE(survives(0, [&] { run_script<World>({&whole, {}}, script()); }));
   const long total = shared->passed;
   for (long die_at = 1; die_at < total; die_at += 211) {
     for (long again = 1;; ++again) {
       SCOPED_TRACE(testing::Message() << "died at " << die_at << ", then at " << again);
       HybridCache cache(kPages, kCheckpoints);
-      survives(die_at, [&] { run_script(cache); });
+      survives(die_at, [&] { run_script<World>({&cache, {}}, script()); });
       const int operation = shared->operation;
       const bool end = survives(again, [&] { cache.reopen(kPages, kCheckpoints); });
       shared->operation = operation;

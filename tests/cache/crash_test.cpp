@@ -4,18 +4,10 @@
 // crash point: after every single store of metadata, and at the begin, middle and end of payloads.
 // For all N.  What the parent then finds must lie between what was committed before the operation
 // that died and what is committed after it.  Payloads are a function of all tokens up to there.
-#include <gtest/gtest.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <csignal>
-#include <functional>
 #include <map>
-#include <set>
 
-#include "cache/crash_point.hpp"
 #include "cache/sequence_pages.hpp"
+#include "tests/cache/crash_testing.hpp"
 #include "tests/cache/testing.hpp"
 
 namespace hearth::cache {
@@ -23,18 +15,6 @@ namespace {
 
 constexpr std::uint32_t kPages = 7;
 constexpr NamespaceId kAlice = 1000, kBob = 1001;
-
-// What the parent and its children share.
-struct Shared {
-  long passed;    // crash points so far
-  long die_at;    // 0: never
-  int operation;  // that is under way
-};
-Shared* shared = nullptr;
-
-void count_or_die() {
-  if (++shared->passed == shared->die_at) kill(getpid(), SIGKILL);
-}
 
 // Bytes that stand for keys and values: of a token, and of all before it.
 std::byte payload_byte(std::span<const std::int32_t> tokens, std::uint64_t i) {
@@ -134,16 +114,6 @@ const std::vector<Operation>& script() {
   return operations;
 }
 
-std::set<Digest> committed(SmallCache& cache) {
-  std::set<Digest> keys;
-  const Segment& segment = cache.segment();
-  for (SlotId slot = 0; slot < segment.backed_slots(); ++slot) {
-    const Record& record = segment.record(slot);
-    if (record.state == static_cast<std::uint32_t>(SlotState::committed)) keys.insert(record.key);
-  }
-  return keys;
-}
-
 // Every committed page holds what its tokens, and all before them, say.
 void check_payloads(SmallCache& cache) {
   const Segment& segment = cache.segment();
@@ -172,45 +142,8 @@ void check_payloads(SmallCache& cache) {
   }
 }
 
-class Crash : public testing::Test {
+class Crash : public CrashTest {
  protected:
-  void SetUp() override {
-    shared = static_cast<Shared*>(
-        mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    ASSERT_NE(shared, MAP_FAILED);
-  }
-  void TearDown() override {
-    crash_hook = nullptr;
-    munmap(shared, sizeof(Shared));
-  }
-
-  // Run body in a process that dies at a crash point; true if it came to its end before.
-  static bool survives(long die_at, const std::function<void()>& body) {
-    *shared = {.passed = 0, .die_at = die_at, .operation = 0};
-    const pid_t child = fork();
-    if (child == 0) {
-      crash_hook = count_or_die;
-      body();
-      _exit(testing::Test::HasFailure() ? 1 : 0);
-    }
-    int status = 0;
-    EXPECT_EQ(waitpid(child, &status, 0), child);
-    if (WIFSIGNALED(status)) {
-      EXPECT_EQ(WTERMSIG(status), SIGKILL);
-      return false;
-    }
-    EXPECT_EQ(WEXITSTATUS(status), 0);
-    return true;
-  }
-
-  void run_script(SmallCache& cache) {
-    World world = {&cache, {}};
-    for (std::size_t i = 0; i < script().size(); ++i) {
-      shared->operation = static_cast<int>(i);
-      script()[i](world);
-    }
-  }
-
   // What is committed before each operation, and at the end.
   static std::vector<std::set<Digest>> expected() {
     SmallCache cache(kPages);
@@ -218,7 +151,7 @@ class Crash : public testing::Test {
     std::vector<std::set<Digest>> sets = {{}};
     for (const Operation& operation : script()) {
       operation(world);
-      sets.push_back(committed(cache));
+      sets.push_back(committed(cache.segment()));
       cache->check();
       check_payloads(cache);
     }
@@ -230,16 +163,7 @@ class Crash : public testing::Test {
     cache.reopen(kPages);
     cache->check();
     check_payloads(cache);
-    const auto operation = static_cast<std::size_t>(shared->operation);
-    const std::set<Digest>& before = sets[operation];
-    const std::set<Digest>& after = sets[operation + 1];
-    const std::set<Digest> found = committed(cache);
-    for (const Digest& key : before) {
-      EXPECT_TRUE(!after.contains(key) || found.contains(key)) << "lost in " << operation;
-    }
-    for (const Digest& key : found) {
-      EXPECT_TRUE(before.contains(key) || after.contains(key)) << "too much in " << operation;
-    }
+    expect_between(committed(cache.segment()), sets);
     EXPECT_EQ(cache->recovery().damaged, 0u);
     EXPECT_EQ(cache->recovery().orphaned, 0u);
   }
@@ -251,7 +175,7 @@ TEST_F(Crash, after_any_store_every_committed_page_is_kept_and_whole) {
   for (bool end = false; !end; ++die_at) {
     SCOPED_TRACE(testing::Message() << "died at " << die_at);
     SmallCache cache(kPages);
-    end = survives(die_at, [&] { run_script(cache); });
+    end = survives(die_at, [&] { run_script<World>({&cache, {}}, script()); });
     expect_kept(cache, sets);
     if (HasFailure()) return;
   }
@@ -265,14 +189,14 @@ TEST_F(Crash, while_attaching_loses_nothing_either) {
   long total = 0;
   {
     SmallCache cache(kPages);
-    ASSERT_TRUE(survives(0, [&] { run_script(cache); }));
+    ASSERT_TRUE(survives(0, [&] { run_script<World>({&cache, {}}, script()); }));
     total = shared->passed;
   }
   for (long die_at = 1; die_at < total; die_at += 41) {
     for (long again = 1;; ++again) {
       SCOPED_TRACE(testing::Message() << "died at " << die_at << ", then at " << again);
       SmallCache cache(kPages);
-      survives(die_at, [&] { run_script(cache); });
+      survives(die_at, [&] { run_script<World>({&cache, {}}, script()); });
       const int operation = shared->operation;
       const bool end = survives(again, [&] { cache.reopen(kPages); });
       shared->operation = operation;
@@ -288,7 +212,7 @@ TEST_F(Crash, while_giving_memory_back_leaves_nobody_the_bytes_of_others) {
   for (long die_at = 1;; ++die_at) {
     SCOPED_TRACE(testing::Message() << "died at " << die_at);
     SmallCache cache(kPages);
-    ASSERT_TRUE(survives(0, [&] { run_script(cache); }));
+    ASSERT_TRUE(survives(0, [&] { run_script<World>({&cache, {}}, script()); }));
     const bool end = survives(die_at, [&] { cache.reopen(3); });
     cache.reopen(kPages);
     cache->check();
