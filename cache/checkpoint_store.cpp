@@ -130,15 +130,18 @@ void CheckpointStore::keep_quota(Namespace& owner) {
   while (owner.pages_held > quota_of(owner) && owner.pages_cached > 0) evict(owner);
 }
 
-// Have a slot on the free list, if there can be one.
+// Have a slot on the free list, if there can be one.  A system without memory for more slots is no
+// reason to keep those that there are for ever.
 Status CheckpointStore::make_free() {
   if (free_ != kNoSlot) return {};
   const std::uint32_t first = segment_->backed_slots();
-  HEARTH_TRY(const std::uint32_t added, segment_->grow());
-  if (added > 0) {
+  const Result<std::uint32_t> added = segment_->grow();
+  if (added && *added > 0) {
     add_slots(first);
   } else if (Namespace* const giver = namespaces_.gives_way(); giver != nullptr) {
     evict(*giver);
+  } else if (!added) {
+    return added.error();
   }
   return {};
 }
@@ -279,8 +282,7 @@ SlotId CheckpointStore::choose_to_thin(SlotId last, std::uint32_t max_checkpoint
                                        std::uint32_t turn_start) const {
   const Namespace* owner = checkpoints_[last].owner;
   SlotId best = kNoSlot;
-  SlotId turn = kNoSlot,
-         second = kNoSlot;  // the turn's, and the one above the last, if they may go
+  SlotId turn = kNoSlot, second = kNoSlot;  // turn_start's, the one above the last: if they may go
   double best_cost = std::numeric_limits<double>::infinity();
   std::uint32_t count = 1;
   SlotId below = last;

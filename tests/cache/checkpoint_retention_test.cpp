@@ -1,12 +1,24 @@
 // Goal: of too many checkpoints those go whose loss costs the least: on a path, for want of memory,
 // and never another's that holds no more than an equal share.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <random>
 
 #include "cache/cache_upkeep.hpp"
 #include "tests/cache/checkpoint_testing.hpp"
+
+namespace {
+bool no_memory = false;  // of the system's
+}  // namespace
+
+// In the C library's place, for segments to take memory with.
+extern "C" int posix_fallocate(int fd, off_t offset, off_t bytes) {
+  if (no_memory) return ENOSPC;
+  return fallocate(fd, 0, offset, bytes) == 0 ? 0 : errno;
+}
 
 namespace hearth::cache {
 namespace {
@@ -248,6 +260,21 @@ TEST(checkpoint_eviction, never_takes_what_is_held) {
   EXPECT_TRUE(has_one(cache, kAlice, 1, 5));
   EXPECT_FALSE(has_one(cache, kAlice, 2, 60));
   cache.store().release(slot);
+  cache.check();
+}
+
+TEST(checkpoint_eviction, makes_room_where_the_system_has_no_memory_for_more) {
+  HybridCache cache(64, 2000);  // more than are taken at a time
+  int taken = 0;
+  while (taken == 0 ||
+         cache.store().stats().checkpoints_kept < cache.store().stats().checkpoints_backed)
+    keep_one(cache, kAlice, ++taken, 5);
+  ASSERT_LT(taken, 2000);
+  no_memory = true;
+  keep_one(cache, kAlice, ++taken, 5);
+  EXPECT_EQ(cache.store().stats().evictions, 1u);
+  EXPECT_TRUE(has_one(cache, kAlice, taken, 5));
+  no_memory = false;
   cache.check();
 }
 
