@@ -122,21 +122,6 @@ TEST_P(Checkpoints, every_position_of_a_page_can_be_gone_on_from) {
   }
 }
 
-TEST_P(Checkpoints, who_asks_at_the_same_time_waits_and_computes_the_rest) {
-  const Tokens begin = random_prompt(20, 400);
-  const Tokens one = joined(begin, random_prompt(21, 30)),
-               other = joined(begin, random_prompt(22, 30));
-  const RequestId first = engine_.submit(command(), one);
-  const RequestId second = engine_.submit(command(), other);
-  const RequestId third = engine_.submit(command(), one);
-  engine_.wait(first);
-  const Outcome warm = engine_.wait(second);
-  EXPECT_EQ(warm.done->cache.computed_tokens, 30u);
-  EXPECT_EQ(warm.done->cache.waited_tokens, 400u);
-  expect_as_cold(warm, other);
-  EXPECT_EQ(engine_.wait(third).done->cache.computed_tokens, 1u);
-}
-
 // Of a model that reasons and calls tools: what it thought is in its prompts until the user's next
 // message, and then in none.  All of it comes after that message of the user, whose begin is kept.
 TEST_P(Checkpoints, reasoning_that_is_stripped_costs_the_turn_it_was_in) {

@@ -3,6 +3,10 @@
 // compared with those of one that has seen nothing.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <map>
+#include <random>
+
 #include "cache/cache_upkeep.hpp"
 #include "tests/engine/scheduler_testing.hpp"
 #include "tests/random_prompt.hpp"
@@ -13,7 +17,10 @@ namespace {
 using Tokens = std::vector<TokenId>;
 constexpr std::uint64_t kUser = 1000;  // as SteppedScheduler::greedy() has it
 
-const std::string kModel = HEARTH_TEST_DATA "/models/qwen35.gguf";
+std::string path_of(const std::string& fixture) {
+  return HEARTH_TEST_DATA "/models/" + fixture + ".gguf";
+}
+const std::string kModel = path_of("qwen35");
 
 Tokens joined(Tokens a, const Tokens& b) {
   a.insert(a.end(), b.begin(), b.end());
@@ -34,12 +41,37 @@ SubmitCommand keeping(std::uint32_t max_checkpoints, std::uint32_t max_tokens = 
   return command;
 }
 
-void expect_as_cold(const SteppedScheduler::Outcome& warm, const Tokens& prompt) {
-  SteppedScheduler fresh(kModel, {});
+void expect_as_cold(const SteppedScheduler::Outcome& warm, const Tokens& prompt,
+                    const std::string& path = kModel) {
+  SteppedScheduler fresh(path, {});
   const auto& cold = fresh.run(greedy(static_cast<std::uint32_t>(warm.tokens.size())), prompt);
   EXPECT_EQ(warm.tokens, cold.tokens);
   EXPECT_TRUE(warm.logits == cold.logits) << "bits differ";
 }
+
+class SchedulerCheckpoints : public testing::TestWithParam<const char*> {};
+
+TEST_P(SchedulerCheckpoints, who_asks_at_the_same_time_waits_and_computes_the_rest) {
+  SteppedScheduler engine(path_of(GetParam()), {});
+  const Tokens begin = random_prompt(20, 400);
+  const Tokens one = joined(begin, random_prompt(21, 30)),
+               other = joined(begin, random_prompt(22, 30));
+  engine.submit(greedy(3), one);
+  const RequestId second = engine.submit(greedy(3), other);
+  const RequestId third = engine.submit(greedy(3), one);
+  engine.settle();
+  const auto& warm = engine.outcome(second);
+  ASSERT_TRUE(warm.done && engine.outcome(third).done);
+  EXPECT_EQ(warm.done->cache.computed_tokens, 30u);
+  EXPECT_EQ(warm.done->cache.waited_tokens, 400u);
+  expect_as_cold(warm, other, path_of(GetParam()));
+  EXPECT_EQ(engine.outcome(third).done->cache.computed_tokens, 1u);
+  engine.check();
+}
+
+INSTANTIATE_TEST_SUITE_P(models, SchedulerCheckpoints,
+                         testing::Values("qwen35", "qwen3next", "jamba", "mamba", "mamba2", "lfm2"),
+                         [](const auto& info) { return std::string(info.param); });
 
 TEST(scheduler_checkpoints, who_waits_for_one_that_waits_gets_its_state_too) {
   SteppedScheduler engine(kModel, {});
@@ -159,6 +191,63 @@ TEST(scheduler_checkpoints, a_step_copies_so_much_and_no_more) {
   expect_as_cold(engine.outcome(id), prompt);
   EXPECT_EQ(engine.run(greedy(3), joined(first(prompt, 50), {1})).done->cache.state_tokens, 50u);
   engine.check();
+}
+
+// Goal: no order of events breaks an invariant, loses a slot or changes a result.
+// Method: a few texts that begin alike, too few pages, checkpoints and places for all; requests of
+// every kind come, wait for credit and are cancelled by chance, after every step all is checked.
+TEST_P(SchedulerCheckpoints, every_order_of_events_leaves_all_right) {
+  constexpr std::uint32_t kTokens = 12;
+  const std::string path = path_of(GetParam());
+  const Tokens begin = random_prompt(1, 64), longer = joined(begin, random_prompt(2, 96));
+  std::vector<Tokens> prompts, expected;
+  for (unsigned i = 0; i < 8; ++i) {
+    const Tokens& before = i < 3 ? longer : begin;
+    prompts.push_back(joined(before, random_prompt(10 + i, 1 + 37 * (i % 4))));
+    SteppedScheduler fresh(path, {});
+    expected.push_back(fresh.run(greedy(kTokens), prompts.back()).tokens);
+  }
+  SteppedScheduler engine(
+      path, {.pages = 24, .checkpoints = 12, .limits = {.sequences_max = 4, .context = 512}});
+  std::mt19937 random(3);
+  std::map<RequestId, unsigned> asked;
+  const auto end = [&](RequestId id) {
+    const auto& outcome = engine.outcome(id);
+    const Tokens& wanted = expected[asked[id]];
+    EXPECT_TRUE(std::equal(outcome.tokens.begin(), outcome.tokens.end(), wanted.begin()));
+    EXPECT_TRUE(outcome.done->stop_reason == HEARTH_STOP_CANCELED ||
+                outcome.tokens.size() == kTokens);
+    asked.erase(id);
+  };
+  for (int event = 0; event < 600 && !HasFailure(); ++event) {
+    const auto number = random() % 10;
+    if (number < 3 && asked.size() < 8) {
+      const auto which = static_cast<unsigned>(random() % prompts.size());
+      SubmitCommand command = keeping(random() % 4 * 3, kTokens);
+      command.credit = random() % 2 == 0 ? 1 : kTokens;
+      command.namespace_id = kUser + random() % 2;
+      command.marks_are_turns = random() % 2 == 0;
+      asked[engine.submit(command, prompts[which], {20, 64})] = which;
+    } else if (number < 5 && !asked.empty()) {
+      const RequestId id = std::next(asked.begin(), random() % asked.size())->first;
+      if (random() % 3 == 0) {
+        engine.scheduler().cancel(id);
+      } else {
+        engine.scheduler().grant({id, kTokens, 0});
+      }
+    }
+    engine.step();
+    engine.check();
+    while (const auto over = engine.find_over(asked)) end(*over);
+  }
+  for (const auto& [id, which] : asked) engine.scheduler().grant({id, kTokens, 0});
+  engine.settle();
+  while (const auto over = engine.find_over(asked)) end(*over);
+  EXPECT_TRUE(asked.empty());
+  EXPECT_GT(engine.stats().preemptions, 0u);
+  EXPECT_GT(engine.stats().checkpoint_evictions, 0u);
+  EXPECT_EQ(engine.pages().stats().pages_in_use, 0u);
+  EXPECT_EQ(engine.checkpoints().stats().checkpoints_in_use, 0u);
 }
 
 class SchedulerDamage : public testing::Test {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -91,6 +92,15 @@ class SteppedScheduler {
     settle();
     EXPECT_TRUE(outcomes_[id].done);
     return outcomes_[id];
+  }
+
+  // One of these requests that is over.
+  template <class Requests>
+  std::optional<RequestId> find_over(const Requests& requests) {
+    for (const auto& [id, what] : requests) {
+      if (outcomes_[id].done) return id;
+    }
+    return std::nullopt;
   }
 
   void check() const {
