@@ -74,7 +74,19 @@ bool CheckpointStore::collect_in_page(const CheckpointPath& path, std::uint32_t 
   return true;
 }
 
+// Damaged pages were dropped with all that continued them, for it may have been computed from them.
+// So may checkpoints: those whose pages are gone go, before the pages are computed again.
+void CheckpointStore::drop_tainted() {
+  if (pages_->damaged_count() == pages_damaged_seen_) return;
+  pages_damaged_seen_ = pages_->damaged_count();
+  for (SlotId slot = 0; slot < checkpoints_.size(); ++slot) {
+    const Checkpoint& one = checkpoints_[slot];
+    if (one.committed && one.references == 0 && !tree_.has_pages(slot)) drop(slot);
+  }
+}
+
 SlotId CheckpointStore::find(const CheckpointPath& path) {
+  drop_tainted();
   const std::uint32_t reach = std::min(path.limit, static_cast<std::uint32_t>(path.tokens.size()));
   if (reach == 0) return kNoSlot;
   std::uint32_t page = (reach - 1) / segment_->page_tokens();
@@ -118,21 +130,25 @@ void CheckpointStore::keep_quota(Namespace& owner) {
   while (owner.pages_held > quota_of(owner) && owner.pages_cached > 0) evict(owner);
 }
 
-// Have a slot on the free list, if there can be one.
+// Have a slot on the free list, if there can be one.  A system without memory for more slots is no
+// reason to keep those that there are for ever.
 Status CheckpointStore::make_free() {
   if (free_ != kNoSlot) return {};
   const std::uint32_t first = segment_->backed_slots();
-  HEARTH_TRY(const std::uint32_t added, segment_->grow());
-  if (added > 0) {
+  const Result<std::uint32_t> added = segment_->grow();
+  if (added && *added > 0) {
     add_slots(first);
   } else if (Namespace* const giver = namespaces_.gives_way(); giver != nullptr) {
     evict(*giver);
+  } else if (!added) {
+    return added.error();
   }
   return {};
 }
 
 Result<SlotId> CheckpointStore::begin(NamespaceId id) {
   Namespace& owner = *namespaces_.meet(id).first;
+  if (quota_of(owner) == 0) return kNoSlot;  // it would go as soon as it is there
   // First of all, so that at equal shares who needs the slot gives one of its own.
   namespaces_.count(owner, /*held=*/1, /*cached=*/0);
   keep_quota(owner);
@@ -151,9 +167,10 @@ Result<SlotId> CheckpointStore::begin(NamespaceId id) {
 }
 
 SlotId CheckpointStore::commit(SlotId slot, const PageIdentity& identity,
-                               std::uint32_t max_checkpoints) {
+                               std::uint32_t max_checkpoints, std::uint32_t turn_start) {
   assert(checkpoints_[slot].references == 1 && !checkpoints_[slot].committed);
   assert(checkpoints_[slot].owner->id == identity.namespace_id);
+  drop_tainted();
   const SlotId same = tree_.find(identity);
   if (same != kNoSlot) {
     if (is_intact(same)) {
@@ -168,7 +185,7 @@ SlotId CheckpointStore::commit(SlotId slot, const PageIdentity& identity,
   checkpoints_[slot].committed = checkpoints_[slot].intact = true;
   checkpoints_[slot].used = ++clock_;
   tree_.insert(slot);
-  thin_paths(slot, std::max(1u, max_checkpoints));
+  thin_paths(slot, std::max(1u, max_checkpoints), turn_start);
   return slot;
 }
 
@@ -237,7 +254,8 @@ void CheckpointStore::evict(Namespace& owner) {
 }
 
 // The paths that a new one lies on: its own and, where it was put above others, theirs.
-void CheckpointStore::thin_paths(SlotId slot, std::uint32_t max_checkpoints) {
+void CheckpointStore::thin_paths(SlotId slot, std::uint32_t max_checkpoints,
+                                 std::uint32_t turn_start) {
   std::vector<SlotId> open = {slot}, ends;
   while (!open.empty()) {
     const SlotId at = open.back();
@@ -252,15 +270,19 @@ void CheckpointStore::thin_paths(SlotId slot, std::uint32_t max_checkpoints) {
   // Paths share what is above: the order decides what goes, and is that of the next daemon, too.
   std::ranges::sort(ends, {}, [&](SlotId end) { return segment_->record(end).key; });
   for (const SlotId last : ends) {
-    for (SlotId one; (one = choose_to_thin(last, max_checkpoints)) != kNoSlot; ++thinned_)
+    for (SlotId one; (one = choose_to_thin(last, max_checkpoints, turn_start)) != kNoSlot;
+         ++thinned_) {
       drop(one);
+    }
   }
 }
 
 // Of the path that ends with last, the one to go; kNoSlot when none has to or none may.
-SlotId CheckpointStore::choose_to_thin(SlotId last, std::uint32_t max_checkpoints) const {
+SlotId CheckpointStore::choose_to_thin(SlotId last, std::uint32_t max_checkpoints,
+                                       std::uint32_t turn_start) const {
   const Namespace* owner = checkpoints_[last].owner;
-  SlotId best = kNoSlot, second = kNoSlot;  // second: the one above the last, if it may go
+  SlotId best = kNoSlot;
+  SlotId turn = kNoSlot, second = kNoSlot;  // turn_start's, the one above the last: if they may go
   double best_cost = std::numeric_limits<double>::infinity();
   std::uint32_t count = 1;
   SlotId below = last;
@@ -272,6 +294,10 @@ SlotId CheckpointStore::choose_to_thin(SlotId last, std::uint32_t max_checkpoint
       second = at;
       continue;
     }
+    if (position(at) == turn_start) {
+      turn = at;
+      continue;
+    }
     const SlotId above = tree_.parent(at);
     const double gap = position(below) - (above == kNoSlot ? 0 : position(above));
     const double cost =
@@ -281,7 +307,8 @@ SlotId CheckpointStore::choose_to_thin(SlotId last, std::uint32_t max_checkpoint
     best_cost = cost;
   }
   if (count <= max_checkpoints) return kNoSlot;
-  return best != kNoSlot ? best : second;
+  if (best != kNoSlot) return best;
+  return turn != kNoSlot ? turn : second;
 }
 
 void CheckpointStore::list_push(SlotId slot) {

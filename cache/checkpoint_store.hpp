@@ -34,8 +34,9 @@
 //
 // (of equals, the first): so many tokens are the most that a text which parts there computes again,
 // and texts part near the end more often than far from it: what stays lies the denser the nearer to
-// the end.  Never the last one of the path nor, while there is another choice, the one above it:
-// the end of a turn and the end of its prompt.  Never one in use, never another namespace's.
+// the end.  Never the last one of the path nor, while there is another choice, the one above it,
+// the end of a turn and the end of its prompt, and the one where the user's last turn begins: what
+// comes after that may change as a whole.  Never one in use, never another namespace's.
 //
 // Eviction, when a slot is needed: namespaces.hpp says who gives way, by the rules of pages; of
 // theirs, among the kEvictScan used longest ago, the one of the least worth goes:
@@ -127,12 +128,15 @@ class CheckpointStore {
   // Whether the one that would be committed so is there already.
   bool has(const PageIdentity& identity) const;
 
-  // A slot to fill, with one reference; kNoSlot when every one is in use.  Error: IO from growing.
+  // A slot to fill, with one reference; kNoSlot when every one is in use, or the namespace may not
+  // hold one.  Error: IO from growing.
   Result<SlotId> begin(NamespaceId id);
   // Its payload is complete: from now on it is found.  When the store has the same one already, the
   // reference moves to that one and the new slot is given back: use the slot that is returned.
-  // Then the paths that it lies on are thinned to max_checkpoints, at least 1.
-  SlotId commit(SlotId slot, const PageIdentity& identity, std::uint32_t max_checkpoints);
+  // Then the paths that it lies on are thinned to max_checkpoints, at least 1; turn_start is where
+  // the user's last turn begins, 0: nowhere.
+  SlotId commit(SlotId slot, const PageIdentity& identity, std::uint32_t max_checkpoints,
+                std::uint32_t turn_start = 0);
   // Take one more reference; give one up.  A slot that was never committed is free then: so a
   // checkpoint that was begun is abandoned.
   void hold(SlotId slot);
@@ -172,13 +176,14 @@ class CheckpointStore {
                        std::vector<SlotId>& ret_slots) const;
   bool is_visible(NamespaceId id, SlotId slot) const;
   bool is_intact(SlotId slot);
+  void drop_tainted();
   std::uint64_t quota_of(const Namespace& owner) const;
   void keep_quota(Namespace& owner);
   Status make_free();
   void evict(Namespace& owner);
   double worth(SlotId slot) const;
-  void thin_paths(SlotId slot, std::uint32_t max_checkpoints);
-  SlotId choose_to_thin(SlotId last, std::uint32_t max_checkpoints) const;
+  void thin_paths(SlotId slot, std::uint32_t max_checkpoints, std::uint32_t turn_start);
+  SlotId choose_to_thin(SlotId last, std::uint32_t max_checkpoints, std::uint32_t turn_start) const;
   void withdraw(SlotId slot);
   void drop(SlotId slot);  // out of tree and segment, onto the free list
   void list_push(SlotId slot);
@@ -199,7 +204,8 @@ class CheckpointStore {
   std::uint64_t thinned_ = 0;
   std::uint64_t damaged_ = 0;
   PageChecks checks_;
-  std::vector<SlotId> found_;  // of find()
+  std::vector<SlotId> found_;             // of find()
+  std::uint64_t pages_damaged_seen_ = 0;  // PageCache::damaged_count() that drop_tainted() has seen
 };
 
 }  // namespace hearth::cache

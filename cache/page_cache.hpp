@@ -139,6 +139,8 @@ class PageCache {
     const auto found = namespaces_.all().find(id);
     return found != namespaces_.all().end() && found->second.had_pages;
   }
+  // Pages dropped because one of them was damaged, with what continued it, since the start.
+  std::uint64_t damaged_count() const { return damaged_; }
   // True for a page in use that was found damaged: it is found no more, and goes with its users.
   bool is_damaged(SlotId slot) const { return pages_[slot].damaged; }
   std::uint32_t references(SlotId slot) const { return pages_[slot].references; }

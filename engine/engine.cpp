@@ -127,7 +127,7 @@ Status open_checkpoints(const EngineOptions& options, const cache::SegmentStore&
     return Error{
         Code::CONFIG,
         fmt::format("checkpoint-bytes: {} bytes hold no checkpoint of this model, one takes "
-                    "{}: raise it, or set max-checkpoints to 0",
+                    "{}: raise it",
                     capacity, geometry.payload_bytes)};
   }
   if (!segment) return segment.error();

@@ -13,7 +13,8 @@ std::int64_t StateSpaceOp::head_floats() const {
   return kernels::state_floats(state_dim, head_dim);
 }
 
-// Where the next part of a sequence's state lies: on a cache line of its own.
+// Where the next part of a sequence's state lies: on a cache line of its own.  Checkpoints of an
+// earlier daemon are laid out alike: another layout needs another cache::kFormatVersion.
 std::int64_t PlanCompiler::take_state(std::int64_t floats) {
   constexpr std::int64_t kLineFloats = 16;
   const std::int64_t begin = plan_.state_floats;

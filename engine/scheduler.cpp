@@ -7,6 +7,15 @@
 #include "engine/clock.hpp"
 
 namespace hearth {
+namespace {
+
+std::int64_t max_snapshots(const cache::CheckpointStore* checkpoints, std::uint64_t bytes) {
+  if (checkpoints == nullptr) return 0;
+  return static_cast<std::int64_t>(
+      std::max<std::uint64_t>(1, bytes / checkpoints->geometry().payload_bytes));
+}
+
+}  // namespace
 
 Scheduler::Scheduler(Executor* executor, cache::PageCache* cache,
                      cache::CheckpointStore* checkpoints, const Tokenizer* tokenizer,
@@ -20,6 +29,7 @@ Scheduler::Scheduler(Executor* executor, cache::PageCache* cache,
       board_(board),
       limits_(limits),
       states_(executor->state_floats()),
+      snapshots_max_(max_snapshots(checkpoints, limits.snapshot_bytes)),
       scratch_(vocab, executor->kernels().scan),
       pacer_(executor->limits().rows_max) {
   running_.reserve(limits.sequences_max);
@@ -88,7 +98,7 @@ bool Scheduler::step(const std::atomic<bool>* give_up) {
   wake_waiting();
   admit();
   shares_.clear();
-  row_count_ = logit_rows_ = generated_rows_ = 0;
+  row_count_ = logit_rows_ = generated_rows_ = snapshot_rows_ = 0;
   share_generated_rows();
   share_prompt_rows(/*published=*/false);
   if (shares_.empty()) share_prompt_rows(/*published=*/true);
@@ -170,6 +180,7 @@ bool Scheduler::share_rows(Sequence& sequence, std::int64_t count) {
   count = std::min<std::int64_t>(count, sequence.pending());
   if (sequence.role() == RowRole::prompt) {
     count = std::min<std::int64_t>(count, sequence.prompt_count - sequence.computed());
+    count = limit_snapshots(sequence, count);
   }
   std::int64_t logit_rows = 0;
   if (sequence.evaluates()) {
@@ -193,6 +204,8 @@ bool Scheduler::share_rows(Sequence& sequence, std::int64_t count) {
       {&sequence, static_cast<std::uint32_t>(count), static_cast<std::uint32_t>(logit_rows)});
   row_count_ += count;
   logit_rows_ += logit_rows;
+  snapshot_rows_ +=
+      planned_until(sequence, sequence.computed() + static_cast<std::uint32_t>(count));
   return true;
 }
 

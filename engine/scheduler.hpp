@@ -39,6 +39,9 @@ class Scheduler {
   struct Limits {
     std::uint32_t sequences_max = 64;  // admitted at a time
     std::uint32_t context = 0;         // longest sequence, tokens
+    // Of checkpoints that one step copies, at least one: who asks for more takes more steps, and
+    // keeps nobody waiting.
+    std::uint64_t snapshot_bytes = 512u << 20;
   };
   // tokenizer may be null: then no text comes out and nothing but lengths ends a sequence.
   // checkpoints: of the states of a model that has any; else null.
@@ -92,7 +95,8 @@ class Scheduler {
   void wake_waiting();
   void note_cache_use(Sequence& sequence, std::uint32_t limit, std::uint32_t common,
                       bool waits) const;
-  Sequence* find_ahead(const Sequence& sequence, std::uint32_t& ret_common) const;
+  Sequence* find_ahead(const Sequence& sequence, std::uint32_t limit,
+                       std::uint32_t& ret_common) const;
   bool make_room(Sequence& sequence, std::uint32_t end);
   Sequence* find_victim(const Sequence& needy, bool parked_only) const;
   void preempt(Sequence& sequence);
@@ -101,10 +105,13 @@ class Scheduler {
   bool has_state() const { return !states_.empty(); }
   cache::CheckpointPath path_of(const Sequence& sequence, std::uint32_t limit) const;
   std::uint32_t reachable(const Sequence& sequence, std::uint32_t limit);
+  bool keeps_state_at(const Sequence& sequence, std::uint32_t position) const;
   static void ask_checkpoint(Sequence& sequence, std::uint32_t position);
   Status restore_state(Sequence& sequence, std::uint32_t limit);
   Result<std::uint32_t> adopt_checkpoint(Sequence& sequence, cache::SlotId slot);
   void plan_checkpoints(Sequence& sequence, std::uint32_t divergence) const;
+  std::int64_t limit_snapshots(const Sequence& sequence, std::int64_t count) const;
+  static std::int64_t planned_until(const Sequence& sequence, std::uint32_t end);
   float* begin_snapshot(Sequence& sequence, std::uint32_t position);
   void keep_snapshots();
   void keep_checkpoint(Sequence& sequence, cache::SlotId slot, std::uint32_t position);
@@ -152,6 +159,7 @@ class Scheduler {
   StatsBoard* board_;
   const Limits limits_;
   StatePool states_;
+  const std::int64_t snapshots_max_;  // of one step
   SamplerScratch scratch_;
   std::shared_ptr<const BreakerIndex> breakers_;  // once DRY was asked for
   StepPacer pacer_;
@@ -173,6 +181,7 @@ class Scheduler {
   std::int64_t row_count_ = 0;       // rows shared out
   std::int64_t logit_rows_ = 0;      // of these, with logits
   std::int64_t generated_rows_ = 0;  // of these, of generated tokens
+  std::int64_t snapshot_rows_ = 0;   // rows whose state is to be kept
   std::string text_;                 // of the token being handled
   std::string shown_;                // of it, what may be sent
   EngineStats stats_ = {};

@@ -53,12 +53,10 @@ void Scheduler::place(Sequence& sequence) {
   sequence.pages.adopt_pages(sequence.tokens, limit);
 
   std::uint32_t common = 0;
-  Sequence* ahead = sequence.evaluates() ? nullptr : find_ahead(sequence, common);
-  common = std::min(common, limit);
+  Sequence* ahead = sequence.evaluates() ? nullptr : find_ahead(sequence, limit, common);
   const std::uint32_t reached = has_state() ? reachable(sequence, limit) : sequence.computed();
-  const bool waits = ahead != nullptr && ahead->computed() < common &&
-                     common >= reached + kWaitTokensMin &&
-                     (!has_state() || checkpoints_ != nullptr);
+  const bool waits =
+      ahead != nullptr && ahead->computed() < common && common >= reached + kWaitTokensMin;
   if (waits) {
     sequence.state = SequenceState::waiting;
     sequence.waits_for = ahead->command.request;
@@ -137,8 +135,9 @@ void Scheduler::note_cache_use(Sequence& sequence, std::uint32_t limit, std::uin
 }
 
 // The sequence admitted earlier, of the same namespace or published, that shares the most tokens
-// with this one, and how many of them it has computed or surely will.
-Sequence* Scheduler::find_ahead(const Sequence& sequence, std::uint32_t& ret_common) const {
+// with this one, and how many of them, limit at most, it has computed or surely will.
+Sequence* Scheduler::find_ahead(const Sequence& sequence, std::uint32_t limit,
+                                std::uint32_t& ret_common) const {
   Sequence* best = nullptr;
   for (const auto& other : running_) {
     const bool for_us =
@@ -148,8 +147,9 @@ Sequence* Scheduler::find_ahead(const Sequence& sequence, std::uint32_t& ret_com
     // Its last token is computed only when it has credit: nobody may wait for that one.
     const auto sure =
         static_cast<std::uint32_t>(other->tokens.size()) - (other->publishes() ? 0 : 1);
-    const std::uint32_t common =
-        std::min(common_prefix(sequence.tokens, other->tokens), std::max(sure, other->computed()));
+    const std::uint32_t common = std::min(
+        {common_prefix(sequence.tokens, other->tokens), std::max(sure, other->computed()), limit});
+    if (has_state() && !keeps_state_at(*other, common)) continue;
     if (common > ret_common) {
       best = other.get();
       ret_common = common;
@@ -164,6 +164,8 @@ void Scheduler::wake_waiting() {
     if (sequence->state == SequenceState::waiting) turn_.push_back(sequence.get());
   }
   for (Sequence* sequence : turn_) {
+    // An earlier one may have sent this one back to the queue to make room.
+    if (sequence->state != SequenceState::waiting) continue;
     const Sequence* ahead = find(sequence->waits_for);
     const bool goes_on = ahead != nullptr && ahead->state != SequenceState::queued &&
                          ahead->computed() < sequence->waits_until;

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <utility>
 
 #include "engine/scheduler.hpp"
 
@@ -28,6 +29,14 @@ std::uint32_t Scheduler::reachable(const Sequence& sequence, std::uint32_t limit
   const std::uint32_t position = checkpoints_->position(slot);
   checkpoints_->release(slot);
   return position;
+}
+
+// Whether a sequence keeps its state at a position for others who ask for it.  A published text has
+// it at its end only: what is published stays, and everybody sees where it is.
+bool Scheduler::keeps_state_at(const Sequence& sequence, std::uint32_t position) const {
+  if (checkpoints_ == nullptr) return false;
+  if (sequence.publishes()) return position == sequence.prompt_count;
+  return sequence.command.checkpoints.max_checkpoints > 0;
 }
 
 // Somebody waits for what this sequence is about to compute.
@@ -90,8 +99,9 @@ Result<std::uint32_t> Scheduler::adopt_checkpoint(Sequence& sequence, cache::Slo
   return position;
 }
 
+// What others asked for while it waited itself stays.
 void Scheduler::plan_checkpoints(Sequence& sequence, std::uint32_t divergence) const {
-  sequence.checkpoints.clear();
+  const std::vector<std::uint32_t> asked = std::exchange(sequence.checkpoints, {});
   if (checkpoints_ == nullptr || sequence.evaluates()) return;
   // Of what is published everybody begins behind the last token.
   if (sequence.publishes()) return ask_checkpoint(sequence, sequence.prompt_count);
@@ -105,6 +115,22 @@ void Scheduler::plan_checkpoints(Sequence& sequence, std::uint32_t divergence) c
        .turn_starts = turns ? marks : none,
        .marks = turns ? none : marks,
        .divergence = divergence});
+  for (const std::uint32_t position : asked) ask_checkpoint(sequence, position);
+}
+
+// How many checkpoints are planned behind what is computed, up to a position.
+std::int64_t Scheduler::planned_until(const Sequence& sequence, std::uint32_t end) {
+  const std::vector<std::uint32_t>& planned = sequence.checkpoints;
+  return std::ranges::upper_bound(planned, end) -
+         std::ranges::upper_bound(planned, sequence.computed());
+}
+
+// How many of the next count rows a step may compute, for the states that it is to copy.
+std::int64_t Scheduler::limit_snapshots(const Sequence& sequence, std::int64_t count) const {
+  const auto next = std::ranges::upper_bound(sequence.checkpoints, sequence.computed());
+  const std::int64_t room = snapshots_max_ - std::min(snapshots_max_, snapshot_rows_);
+  if (sequence.checkpoints.end() - next <= room) return count;
+  return std::min<std::int64_t>(count, next[room] - 1 - sequence.computed());
 }
 
 // Where the next row's state is to be copied to, if this position is planned.  Without room for it
@@ -128,14 +154,18 @@ void Scheduler::keep_snapshots() {
   snapshots_.clear();
 }
 
-// Commit a slot whose state is complete.
+// Commit a slot whose state is complete.  What was computed from a damaged page is no checkpoint:
+// its own checksum would say that it is right.
 void Scheduler::keep_checkpoint(Sequence& sequence, cache::SlotId slot, std::uint32_t position) {
+  if (sequence.pages.has_damage()) return checkpoints_->release(slot);
   const std::uint32_t page = (position - 1) / cache_->page_tokens();
   const std::span<std::byte> copy = checkpoints_->page(slot);
   std::memcpy(copy.data(), sequence.pages.payloads()[page], copy.size());
+  const bool turns = sequence.command.marks_are_turns != 0;
   const cache::SlotId kept =
       checkpoints_->commit(slot, sequence.pages.checkpoint_identity(sequence.tokens, position),
-                           std::max(1u, sequence.command.checkpoints.max_checkpoints));
+                           sequence.command.checkpoints.max_checkpoints,
+                           turns && !sequence.marks.empty() ? sequence.marks.back() : 0);
   sequence.last_checkpoint = std::max(sequence.last_checkpoint, position);
   if (!sequence.publishes()) return checkpoints_->release(kept);
   hold_published(sequence, kept);

@@ -31,6 +31,11 @@ Status check_heads(const MetadataReader& reader, const StateShape& shape) {
     return reader.wrong("ssm.group_count", fmt::format("is {}, which does not divide the {} heads",
                                                        shape.groups, shape.rank));
   }
+  if (shape.groups * shape.state > static_cast<std::int64_t>(kWidthMax)) {
+    return reader.wrong("ssm.group_count",
+                        fmt::format("is {}: times state_size, {}, that is above {}", shape.groups,
+                                    shape.state, kWidthMax));
+  }
   return {};
 }
 

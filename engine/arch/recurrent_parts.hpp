@@ -20,7 +20,7 @@ struct StateShape {
   bool normed_steps = false;    // dt_b_c_rms: Falcon's Mamba norms dt, b and c, without weights
 };
 Result<StateShape> read_state_shape(const MetadataReader& reader);
-// inner is so many heads, in whole groups.
+// inner is so many heads, in whole groups, whose keys are no wider than a row may be.
 Status check_heads(const MetadataReader& reader, const StateShape& shape);
 
 // STEM.weight, [channels, width] in the file, and STEM.bias where it has one.

@@ -1,12 +1,24 @@
 // Goal: of too many checkpoints those go whose loss costs the least: on a path, for want of memory,
 // and never another's that holds no more than an equal share.
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <random>
 
 #include "cache/cache_upkeep.hpp"
 #include "tests/cache/checkpoint_testing.hpp"
+
+namespace {
+bool no_memory = false;  // of the system's
+}  // namespace
+
+// In the C library's place, for segments to take memory with.
+extern "C" int posix_fallocate(int fd, off_t offset, off_t bytes) {
+  if (no_memory) return ENOSPC;
+  return fallocate(fd, 0, offset, bytes) == 0 ? 0 : errno;
+}
 
 namespace hearth::cache {
 namespace {
@@ -31,10 +43,10 @@ bool has_one(HybridCache& cache, NamespaceId id, int number, std::uint32_t posit
 }
 
 // The positions that are left of those taken in this order, at most max on a path.
-Positions thinned(const Positions& taken, std::uint32_t max) {
+Positions thinned(const Positions& taken, std::uint32_t max, std::uint32_t turn_start = 0) {
   HybridCache cache(64, 64);
   const Tokens tokens = ids(1, 150);
-  keep(cache, kAlice, tokens, taken, max);
+  keep(cache, kAlice, tokens, taken, max, turn_start);
   cache.check();
   EXPECT_EQ(cache.store().stats().thinned,
             taken.size() - positions_of(cache, kAlice, tokens).size());
@@ -55,6 +67,13 @@ TEST(checkpoint_thinning, keeps_the_last_two_as_long_as_there_is_another) {
   EXPECT_EQ(thinned({20, 147, 149}, 2), (Positions{147, 149}));
   EXPECT_EQ(thinned({20, 147, 149}, 1), (Positions{149}));
   EXPECT_EQ(thinned({20, 147, 149}, 0), (Positions{149})) << "as 1";
+}
+
+TEST(checkpoint_thinning, keeps_where_the_turn_begins_as_long_as_there_is_another) {
+  EXPECT_EQ(thinned({10, 100, 105, 110, 149}, 4, 105), (Positions{100, 105, 110, 149}));
+  EXPECT_EQ(thinned({30, 100, 120, 149}, 3, 30), (Positions{30, 120, 149}));
+  EXPECT_EQ(thinned({30, 100, 120, 149}, 2, 30), (Positions{120, 149}))
+      << "before the ends of the prompt and of the turn";
 }
 
 TEST(checkpoint_thinning, a_long_path_stays_within_its_limit) {
@@ -244,6 +263,21 @@ TEST(checkpoint_eviction, never_takes_what_is_held) {
   cache.check();
 }
 
+TEST(checkpoint_eviction, makes_room_where_the_system_has_no_memory_for_more) {
+  HybridCache cache(64, 2000);  // more than are taken at a time
+  int taken = 0;
+  while (taken == 0 ||
+         cache.store().stats().checkpoints_kept < cache.store().stats().checkpoints_backed)
+    keep_one(cache, kAlice, ++taken, 5);
+  ASSERT_LT(taken, 2000);
+  no_memory = true;
+  keep_one(cache, kAlice, ++taken, 5);
+  EXPECT_EQ(cache.store().stats().evictions, 1u);
+  EXPECT_TRUE(has_one(cache, kAlice, taken, 5));
+  no_memory = false;
+  cache.check();
+}
+
 TEST(checkpoint_fair_share, a_long_run_takes_nothing_from_who_holds_less) {
   HybridCache cache(64, 12);
   for (int i = 0; i < 4; ++i) keep_one(cache, kBob, i, 3);
@@ -280,6 +314,20 @@ TEST(checkpoint_fair_share, who_was_away_for_a_day_gives_way_first) {
   for (int i = 0; i < 100; ++i) keep_one(cache, kAlice, i, 7);
   EXPECT_EQ(held(cache, kBob), 0u);
   EXPECT_EQ(held(cache, kAlice), 12u);
+  cache.check();
+}
+
+TEST(checkpoint_fair_share, who_may_not_hold_one_takes_none) {
+  HybridCache cache(64, 8, {.bytes_max = SmallCache::quota(1) - 1});
+  const auto slot = cache.store().begin(kAlice);
+  ASSERT_TRUE(slot);
+  EXPECT_EQ(*slot, kNoSlot);
+  keep(cache, kAlice, ids(1, 50), {20, 40});
+  EXPECT_EQ(cache.store().stats().evictions, 0u) << "nothing was copied to go at once";
+  EXPECT_EQ(held(cache, kAlice), 0u);
+  const auto published = cache.store().begin(kPublishedNamespace);
+  ASSERT_TRUE(published && *published != kNoSlot) << "it has no quota";
+  cache.store().release(*published);
   cache.check();
 }
 

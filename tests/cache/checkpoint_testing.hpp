@@ -136,7 +136,8 @@ class HybridRequest {
   void compute() { compute(static_cast<std::uint32_t>(tokens.size())); }
 
   // A checkpoint of where it is; kNoSlot when there was no room, or it was there.
-  SlotId take(std::uint32_t max_checkpoints = 1000, bool keep_reference = false) {
+  SlotId take(std::uint32_t max_checkpoints = 1000, bool keep_reference = false,
+              std::uint32_t turn_start = 0) {
     CheckpointStore& store = cache_->store();
     const PageIdentity identity = pages_.checkpoint_identity(tokens);
     if (store.has(identity)) return kNoSlot;
@@ -155,16 +156,17 @@ class HybridRequest {
     crash_point();
     std::memcpy(page.data(), pages_.payloads()[(pages_.end() - 1) / kPage], page.size());
     crash_point();
-    const SlotId taken = store.commit(*slot, identity, max_checkpoints);
+    const SlotId taken = store.commit(*slot, identity, max_checkpoints, turn_start);
     if (!keep_reference) store.release(taken);
     return taken;
   }
   // Compute all of it, with checkpoints at these ascending positions.
-  void run(const std::vector<std::uint32_t>& positions, std::uint32_t max_checkpoints = 1000) {
+  void run(const std::vector<std::uint32_t>& positions, std::uint32_t max_checkpoints = 1000,
+           std::uint32_t turn_start = 0) {
     for (const std::uint32_t position : positions) {
       if (position <= pages_.end()) continue;
       compute(position);
-      take(max_checkpoints);
+      take(max_checkpoints, /*keep_reference=*/false, turn_start);
     }
     if (pages_.end() < tokens.size()) compute();
   }
@@ -194,11 +196,11 @@ class HybridRequest {
 
 // A request for these tokens, with checkpoints at these positions, is computed and over.
 inline void keep(HybridCache& cache, NamespaceId id, const Tokens& tokens,
-                 const std::vector<std::uint32_t>& positions,
-                 std::uint32_t max_checkpoints = 1000) {
+                 const std::vector<std::uint32_t>& positions, std::uint32_t max_checkpoints = 1000,
+                 std::uint32_t turn_start = 0) {
   HybridRequest request(&cache, id, tokens);
   request.restore();
-  request.run(positions, max_checkpoints);
+  request.run(positions, max_checkpoints, turn_start);
   EXPECT_TRUE(request.is_right());
   request.finish();
 }

@@ -97,6 +97,7 @@ TEST(cache_use, tokens_that_another_request_computed_meanwhile_were_waited_for) 
   FAIL() << "nobody ever waited";
 }
 
+// All three have their four pages before one may go on, and the next page is another one's.
 TEST(cache_use, what_is_computed_again_after_giving_way_is_counted) {
   EngineHarness engine(kModel, {.kv_bytes = bytes_of_pages(12), .context = 200});
   ASSERT_FALSE(engine.load_error()) << engine.load_error()->message;
@@ -104,8 +105,13 @@ TEST(cache_use, what_is_computed_again_after_giving_way_is_counted) {
   for (unsigned i = 0; i < 3; ++i) {
     SubmitCommand command = EngineHarness::greedy(90);
     command.namespace_id = i;
+    command.credit = 1;
+    command.ignore_eos = 1;
     ids.push_back(engine.submit(command, random_prompt(i, 100)));
   }
+  for (const RequestId id : ids)
+    while (engine.outcome(id).tokens.empty()) engine.take_notices();
+  for (const RequestId id : ids) EXPECT_TRUE(engine.engine().grant(id, 1000));
   std::uint64_t recomputed = 0, computed = 0, generated = 0;
   for (const RequestId id : ids) {
     const Outcome& outcome = engine.wait(id);

@@ -21,6 +21,10 @@ Tokens joined(Tokens a, const Tokens& b) {
   return a;
 }
 
+Tokens first_of(const Tokens& tokens, std::ptrdiff_t count) {
+  return {tokens.begin(), tokens.begin() + count};
+}
+
 class Checkpoints : public testing::TestWithParam<const char*> {
  protected:
   Checkpoints() : engine_(path_of(GetParam()), {.context = 1024, .with_tokenizer = false}) {}
@@ -118,20 +122,36 @@ TEST_P(Checkpoints, every_position_of_a_page_can_be_gone_on_from) {
   }
 }
 
-TEST_P(Checkpoints, who_asks_at_the_same_time_waits_and_computes_the_rest) {
-  const Tokens begin = random_prompt(20, 400);
-  const Tokens one = joined(begin, random_prompt(21, 30)),
-               other = joined(begin, random_prompt(22, 30));
-  const RequestId first = engine_.submit(command(), one);
-  const RequestId second = engine_.submit(command(), other);
-  const RequestId third = engine_.submit(command(), one);
-  engine_.wait(first);
-  const Outcome warm = engine_.wait(second);
-  EXPECT_EQ(warm.done->cache.computed_tokens, 30u);
-  // For all of them, but for those that the first had computed when the second came.
-  EXPECT_LE(warm.done->cache.waited_tokens, 400u);
-  expect_as_cold(warm, other);
-  EXPECT_EQ(engine_.wait(third).done->cache.computed_tokens, 1u);
+// Of a model that reasons and calls tools: what it thought is in its prompts until the user's next
+// message, and then in none.  All of it comes after that message of the user, whose begin is kept.
+TEST_P(Checkpoints, reasoning_that_is_stripped_costs_the_turn_it_was_in) {
+  SubmitCommand turns = command();
+  turns.marks_are_turns = 1;
+  Tokens text = random_prompt(60, 150);  // a system prompt
+  std::vector<std::uint32_t> starts;
+  for (unsigned turn = 0; turn < 4; ++turn) {
+    const auto start = static_cast<std::uint32_t>(text.size());
+    const std::uint32_t last_start = starts.empty() ? 0 : starts.back();
+    starts.push_back(start);
+    text = joined(text, random_prompt(70 + turn, 30));  // the user's message
+    Tokens stripped = text;
+    for (unsigned call = 0; call < 4; ++call) {
+      const Outcome outcome = engine_.wait(engine_.submit(turns, text, {}, {}, starts));
+      ASSERT_TRUE(outcome.done);
+      const auto size = static_cast<std::uint32_t>(text.size());
+      if (call > 0) {
+        EXPECT_LE(outcome.done->cache.computed_tokens, 70u + 1) << "the answer of a tool";
+      } else if (turn > 0) {
+        EXPECT_GE(outcome.done->cached_tokens, last_start);
+        EXPECT_LE(outcome.done->cache.computed_tokens, size - last_start);
+        expect_as_cold(outcome, text);
+      }
+      const Tokens answer = random_prompt(100 + 10 * turn + call, 70);
+      text = joined(joined(text, outcome.tokens), answer);
+      stripped = joined(stripped, first_of(answer, 9));
+    }
+    text = stripped;
+  }
 }
 
 TEST_P(Checkpoints, without_any_all_is_computed_and_right) {
@@ -157,32 +177,6 @@ TEST(checkpoints, a_model_without_recurrent_layers_has_none) {
     engine.run(EngineHarness::greedy(2), prompt);
     EXPECT_EQ(engine.run(EngineHarness::greedy(2), prompt).done->cache.computed_tokens, 1u);
     EXPECT_EQ(engine.stats().checkpoints, 0u);
-  }
-}
-
-// Pages run out under several long sequences: those that give way come back warm.
-TEST(checkpoints, a_preempted_sequence_goes_on_from_where_it_was) {
-  EngineHarness probe(path_of("qwen35"), {.context = 256, .with_tokenizer = false});
-  const std::uint64_t page = probe.loaded().page_bytes;
-  const std::uint64_t bytes = 24 * (page + 8192) + (8u << 20);
-  EngineHarness engine(
-      path_of("qwen35"),
-      {.kv_bytes = bytes, .context = 512, .with_tokenizer = false, .checkpoint_bytes = 6u << 20});
-  SubmitCommand command = EngineHarness::greedy(150);
-  command.ignore_eos = 1;
-  std::vector<RequestId> ids;
-  std::vector<Tokens> prompts;
-  for (unsigned i = 0; i < 4; ++i) {
-    prompts.push_back(random_prompt(40 + i, 150));
-    ids.push_back(engine.submit(command, prompts.back()));
-  }
-  for (unsigned i = 0; i < 4; ++i) {
-    const Outcome outcome = engine.wait(ids[i]);
-    ASSERT_TRUE(outcome.done) << outcome.failed->message;
-    const Outcome alone = probe.run(command, prompts[i]);
-    if (alone.done) {  // its context is shorter: as far as it goes
-      EXPECT_TRUE(std::equal(alone.tokens.begin(), alone.tokens.end(), outcome.tokens.begin()));
-    }
   }
 }
 
