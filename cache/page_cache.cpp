@@ -100,15 +100,18 @@ void PageCache::evict_page(Namespace& owner) {
   evictions_ += drop_tree(owner.lru_first);
 }
 
-// Have a slot on the free list, if there can be one.
+// Have a slot on the free list, if there can be one.  A system without memory for more slots is no
+// reason to keep those that there are for ever.
 Status PageCache::make_free() {
   if (free_ != kNoSlot) return {};
   const std::uint32_t first = segment_->backed_slots();
-  HEARTH_TRY(const std::uint32_t added, segment_->grow());
-  if (added > 0) {
+  const Result<std::uint32_t> added = segment_->grow();
+  if (added && *added > 0) {
     add_slots(first);
   } else if (Namespace* const giver = namespaces_.gives_way(); giver != nullptr) {
     evict_page(*giver);
+  } else if (!added) {
+    return added.error();
   }
   return {};
 }

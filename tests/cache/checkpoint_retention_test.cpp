@@ -9,16 +9,7 @@
 
 #include "cache/cache_upkeep.hpp"
 #include "tests/cache/checkpoint_testing.hpp"
-
-namespace {
-bool no_memory = false;  // of the system's
-}  // namespace
-
-// In the C library's place, for segments to take memory with.
-extern "C" int posix_fallocate(int fd, off_t offset, off_t bytes) {
-  if (no_memory) return ENOSPC;
-  return fallocate(fd, 0, offset, bytes) == 0 ? 0 : errno;
-}
+#include "tests/cache/system_memory.hpp"
 
 namespace hearth::cache {
 namespace {
@@ -270,11 +261,10 @@ TEST(checkpoint_eviction, makes_room_where_the_system_has_no_memory_for_more) {
          cache.store().stats().checkpoints_kept < cache.store().stats().checkpoints_backed)
     keep_one(cache, kAlice, ++taken, 5);
   ASSERT_LT(taken, 2000);
-  no_memory = true;
+  const NoSystemMemory full;
   keep_one(cache, kAlice, ++taken, 5);
   EXPECT_EQ(cache.store().stats().evictions, 1u);
   EXPECT_TRUE(has_one(cache, kAlice, taken, 5));
-  no_memory = false;
   cache.check();
 }
 

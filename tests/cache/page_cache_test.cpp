@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/cache/system_memory.hpp"
 #include "tests/cache/testing.hpp"
 
 namespace hearth::cache {
@@ -70,6 +71,25 @@ TEST(page_cache, the_least_recently_used_page_goes_first) {
   cache->release(first);
   EXPECT_EQ(*cache->take(kAlice), second);
   EXPECT_EQ(cache->find(kAlice, kNoSlot, b, ids(50, 8)), kNoSlot);
+  EXPECT_EQ(cache->stats().evictions, 1u);
+  cache->check();
+}
+
+TEST(page_cache, a_system_without_memory_for_more_takes_what_there_is_from_the_oldest) {
+  SmallCache cache(4096);  // more than are taken at a time
+  int count = 0;
+  const auto add_one = [&] {
+    Digest key;
+    const SlotId slot =
+        add_page(*cache, kAlice, kNoSlot, cache->root_key(kAlice), ids(++count * 10, 8), key);
+    cache->release(slot);
+    return slot;
+  };
+  do add_one();
+  while (cache->stats().pages_cached < cache.segment().backed_slots());
+  ASSERT_LT(count, 4096);
+  const NoSystemMemory full;
+  EXPECT_NE(add_one(), kNoSlot);
   EXPECT_EQ(cache->stats().evictions, 1u);
   cache->check();
 }
