@@ -506,6 +506,8 @@ Status Session::evaluate(const Frame& frame) {
   HEARTH_TRY(request->ids, read_ids(frame.payload));
   request->credit_total = static_cast<std::uint64_t>(credit.value_or(HEARTH_CREDIT_DEFAULT));
   request->submit.kind = RequestKind::evaluate;
+  // No text goes on from one, and vectors of many texts would push out the user's chats.
+  request->submit.checkpoints.max_checkpoints = 0;
   request->submit.want_logits = logits.value_or(false) ? 1 : 0;
   open(std::move(request));
   return {};

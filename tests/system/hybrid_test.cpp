@@ -92,6 +92,33 @@ Chat talk(const ConnectedClient& client, const std::function<void(int, const Rep
   return chat;
 }
 
+// What a request that is begun came to.
+hearth_result result_of(const ConnectedClient& client, hearth_stream* stream) {
+  hearth_event event;
+  hearth_event_init(&event);
+  while (event.kind != HEARTH_EVENT_DONE) {
+    if (hearth_stream_read(stream, &event, -1) != HEARTH_OK) break;
+  }
+  hearth_result result;
+  hearth_result_init(&result);
+  EXPECT_EQ(hearth_stream_result(stream, &result), HEARTH_OK) << client.error();
+  return result;
+}
+
+// Evicts all that the user has in the cache, and tells how many checkpoints those were.
+double evicted_checkpoints(const ConnectedClient& client) {
+  hearth_cache_options options;
+  hearth_cache_options_init(&options);
+  options.model = "tinder";
+  options.action = HEARTH_CACHE_EVICT;
+  hearth_stream* stream = nullptr;
+  EXPECT_EQ(hearth_cache(client.get(), &options, &stream), HEARTH_OK) << client.error();
+  const hearth_result result = result_of(client, stream);
+  const Json document = parse_json(std::string(result.document, result.document_size));
+  hearth_stream_close(stream);
+  return number_at(document.get(), "checkpoints");
+}
+
 TEST(hybrid, a_chat_of_ten_turns_computes_what_is_new) {
   DaemonProcess daemon(kArguments);
   const ConnectedClient client(daemon);
@@ -133,25 +160,28 @@ TEST(hybrid, it_is_warm_after_the_daemons_death_and_says_the_same) {
   EXPECT_EQ(warm.result.state_hit, warm.result.prompt_tokens - 1);
   EXPECT_EQ(warm.content, last.content);
   // And as if nothing had been there.
-  hearth_cache_options options;
-  hearth_cache_options_init(&options);
-  options.model = "tinder";
-  options.action = HEARTH_CACHE_EVICT;
-  hearth_stream* stream = nullptr;
-  ASSERT_EQ(hearth_cache(client.get(), &options, &stream), HEARTH_OK) << client.error();
-  hearth_event event;
-  hearth_event_init(&event);
-  while (event.kind != HEARTH_EVENT_DONE) {
-    ASSERT_EQ(hearth_stream_read(stream, &event, -1), HEARTH_OK) << client.error();
-  }
-  hearth_result evicted;
-  hearth_result_init(&evicted);
-  EXPECT_EQ(hearth_stream_result(stream, &evicted), HEARTH_OK) << client.error();
-  EXPECT_NE(std::string(evicted.document).find("\"checkpoints\""), std::string::npos);
-  hearth_stream_close(stream);
+  EXPECT_GT(evicted_checkpoints(client), 0);
   const Reply cold = ask(client, chat);
   EXPECT_EQ(cold.result.cached_tokens, 0);
   EXPECT_EQ(cold.content, last.content);
+}
+
+TEST(hybrid, evaluations_leave_no_state) {
+  DaemonProcess daemon(kArguments);
+  const ConnectedClient client(daemon);
+  std::vector<std::int32_t> ids(100);
+  for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(300 + i);
+  hearth_eval_options options;
+  hearth_eval_options_init(&options);
+  options.model = "tinder";
+  options.ids = ids.data();
+  options.id_count = ids.size();
+  options.pooling = HEARTH_POOLING_MEAN;
+  hearth_stream* stream = nullptr;
+  ASSERT_EQ(hearth_eval(client.get(), &options, &stream), HEARTH_OK) << client.error();
+  EXPECT_EQ(result_of(client, stream).prompt_tokens, 100);
+  hearth_stream_close(stream);
+  EXPECT_EQ(evicted_checkpoints(client), 0);
 }
 
 TEST(hybrid, requests_and_models_choose_what_is_kept) {
