@@ -15,18 +15,11 @@
 
 #include "common/checked.hpp"
 #include "daemon/session_transfer.hpp"
+#include "tests/daemon/session_testing.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {
 namespace {
-
-constexpr uid_t kAlice = 1000, kBob = 1001;
-
-cache::Digest secret(std::uint8_t first) {
-  cache::Digest digest = {};
-  digest[0] = first;
-  return digest;
-}
 
 KeptSession example() {
   return {.name = "fox", .model = "m", .created_s = 5, .used_s = 6, .ids = {1, 2, 3, 4, 5, 6, 7}};

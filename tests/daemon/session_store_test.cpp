@@ -10,18 +10,11 @@
 #include <filesystem>
 #include <fstream>
 
+#include "tests/daemon/session_testing.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {
 namespace {
-
-constexpr uid_t kAlice = 1000, kBob = 1001;
-
-cache::Digest secret(std::uint8_t first) {
-  cache::Digest digest = {};
-  digest[0] = first;
-  return digest;
-}
 
 class SessionStoreTest : public testing::Test {
  protected:

@@ -16,23 +16,11 @@
 #include "engine/clock.hpp"
 #include "engine/engine.hpp"
 #include "files/gguf.hpp"
+#include "tests/engine/outcomes.hpp"
 #include "tests/random_prompt.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {
-
-// What came out of one request.
-struct Outcome {
-  std::vector<TokenId> tokens;
-  std::string text;
-  std::vector<float> logits;
-  std::vector<std::vector<TokenProbability>> probs;
-  std::vector<float> embedding;
-  std::optional<DoneNotice> done;
-  std::optional<Error> failed;
-  std::vector<std::int64_t> token_times_ns;
-  bool over() const { return done || failed; }
-};
 
 class EngineHarness {
  public:
@@ -174,10 +162,8 @@ class EngineHarness {
 
  private:
   template <class T>
-  T head() {
-    T value;
-    std::memcpy(&value, message_.data(), sizeof(value));
-    return value;
+  T head() const {
+    return head_of<T>(message_);
   }
 
   void handle(Notice notice) {
@@ -201,45 +187,7 @@ class EngineHarness {
       case Notice::load_failed: load_error_ = error_of(message_); break;
       case Notice::published: published_.emplace_back(head<PublishedNotice>()); break;
       case Notice::publish_failed: published_.emplace_back(error_of(message_)); break;
-      case Notice::failed:
-        outcomes_[head<FailedNotice>().request].failed = error_of(message_);
-        break;
-      case Notice::done: outcomes_[head<DoneNotice>().request].done = head<DoneNotice>(); break;
-      case Notice::tokens: {
-        const auto tokens = head<TokensNotice>();
-        Outcome& outcome = outcomes_[tokens.request];
-        const std::byte* at = message_.data() + sizeof(tokens);
-        for (std::uint32_t i = 0; i < tokens.id_count; ++i, at += sizeof(TokenId)) {
-          std::memcpy(&outcome.tokens.emplace_back(), at, sizeof(TokenId));
-          outcome.token_times_ns.push_back(now_ns());
-        }
-        outcome.text.append(reinterpret_cast<const char*>(at), tokens.text_size);
-        break;
-      }
-      case Notice::probs: {
-        const auto probs = head<ProbsNotice>();
-        auto& told = outcomes_[probs.request].probs.emplace_back(probs.count);
-        std::memcpy(told.data(), message_.data() + sizeof(probs),
-                    told.size() * sizeof(TokenProbability));
-        break;
-      }
-      case Notice::embedding: {
-        const auto embedding = head<EmbeddingNotice>();
-        std::vector<float>& vector = outcomes_[embedding.request].embedding;
-        vector.resize(embedding.size);
-        std::memcpy(vector.data(), message_.data() + sizeof(embedding),
-                    vector.size() * sizeof(float));
-        break;
-      }
-      case Notice::logits: {
-        const auto logits = head<LogitsNotice>();
-        std::vector<float>& all = outcomes_[logits.request].logits;
-        const std::size_t count = std::size_t{logits.row_count} * logits.row_size;
-        all.resize(all.size() + count);
-        std::memcpy(all.data() + all.size() - count, message_.data() + sizeof(logits),
-                    count * sizeof(float));
-        break;
-      }
+      default: outcomes_.take(notice, message_); break;
     }
   }
 
@@ -252,7 +200,7 @@ class EngineHarness {
   std::optional<LoadedNotice> loaded_;
   std::string placement_refusal_;
   std::optional<Error> load_error_;
-  std::map<RequestId, Outcome> outcomes_;
+  Outcomes outcomes_;
   CacheDoneNotice cache_done_ = {};     // the last one
   TransferredNotice transferred_ = {};  // likewise
   std::vector<Result<PublishedNotice>> published_;

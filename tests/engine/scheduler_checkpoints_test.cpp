@@ -41,8 +41,7 @@ SubmitCommand keeping(std::uint32_t max_checkpoints, std::uint32_t max_tokens = 
   return command;
 }
 
-void expect_as_cold(const SteppedScheduler::Outcome& warm, const Tokens& prompt,
-                    const std::string& path = kModel) {
+void expect_as_cold(const Outcome& warm, const Tokens& prompt, const std::string& path = kModel) {
   SteppedScheduler fresh(path, {});
   const auto& cold = fresh.run(greedy(static_cast<std::uint32_t>(warm.tokens.size())), prompt);
   EXPECT_EQ(warm.tokens, cold.tokens);

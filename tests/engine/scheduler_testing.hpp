@@ -2,8 +2,6 @@
 // cache beside it: what comes after what is not left to chance.
 #pragma once
 
-#include <cstring>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +10,7 @@
 #include "engine/clock.hpp"
 #include "engine/scheduler.hpp"
 #include "tests/engine/forward_testing.hpp"
+#include "tests/engine/outcomes.hpp"
 #include "tests/temporary_directory.hpp"
 
 namespace hearth {
@@ -70,7 +69,11 @@ class SteppedScheduler {
   bool step() {
     const bool computed = scheduler_->step();
     std::uint32_t type = 0;
-    while (ring_.pop(type, message_)) handle(static_cast<Notice>(type));
+    while (ring_.pop(type, message_)) {
+      const auto notice = static_cast<Notice>(type);
+      outcomes_.take(notice, message_);
+      if (notice == Notice::failed) ADD_FAILURE() << error_of(message_).message;
+    }
     return computed;
   }
   // Until there is nothing to compute; returns the number of steps.
@@ -80,11 +83,6 @@ class SteppedScheduler {
     return steps;
   }
 
-  struct Outcome {
-    std::vector<TokenId> tokens;
-    std::vector<float> logits;
-    std::optional<DoneNotice> done;
-  };
   const Outcome& outcome(RequestId id) { return outcomes_[id]; }
   const Outcome& run(const SubmitCommand& command, const std::vector<TokenId>& prompt,
                      const std::vector<std::uint32_t>& marks = {}) {
@@ -126,30 +124,6 @@ class SteppedScheduler {
     if (!segment) throw std::runtime_error(segment.error().message);
     return *std::move(segment);
   }
-  template <class T>
-  T head() {
-    T value;
-    std::memcpy(&value, message_.data(), sizeof(value));
-    return value;
-  }
-  void handle(Notice notice) {
-    if (notice == Notice::done) outcomes_[head<DoneNotice>().request].done = head<DoneNotice>();
-    if (notice == Notice::failed) ADD_FAILURE() << error_of(message_).message;
-    if (notice == Notice::tokens) {
-      const auto tokens = head<TokensNotice>();
-      TokenId token;
-      std::memcpy(&token, message_.data() + sizeof(tokens), sizeof(token));
-      outcomes_[tokens.request].tokens.push_back(token);
-    }
-    if (notice == Notice::logits) {
-      const auto logits = head<LogitsNotice>();
-      std::vector<float>& all = outcomes_[logits.request].logits;
-      const std::size_t before = all.size();
-      all.resize(before + logits.row_size);
-      std::memcpy(&all[before], message_.data() + sizeof(logits), logits.row_size * sizeof(float));
-    }
-  }
-
   TemporaryDirectory directory_;
   cache::MemoryBudget budget_{UINT64_MAX >> 1};
   WorkerPool pool_{2, nullptr};
@@ -161,7 +135,7 @@ class SteppedScheduler {
   NoticeWriter writer_{&ring_};
   StatsBoard board_;
   std::unique_ptr<Scheduler> scheduler_;
-  std::map<RequestId, Outcome> outcomes_;
+  Outcomes outcomes_;
   std::vector<std::byte> message_;
   RequestId next_id_ = 1;
 };

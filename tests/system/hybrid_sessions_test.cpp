@@ -12,41 +12,21 @@
 #include "common/unique_fd.hpp"
 #include "hearth/hearth.h"
 #include "tests/random_prompt.hpp"
-#include "tests/system/connected_client.hpp"
+#include "tests/system/session_caller.hpp"
+#include "tests/system/tinder.hpp"
 
 namespace hearth {
 namespace {
 
-const std::vector<std::string> kArguments = {
-    "--model",    "tinder=" HEARTH_MODELS_DIR "/tinder-q8_0.gguf",
-    "--ctx",      "2048",
-    "--kv-bytes", "256M",
-    "--threads",  "2"};
 using Tokens = std::vector<std::int32_t>;
 
-class Caller : public ConnectedClient {
+class Caller : public SessionCaller {
  public:
-  using ConnectedClient::ConnectedClient;
+  explicit Caller(const DaemonProcess& daemon) : SessionCaller(daemon, "tinder") {}
 
-  struct Turn {
-    hearth_result result;
-    Tokens tokens;
-  };
   Turn turn(const char* session, const Tokens& prompt) const {
-    Turn turn = {};
-    hearth_generate_options options;
-    hearth_generate_options_init(&options);
-    options.model = "tinder";
-    static const std::int32_t kNone = 0;
-    options.prompt_ids = prompt.empty() ? &kNone : prompt.data();
-    options.prompt_id_count = prompt.size();
-    options.max_tokens = 10;
-    options.temperature = 0;
-    options.ignore_eos = 1;
-    options.session = session;
-    hearth_result_init(&turn.result);
-    EXPECT_EQ(hearth_generate_each(get(), &options, collect, &turn.tokens, &turn.result), HEARTH_OK)
-        << error();
+    Turn turn = SessionCaller::turn(session, prompt, 10);
+    EXPECT_EQ(turn.code, HEARTH_OK) << error();
     return turn;
   }
   // The bytes of an export, and what the daemon says of it.
@@ -67,18 +47,11 @@ class Caller : public ConnectedClient {
     hearth_session_info_init(&ret_info);
     return hearth_session_import(get(), "tinder", fd.get(), name, &ret_info);
   }
-
- private:
-  static int collect(const hearth_event* event, void* user) {
-    auto& tokens = *static_cast<Tokens*>(user);
-    tokens.insert(tokens.end(), event->ids, event->ids + event->id_count);
-    return 1;
-  }
 };
 
 class HybridSessions : public testing::Test {
  protected:
-  HybridSessions() : daemon_(kArguments) {
+  HybridSessions() : daemon_(kTinderArguments) {
     const Caller caller(daemon_);
     EXPECT_EQ(hearth_session_open(caller.get(), "tinder", "a", HEARTH_SESSION_CREATE, nullptr),
               HEARTH_OK);

@@ -9,15 +9,10 @@
 
 #include "hearth/hearth.h"
 #include "tests/system/connected_client.hpp"
+#include "tests/system/tinder.hpp"
 
 namespace hearth {
 namespace {
-
-const std::vector<std::string> kArguments = {
-    "--model",    "tinder=" HEARTH_MODELS_DIR "/tinder-q8_0.gguf",
-    "--ctx",      "2048",
-    "--kv-bytes", "256M",
-    "--threads",  "2"};
 
 struct Message {
   std::string role, content;
@@ -120,7 +115,7 @@ double evicted_checkpoints(const ConnectedClient& client) {
 }
 
 TEST(hybrid, a_chat_of_ten_turns_computes_what_is_new) {
-  DaemonProcess daemon(kArguments);
+  DaemonProcess daemon(kTinderArguments);
   const ConnectedClient client(daemon);
   std::int64_t before = 0;  // tokens of the last prompt and its reply
   const Chat chat = talk(client, [&](int turn, const Reply& reply) {
@@ -144,7 +139,7 @@ TEST(hybrid, a_chat_of_ten_turns_computes_what_is_new) {
 }
 
 TEST(hybrid, it_is_warm_after_the_daemons_death_and_says_the_same) {
-  DaemonProcess daemon(kArguments);
+  DaemonProcess daemon(kTinderArguments);
   Chat chat;
   Reply last;
   {
@@ -167,7 +162,7 @@ TEST(hybrid, it_is_warm_after_the_daemons_death_and_says_the_same) {
 }
 
 TEST(hybrid, evaluations_leave_no_state) {
-  DaemonProcess daemon(kArguments);
+  DaemonProcess daemon(kTinderArguments);
   const ConnectedClient client(daemon);
   std::vector<std::int32_t> ids(100);
   for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = static_cast<std::int32_t>(300 + i);
@@ -185,7 +180,7 @@ TEST(hybrid, evaluations_leave_no_state) {
 }
 
 TEST(hybrid, requests_and_models_choose_what_is_kept) {
-  std::vector<std::string> arguments = kArguments;
+  std::vector<std::string> arguments = kTinderArguments;
   arguments.insert(arguments.end(), {"--checkpoints", "tinder=max-checkpoints=0"});
   DaemonProcess daemon(arguments);
   const ConnectedClient client(daemon);

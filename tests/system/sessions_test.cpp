@@ -14,7 +14,7 @@
 #include "tests/daemon/daemon_process.hpp"
 #include "tests/random_prompt.hpp"
 #include "tests/system/as_user.hpp"
-#include "tests/system/connected_client.hpp"
+#include "tests/system/session_caller.hpp"
 
 namespace hearth {
 namespace {
@@ -24,31 +24,10 @@ const std::vector<std::string> kArguments = {"--model",    kModel, "--ctx",     
                                              "--kv-bytes", "64M",  "--threads", "2"};
 using Tokens = std::vector<std::int32_t>;
 
-class Caller : public ConnectedClient {
+class Caller : public SessionCaller {
  public:
-  using ConnectedClient::ConnectedClient;
+  explicit Caller(const DaemonProcess& daemon) : SessionCaller(daemon, "qwen") {}
 
-  struct Turn {
-    int code;
-    hearth_result result;
-    Tokens tokens;
-  };
-  Turn turn(const char* session, const Tokens& prompt, int max_tokens = 20) const {
-    Turn turn = {};
-    hearth_generate_options options;
-    hearth_generate_options_init(&options);
-    options.model = "qwen";
-    static const std::int32_t kNone = 0;
-    options.prompt_ids = prompt.empty() ? &kNone : prompt.data();
-    options.prompt_id_count = prompt.size();
-    options.max_tokens = max_tokens;
-    options.temperature = 0;
-    options.ignore_eos = 1;
-    options.session = session;
-    hearth_result_init(&turn.result);
-    turn.code = hearth_generate_each(get(), &options, collect, &turn.tokens, &turn.result);
-    return turn;
-  }
   Tokens tokens(const char* session) const {
     std::int32_t* ids = nullptr;
     std::size_t count = 0;
@@ -59,13 +38,6 @@ class Caller : public ConnectedClient {
   }
   int open(const char* name, std::uint32_t flags = 0) const {
     return hearth_session_open(get(), "qwen", name, flags, nullptr);
-  }
-
- private:
-  static int collect(const hearth_event* event, void* user) {
-    auto& tokens = *static_cast<Tokens*>(user);
-    tokens.insert(tokens.end(), event->ids, event->ids + event->id_count);
-    return 1;
   }
 };
 
